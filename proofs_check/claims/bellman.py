@@ -1,0 +1,67 @@
+"""Bellman operators: contraction, monotonicity, and the two-sided bounds that every discounted solver stops on."""
+
+import numpy as np
+
+from proofs_check import claim, inequality
+from proofs_check.strategies import discounted_mdps, policies, state_tables
+from tabular_rl.planning import bellman_backup, solve
+
+
+@claim("bellman.contraction", kind=inequality, source="Denardo 1967", provenance="classical",
+       given=(discounted_mdps(), state_tables(), state_tables()), control={"power": 2})  # fmt: skip
+def contraction(mdp, v, w, power=1):
+    """max |T v - T w| <= discount max |v - w| for the optimality operator T.  Control: the modulus discount^2."""
+    change = bellman_backup(mdp, v).max(axis=1) - bellman_backup(mdp, w).max(axis=1)
+    return np.abs(change).max(), mdp.discount**power * np.abs(v - w).max(), 1 + np.abs(mdp.reward).max()
+
+
+@claim("bellman.contraction-of-policy", kind=inequality, source="Denardo 1967", provenance="classical",
+       given=(discounted_mdps(), policies(), state_tables(), state_tables()), control={"power": 2})  # fmt: skip
+def contraction_of_policy(mdp, pi, v, w, power=1):
+    """max |T_pi v - T_pi w| <= discount max |v - w| for the operator of a policy.  Control: the modulus discount^2."""
+    change = np.sum(pi * (bellman_backup(mdp, v) - bellman_backup(mdp, w)), axis=1)
+    return np.abs(change).max(), mdp.discount**power * np.abs(v - w).max(), 1 + np.abs(mdp.reward).max()
+
+
+@claim("bellman.monotonicity", kind=inequality, source="Denardo 1967", provenance="classical",
+       given=(discounted_mdps(), state_tables(), state_tables(0.0, 1.0)), control={"gain": "largest"})  # fmt: skip
+def monotonicity(mdp, v, increase, gain="smallest"):
+    """T v + discount min(w - v) <= T w elementwise for w >= v: monotone, and a constant passes as discount times itself.
+
+    Control: the largest increase in place of the smallest.
+    """
+    extreme = increase.max() if gain == "largest" else increase.min()
+    lhs = bellman_backup(mdp, v).max(axis=1) + mdp.discount * extreme
+    return lhs, bellman_backup(mdp, v + increase).max(axis=1), 1 + np.abs(mdp.reward).max()
+
+
+@claim("bellman.span-bounds", kind=inequality, source="MacQueen 1966, Porteus 1971", provenance="classical",
+       given=(discounted_mdps(), state_tables()), control={"power": 2})  # fmt: skip
+def span_bounds(mdp, v, power=1):
+    """T v + c min(T v - v) <= V* <= T v + c max(T v - v), c = discount / (1 - discount).  Control: discount^2 in the numerator.
+
+    V* comes from policy iteration with LAPACK, certified by its own residual.
+    """
+    g = mdp.discount
+    optimal = solve(mdp, "policy_iteration", tolerance=1e-9).values
+    improved = bellman_backup(mdp, v).max(axis=1)
+    c = g**power / (1 - g)
+    lower, upper = improved + c * (improved - v).min(), improved + c * (improved - v).max()
+    return np.append(lower, optimal), np.append(optimal, upper), (1 + np.abs(v).max()) / (1 - g) ** 2
+
+
+@claim("bellman.greedy-policy", kind=inequality, source="Porteus 1971", provenance="classical",
+       given=(discounted_mdps(), state_tables()), control={"bound": "upper"})  # fmt: skip
+def greedy_policy(mdp, v, bound="lower"):
+    """The greedy policy of v earns at least T v + c min(T v - v): the lower bound certifies the policy, not only V*.
+
+    Control: that it earns the upper bound.
+    """
+    from tabular_rl.planning import evaluate
+
+    g = mdp.discount
+    q_values = bellman_backup(mdp, v)
+    improved = q_values.max(axis=1)
+    change = improved - v
+    promised = improved + g / (1 - g) * (change.min() if bound == "lower" else change.max())
+    return promised, evaluate(mdp, q_values.argmax(axis=1)).values, (1 + np.abs(v).max()) / (1 - g) ** 2

@@ -1,0 +1,44 @@
+"""Dilated telescoping: the bonus pays for the exploration that any comparator needs (bobw spec, L2; Luo, Wei, Lee 2021).
+
+Proof: q*[h+1] = q*[h] pi* P moves sum q* <pi*, B> one layer down with the factor 1 + 1/H; the layers telescope. Unrolling B instead
+gives the weights (1 + 1/H)^(h+1) <= e on the policy's own occupancy.
+"""
+
+import numpy as np
+
+from proofs_check import claim, identity, inequality
+from proofs_check.strategies import bonuses, finite_horizon_mdps, policies
+from tabular_rl.planning import dilated_bonus, state_occupancy
+
+
+@claim("bonus.dilated-telescoping", kind=identity, source="Luo, Wei, Lee 2021; bobw spec L2", provenance="derived",
+       given=(finite_horizon_mdps(), policies("pi"), policies("comparator"), bonuses()), control={"dilation": 1.0})  # fmt: skip
+def dilated_telescoping(mdp, pi, comparator, b, dilation=None):
+    """sum q* (b + Bbar/H) + sum q* <pi - pi*, B> = (1 + 1/H) <initial, Bbar[0]>, with q* the comparator's occupancy and Bbar = <pi, B>.
+
+    Control: without the dilation the sides differ as soon as H > 1 and B is not zero.
+    """
+    H = mdp.horizon
+    B = dilated_bonus(mdp, pi, b, dilation)
+    B_bar = np.sum(pi * B, axis=-1)
+    q = state_occupancy(mdp, comparator)
+    lhs = np.sum(q * (b + B_bar / H)) + np.sum(q[..., None] * (pi - comparator) * B)
+    return lhs, (1 + 1 / H) * mdp.initial @ B_bar[0], np.abs(B).max() * H
+
+
+@claim("bonus.unrolled", kind=identity, source="bobw spec L2", provenance="derived",
+       given=(finite_horizon_mdps(), policies("pi"), bonuses()), control={"power": 0})  # fmt: skip
+def unrolled(mdp, pi, b, power=1):
+    """(1 + 1/H) <initial, Bbar[0]> = sum_h (1 + 1/H)^(h+1) <occupancy[h], b[h]>.  Control: the exponent h in place of h + 1."""
+    H = mdp.horizon
+    B_bar = np.sum(pi * dilated_bonus(mdp, pi, b), axis=-1)
+    weights = (1 + 1 / H) ** (np.arange(H) + power)
+    return (1 + 1 / H) * mdp.initial @ B_bar[0], weights @ np.sum(state_occupancy(mdp, pi) * b, axis=1)
+
+
+@claim("bonus.at-most-e", kind=inequality, source="bobw spec L2", provenance="derived",
+       given=(finite_horizon_mdps(), policies("pi"), bonuses()), control={"constant": 1.0})  # fmt: skip
+def at_most_e(mdp, pi, b, constant=np.e):
+    """(1 + 1/H) <initial, Bbar[0]> <= e <occupancy, b>: dilation costs a constant factor.  Control: the constant 1."""
+    B_bar = np.sum(pi * dilated_bonus(mdp, pi, b), axis=-1)
+    return (1 + 1 / mdp.horizon) * mdp.initial @ B_bar[0], constant * np.sum(state_occupancy(mdp, pi) * b)

@@ -1,0 +1,19 @@
+from . import algorithms, experiments, instances, losses, models, planning
+from .models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, from_functions, load, save
+
+__version__: str
+
+__all__ = [
+    "AdversarialMDP",
+    "DiscountedMDP",
+    "FiniteHorizonMDP",
+    "algorithms",
+    "experiments",
+    "from_functions",
+    "instances",
+    "load",
+    "losses",
+    "models",
+    "planning",
+    "save",
+]

@@ -1,0 +1,41 @@
+"""The learner that learns nothing: its regret is a straight line, the ruler beside every other curve."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tabular_rl import losses
+from tabular_rl.algorithms.trace import Trace, checkpoints
+from tabular_rl.kernels.compiling import njit
+from tabular_rl.kernels.episodes import expected_loss, least_loss, state_occupancy
+from tabular_rl.kernels.losses import mean_losses
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every action with probability 1 / A, always."""
+
+    def run(self, problem, n, seed=0):
+        """Play ``n`` episodes of an AdversarialMDP (or FiniteHorizonMDP); the exact regret needs no sampling, so ``seed`` changes nothing."""
+        problem = losses.as_adversarial(problem)
+        index = checkpoints(n)
+        policy = np.full(problem.shape, 1 / problem.shape[-1])
+        loss, least = _run(problem.packed_transition, problem.initial, *problem.world[:3], policy, index)
+        return Trace(index, {"regret": loss - least, "loss": loss}, policy, {}, seed)
+
+
+@njit
+def _run(P, initial, schedule, tables, parameters, policy, index):
+    H, S, A = policy.shape
+    means, total, work = np.empty((H, S, A)), np.zeros((H, S, A)), np.empty((2, S))
+    occupancy = np.empty((H, S))
+    state_occupancy(P, policy, initial, occupancy)
+    loss, losses, least, row = 0.0, np.empty(len(index)), np.empty(len(index)), 0
+    for k in range(index[-1]):
+        mean_losses(schedule, tables, parameters, k, policy, means)
+        loss += expected_loss(occupancy, policy, means)
+        total += means
+        if k + 1 == index[row]:
+            losses[row], least[row] = loss, least_loss(P, total, initial, work)
+            row += 1
+    return losses, least

@@ -1,0 +1,81 @@
+"""The catalogue of named problems: every function decorated with ``instance``."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+_ENTRIES: dict[str, "Entry"] = {}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A named problem as its defaults build it.
+
+    Attributes
+    ----------
+    name : str
+    function : callable
+        Builds the model; also ``tabular_rl.instances.<name>``.
+    shape : tuple of int
+        (H, S, A) of a finite horizon, (S, A) of a discounted model.
+    discount : float or None
+        None for a finite horizon.
+    parameters : dict
+        Names of the parameters and their defaults.
+    description, source : str
+        The first line and the "Source:" paragraph of the function's docstring.
+    """
+
+    name: str
+    function: Callable
+    shape: tuple[int, ...]
+    discount: float | None
+    parameters: dict[str, Any]
+    description: str
+    source: str
+
+    @property
+    def kind(self):
+        """ "finite horizon" or "discounted"."""
+        return "finite horizon" if self.discount is None else "discounted"
+
+
+def instance(shape, discount=None):
+    """Decorator: enter a function into the catalogue with the ``shape`` and ``discount`` that its defaults give."""
+
+    def enter(function):
+        text = inspect.getdoc(function)
+        parameters = {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
+        source = " ".join(re.search(r"^Source: (.*?)(\n\n|\Z)", text, re.DOTALL | re.MULTILINE)[1].split())
+        _ENTRIES[function.__name__] = Entry(function.__name__, function, shape, discount, parameters, text.split("\n")[0], source)
+        return function
+
+    return enter
+
+
+def catalogue():
+    """List of every ``Entry``, by name."""
+    return [_ENTRIES[name] for name in sorted(_ENTRIES)]
+
+
+def make(name, **parameters):
+    """The problem called ``name``, built with ``parameters`` in place of its defaults.
+
+    Raises
+    ------
+    ValueError
+        Unknown name; the message has the nearest ones. Or a parameter's value that the problem refuses.
+    TypeError
+        Unknown parameter; the message has those that there are.
+    """
+    if name not in _ENTRIES:
+        near = get_close_matches(str(name), _ENTRIES, n=3) or sorted(_ENTRIES)
+        raise ValueError(f"there is no instance {name!r}; {'the nearest are' if len(near) <= 3 else 'there are'} {', '.join(near)}")
+    entry = _ENTRIES[name]
+    unknown = [key for key in parameters if key not in entry.parameters]
+    if unknown:
+        raise TypeError(f"{name} has no parameter {', '.join(map(repr, unknown))}; it has {', '.join(entry.parameters) or 'none'}")
+    return entry.function(**parameters)

@@ -1,0 +1,91 @@
+"""Loss worlds: what an adversary charges, episode by episode.
+
+Each function turns an episodic MDP into an ``AdversarialMDP``. Where a table of mean losses is needed and none is given, it is
+1 - reward, so that regret in losses is regret in rewards. Visited losses are seen as 0/1 draws with the stated means unless
+``bernoulli=False``. The worlds are oblivious (fixed before the run) except ``anti_greedy`` and ``corrupted``, which look at the
+policy about to be played. Sources: bobw spec, section 7.0 (W1, W3, W4, W5); dapo spec, sections 7.2 and 7.3.
+"""
+
+import numpy as np
+
+from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
+from tabular_rl.models import validation as check
+
+__all__ = ["anti_greedy", "as_adversarial", "block", "corrupted", "drifting", "periodic", "phases", "recorded", "stochastic", "switching"]
+
+
+def stochastic(mdp, means=None, bernoulli=True):
+    """The same mean losses in every episode (W1). ``means`` [H, S, A] in [0, 1]."""
+    return AdversarialMDP(mdp.transition, mdp.initial, _means(mdp, means)[None], "constant", (), bernoulli)
+
+
+def periodic(mdp, tables, period, offset=0, bernoulli=True):
+    """``tables`` [M, H, S, A] in turn, each for ``period`` episodes: episode k sees table (k + offset) // period modulo M."""
+    period, offset = check.integer("period", period, 1), check.integer("offset", offset, 0)
+    return AdversarialMDP(mdp.transition, mdp.initial, tables, "periodic", (period, offset), bernoulli)
+
+
+def switching(mdp, period, means=None, bernoulli=True):
+    """``means`` for ``period`` episodes, then 1 - means, and so on; with period = K/2 the switch of the dapo spec."""
+    means = _means(mdp, means)
+    return periodic(mdp, np.stack([means, 1 - means]), period, bernoulli=bernoulli)
+
+
+def drifting(mdp, period, means=None, bernoulli=True):
+    """Means 1/2 + (means - 1/2) cos(2 pi k / period): they swing to their mirror image and back."""
+    period = check.integer("period", period, 1)
+    return AdversarialMDP(mdp.transition, mdp.initial, _means(mdp, means)[None], "drifting", (period,), bernoulli)
+
+
+def phases(mdp, means=None, ratio=1.6, bernoulli=True):
+    """W3: half the means, plus a level 0.55 that jumps in and out in phases whose lengths grow by ``ratio`` > 1. The gaps stay (halved)."""
+    ratio, half = check.number("ratio", ratio, above=1), 0.5 * _means(mdp, means)
+    if half.max() > 0.45:
+        raise ValueError(f"means must be at most 0.9 in this world, got {2 * half.max()}")
+    return AdversarialMDP(mdp.transition, mdp.initial, np.stack([half, half + 0.55]), "phases", (ratio,), bernoulli)
+
+
+def anti_greedy(mdp):
+    """W4, adaptive: loss 1 on the action that the policy likes best in each (h, s) (ties: lowest index), 0 on the others."""
+    return AdversarialMDP(mdp.transition, mdp.initial, np.zeros((1, *mdp.shape)), "anti_greedy", (np.inf,))
+
+
+def corrupted(mdp, episodes, means=None, bernoulli=True):
+    """W5: ``anti_greedy`` in the first ``episodes`` episodes, ``stochastic`` afterwards."""
+    episodes = check.integer("episodes", episodes, 0)
+    return AdversarialMDP(mdp.transition, mdp.initial, _means(mdp, means)[None], "anti_greedy", (episodes,), bernoulli)
+
+
+def block(mdp, length, seed=0):
+    """Blocks of ``length`` episodes: in each block, step and state a fair bit x of the ``seed``; loss x for action 0, 1 - x for the others.
+
+    With A = 2 and feedback delayed by length - 1 episodes every learner suffers H / 2 per episode: the square-root-forcing
+    adversary of the dapo spec, section 7.3.
+    """
+    length, seed = check.integer("length", length, 1), check.integer("seed", seed, 0)
+    if seed >= 2**53:
+        raise ValueError(f"seed must be below 2**53, got {seed}")
+    return AdversarialMDP(mdp.transition, mdp.initial, np.zeros((1, *mdp.shape)), "block", (length, seed))
+
+
+def recorded(mdp, losses, bernoulli=False):
+    """Given losses [K, H, S, A] in [0, 1], one table per episode (they start over after K)."""
+    return periodic(mdp, losses, 1, bernoulli=bernoulli)
+
+
+def as_adversarial(problem):
+    """The problem as an ``AdversarialMDP``: itself, or an episodic MDP with its fixed losses 1 - reward, seen without noise."""
+    if isinstance(problem, AdversarialMDP):
+        return problem
+    if isinstance(problem, FiniteHorizonMDP):
+        return stochastic(problem, bernoulli=False)
+    raise TypeError(f"problem must be an AdversarialMDP or a FiniteHorizonMDP, got {type(problem).__name__}")
+
+
+def _means(mdp, means):
+    if means is not None:
+        return check.real_array("means", means, mdp.shape)
+    if mdp.reward.min() < 0 or mdp.reward.max() > 1:
+        index = check.first_index((mdp.reward < 0) | (mdp.reward > 1))
+        raise ValueError(f"reward{list(index)} is {mdp.reward[index]}, expected rewards in [0, 1]: losses are 1 - reward. Rescale, or give means")
+    return 1 - mdp.reward

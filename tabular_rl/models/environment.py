@@ -1,0 +1,53 @@
+"""The Gymnasium environment of a tabular model (apart from the conversions, because importing Gymnasium takes a while)."""
+
+import gymnasium
+import numpy as np
+
+from tabular_rl.models import validation as check
+from tabular_rl.models.discounted import DiscountedMDP
+from tabular_rl.models.gymnasium import table_of
+
+
+class TabularEnv(gymnasium.Env):
+    """Samples from a FiniteHorizonMDP or DiscountedMDP; see ``to_gymnasium``."""
+
+    metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own form)
+
+    def __init__(self, mdp, max_episode_steps=None):
+        self.mdp = mdp
+        self.observation_space = gymnasium.spaces.Discrete(mdp.n_states)
+        self.action_space = gymnasium.spaces.Discrete(mdp.n_actions)
+        self.initial_state_distrib = mdp.initial
+        self._last = None if max_episode_steps is None else check.integer("max_episode_steps", max_episode_steps, 1)
+        if isinstance(mdp, DiscountedMDP):
+            self.P, self._absorbing = table_of(mdp)
+        self.state, self._step = None, 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.state, self._step = self._draw(self.mdp.initial), 0
+        return self.state, {"step": 0}
+
+    def step(self, action):
+        if self.state is None:
+            raise gymnasium.error.ResetNeeded("call reset() before step()")
+        if not self.action_space.contains(action):
+            raise ValueError(f"action must be in 0..{self.mdp.n_actions - 1}, got {action!r}")
+        mdp, s, h = self.mdp, self.state, self._step
+        self._step += 1
+        if isinstance(mdp, DiscountedMDP):
+            reward = mdp.reward[s, action]
+            weights = np.array([p for p, *_ in self.P[s][action]])
+            self.state = self.P[s][action][self._draw(weights)][1]
+            terminated = bool(self._absorbing[self.state])
+        else:
+            if h >= mdp.horizon:
+                raise gymnasium.error.ResetNeeded(f"the episode ended after {mdp.horizon} steps: call reset()")
+            reward = mdp.reward[h, s, action]
+            self.state = self._draw(mdp.transition[h, s, action])
+            terminated = self._step == mdp.horizon
+        truncated = self._last is not None and self._step >= self._last and not terminated
+        return self.state, float(reward), terminated, truncated, {"step": self._step}
+
+    def _draw(self, weights):
+        return int(self.np_random.choice(len(weights), p=weights / weights.sum()))

@@ -1,0 +1,114 @@
+"""Episodic MDPs: horizon H, S states, A actions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tabular_rl.models import validation as check
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FiniteHorizonMDP:
+    """An episodic Markov decision process, validated when built and read-only afterwards.
+
+    Parameters
+    ----------
+    transition : array [H, S, A, S] or [S, A, S]
+        ``transition[h, s, a, t]`` is the probability of state t after action a in state s at step h; rows sum to 1 within 1e-9.
+        Without the leading axis the transition is the same at every step and stored once. The last step's rows are never used.
+    reward : array [H, S, A] or [S, A]
+        Mean reward, finite. Algorithms with a regret guarantee ask for [0, 1] and say so.
+    initial : array [S] or int, optional
+        Start distribution, or the start state. Default: state 0.
+    horizon : int, optional
+        H >= 1; needed when neither array carries the step axis.
+    states, actions : sequences of hashables, optional
+        Labels, for people.
+
+    Attributes ``transition`` [H, S, A, S] and ``reward`` [H, S, A] always have the step axis (a view without cost when stationary).
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, the offending index and its value.
+    """
+
+    transition: Any
+    reward: Any
+    initial: Any = None
+    horizon: Any = None
+    states: Any = None
+    actions: Any = None
+
+    def __post_init__(self):
+        transition = check.private(check.distribution("transition", self.transition), self.transition)
+        if transition.ndim not in (3, 4) or transition.shape[-1] != transition.shape[-3] or 0 in transition.shape:
+            raise ValueError(f"transition must have shape [H, S, A, S] or [S, A, S], got {transition.shape}")
+        S, A = transition.shape[-3:-1]
+        reward = check.private(check.real_array("reward", self.reward), self.reward)
+        if reward.ndim not in (2, 3) or reward.shape[-2:] != (S, A):
+            raise ValueError(f"reward must have shape [H, {S}, {A}] or [{S}, {A}], got {reward.shape}")
+        H = _horizon(self.horizon, transition, reward)
+        for name, value in {
+            "transition": check.freeze(np.broadcast_to(transition, (H, S, A, S))),
+            "reward": check.freeze(np.broadcast_to(reward, (H, S, A))),
+            "initial": initial_distribution(self.initial, S),
+            "horizon": H,
+            "states": check.labels("states", self.states, S),
+            "actions": check.labels("actions", self.actions, A),
+        }.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def shape(self):
+        """(H, S, A)."""
+        return self.reward.shape
+
+    n_states = property(lambda self: self.shape[1])
+    n_actions = property(lambda self: self.shape[2])
+
+    @property
+    def packed_transition(self):
+        """The transition for kernels, C-contiguous: [H, S, A, S], or [1, S, A, S] when it is the same at every step."""
+        return packed(self.transition)
+
+    @property
+    def packed_reward(self):
+        """The reward for kernels, C-contiguous: [H, S, A], or [1, S, A] when it is the same at every step."""
+        return packed(self.reward)
+
+    def __repr__(self):
+        H, S, A = self.shape
+        return f"FiniteHorizonMDP(H={H}, S={S}, A={A})"
+
+
+def packed(array):
+    """The array without the repetition of a stationary step axis: kernels read step h at ``h % len(array)``."""
+    return array[:1] if array.strides[0] == 0 else array
+
+
+def initial_distribution(value, S):
+    """A validated start distribution [S] from None (state 0), a state's index, or an array."""
+    if value is None or isinstance(value, int | np.integer) and not isinstance(value, bool):
+        state = check.integer("initial", 0 if value is None else value, 0)
+        if state >= S:
+            raise ValueError(f"initial must be a state below {S} or a distribution over {S} states, got {state}")
+        return check.freeze(np.eye(1, S, state)[0])
+    return check.freeze(check.private(check.distribution("initial", value, (S,)), value))
+
+
+def _horizon(horizon, transition, reward):
+    found = {"transition": len(transition)} if transition.ndim == 4 else {}
+    found |= {"reward": len(reward)} if reward.ndim == 3 else {}
+    if horizon is not None:
+        horizon = check.integer("horizon", horizon, 1)
+        for name, length in found.items():
+            if length not in (1, horizon):
+                raise ValueError(f"{name} has {length} steps, expected horizon={horizon}")
+        return horizon
+    if not found:
+        raise ValueError("horizon is needed: neither transition nor reward has a step axis")
+    if len(set(found.values()) - {1}) > 1:
+        raise ValueError(f"transition has {found['transition']} steps and reward has {found['reward']}, expected the same number")
+    return max(found.values())

@@ -1,0 +1,81 @@
+"""Gymnasium's toy-text tables in, a Gymnasium environment out."""
+
+import numpy as np
+
+from tabular_rl.models.assembly import assemble, check_setting
+from tabular_rl.models.discounted import DiscountedMDP
+
+
+def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
+    """The exact model of a Gymnasium environment that carries its table (``env.unwrapped.P`` and ``initial_state_distrib``).
+
+    Parameters
+    ----------
+    env : str or gymnasium.Env
+        An id such as "FrozenLake-v1" (``make_arguments`` go to ``gymnasium.make``), or an environment.
+    horizon, discount
+        Exactly one: an episodic or a discounted model.
+
+    After a transition that the table marks as terminal nothing more is earned. Where the table's own rows do not say so (CliffWalking,
+    Taxi), terminal transitions lead to one extra absorbing state, the last one.
+    """
+    check_setting(discount, horizon)
+    if isinstance(env, str):
+        import gymnasium
+
+        env = gymnasium.make(env, **make_arguments)
+    elif make_arguments:
+        raise TypeError(f"{', '.join(make_arguments)}: only an environment given by its id can be made with arguments")
+    table, initial = getattr(env.unwrapped, "P", None), getattr(env.unwrapped, "initial_state_distrib", None)
+    if table is None or initial is None:
+        raise TypeError(f"env must carry a transition table P and initial_state_distrib, {env} does not")
+    S, A = len(table), max(len(actions) for actions in table.values())
+    rows = [(s * A + a, *entry) for s in range(S) for a in table[s] for entry in table[s][a]]
+    pairs, probabilities, successors, rewards, ends = (np.array(column) for column in zip(*rows, strict=True))
+    ends = ends.astype(bool)
+
+    at_home = (pairs // A == successors) & (rewards == 0)
+    absorbing = np.bincount(pairs[~at_home] // A, minlength=S) == 0
+    if not absorbing[successors[ends]].all():
+        successors = np.where(ends, S, successors)
+        loops = S * A + np.arange(A)
+        pairs, successors = np.append(pairs, loops), np.append(successors, np.full(A, S))
+        probabilities, rewards = np.append(probabilities, np.ones(A)), np.append(rewards, np.zeros(A))
+        initial, S = np.append(initial, 0.0), S + 1
+    return assemble((S, A), pairs, successors, probabilities, rewards, initial=np.asarray(initial, float), discount=discount, horizon=horizon)
+
+
+def to_gymnasium(mdp, max_episode_steps=None):
+    """A ``gymnasium.Env`` that samples from the model.
+
+    States and actions are ``Discrete``. A finite horizon terminates after H steps (``info["step"]`` counts them); a discounted model
+    terminates when it enters an absorbing state without reward, and is cut after ``max_episode_steps`` if given. Discounted models also
+    carry the toy-text table ``P`` and ``initial_state_distrib``, so that ``from_gymnasium`` gives the same model back.
+    """
+    from tabular_rl.models.environment import TabularEnv
+
+    return TabularEnv(mdp, max_episode_steps)
+
+
+def table_of(mdp):
+    """The toy-text table of a discounted model, [(probability, successor, reward, terminated), ...], and which states are absorbing."""
+    if not isinstance(mdp, DiscountedMDP):
+        raise TypeError(f"only a DiscountedMDP has one table for all steps, got {type(mdp).__name__}")
+    S, A = mdp.shape
+    flat = mdp.transition if mdp.is_sparse else mdp.transition.reshape(S * A, S)
+
+    def row(index):
+        if mdp.is_sparse:
+            start, end = flat.indptr[index : index + 2]
+            return flat.indices[start:end], flat.data[start:end]
+        successors = np.flatnonzero(flat[index])
+        return successors, flat[index, successors]
+
+    rows = [row(index) for index in range(S * A)]
+    stays = np.array([len(t) == 1 and t[0] == index // A and p[0] == 1 for index, (t, p) in enumerate(rows)]).reshape(S, A)
+    absorbing = (stays & (mdp.reward == 0)).all(axis=1)
+    table = {s: {a: [] for a in range(A)} for s in range(S)}
+    for index, (successors, probabilities) in enumerate(rows):
+        s, a = divmod(index, A)
+        table[s][a] = [(float(p), int(t), float(mdp.reward[s, a]), bool(absorbing[t])) for t, p in zip(successors, probabilities, strict=True)]
+    return table, absorbing

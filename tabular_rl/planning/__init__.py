@@ -1,0 +1,62 @@
+"""Exact solvers for known models."""
+
+from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
+from tabular_rl.models import validation as check
+from tabular_rl.planning.bonuses import dilated_bonus
+from tabular_rl.planning.evaluation import Evaluation, evaluate, occupancy, state_occupancy
+from tabular_rl.planning.linear_program import LinearProgram, linear_program
+from tabular_rl.planning.simulation import Episodes, sample_episodes
+from tabular_rl.planning.solution import ConvergenceError, Solution, bellman_backup, deterministic_policy
+
+__all__ = [
+    "ConvergenceError",
+    "Episodes",
+    "Evaluation",
+    "LinearProgram",
+    "Solution",
+    "bellman_backup",
+    "deterministic_policy",
+    "dilated_bonus",
+    "evaluate",
+    "linear_program",
+    "occupancy",
+    "sample_episodes",
+    "solve",
+    "state_occupancy",
+]
+
+
+def solve(mdp, method="auto", tolerance=1e-6, max_iterations=1_000_000):
+    """Optimal values, policy and certified bounds.
+
+    Parameters
+    ----------
+    mdp : FiniteHorizonMDP or DiscountedMDP
+    method : str
+        Finite horizon: "backward_induction". Discounted: "modified_policy_iteration" (the default), "policy_iteration", "value_iteration".
+    tolerance : float
+        Discounted: certified bound on the error of the values, in reward units, > 0. Finite horizons are solved to rounding.
+    max_iterations : int
+        Bellman sweeps at most.
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    ValueError
+        Unknown method, or a tolerance that float64 cannot certify for this model.
+    ConvergenceError
+        The sweeps ran out first.
+    """
+    if isinstance(mdp, FiniteHorizonMDP):
+        from tabular_rl.planning.episodic import solve_episodic
+
+        return solve_episodic(mdp, method)
+    if isinstance(mdp, DiscountedMDP):
+        from tabular_rl.planning.discounted import solve_discounted
+
+        tolerance = check.number("tolerance", tolerance, above=0)
+        return solve_discounted(mdp, method, tolerance, check.integer("max_iterations", max_iterations, 1))
+    raise TypeError(f"mdp must be a FiniteHorizonMDP or a DiscountedMDP, got {type(mdp).__name__}")

@@ -1,0 +1,106 @@
+"""Values and occupancy measures of a given policy."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tabular_rl.models import DiscountedMDP
+from tabular_rl.models import validation as check
+from tabular_rl.planning.solution import bellman_backup, deterministic_policy
+
+DIRECT_STATES = 3000  # a dense factorisation is exact and quicker up to here
+
+
+class Evaluation(NamedTuple):
+    """Values of a policy: ``values`` [S] or [H + 1, S], ``q_values`` [S, A] or [H, S, A]."""
+
+    values: np.ndarray
+    q_values: np.ndarray
+
+
+def evaluate(mdp, policy):
+    """Exact values and q-values of ``policy``.
+
+    Parameters
+    ----------
+    mdp : FiniteHorizonMDP or DiscountedMDP
+    policy : array [H, S, A] (or [S, A]: the same at every step) of probabilities, or [H, S] (or [S]) of actions
+
+    Returns
+    -------
+    Evaluation
+        Finite horizon: one backward pass. Discounted: the linear system (I - discount P) V = r, by LAPACK or SuperLU.
+    """
+    policy = as_policy(mdp, policy)
+    if isinstance(mdp, DiscountedMDP):
+        P, reward = policy_system(mdp, policy)
+        values = _solve(mdp, P, reward)
+        return Evaluation(values, bellman_backup(mdp, values))
+    from tabular_rl.kernels.episodes import evaluate_episodic
+
+    H, S, A = mdp.shape
+    values, q_values = np.empty((H + 1, S)), np.empty((H, S, A))
+    evaluate_episodic(mdp.packed_transition, mdp.packed_reward, policy, q_values, values)
+    return Evaluation(values, q_values)
+
+
+def state_occupancy(mdp, policy):
+    """[H, S]: probability of being in s at step h; discounted [S]: (1 - discount) * sum_t discount^t Pr(s_t = s), which sums to 1."""
+    policy = as_policy(mdp, policy)
+    if isinstance(mdp, DiscountedMDP):
+        P, _ = policy_system(mdp, policy)
+        return (1 - mdp.discount) * _solve(mdp, P.T, mdp.initial)
+    from tabular_rl.kernels import episodes
+
+    result = np.empty(mdp.shape[:2])
+    episodes.state_occupancy(mdp.packed_transition, policy, mdp.initial, result)
+    return result
+
+
+def occupancy(mdp, policy):
+    """[H, S, A] or [S, A]: the state occupancy times the policy."""
+    policy = as_policy(mdp, policy)
+    return state_occupancy(mdp, policy)[..., None] * policy
+
+
+def as_policy(mdp, policy):
+    """``policy`` as validated probabilities [H, S, A] or [S, A], from probabilities or actions, with or without the step axis."""
+    policy, states = np.asarray(policy), mdp.shape[:-1]
+    if policy.dtype.kind in "iu":
+        if policy.shape not in (states, states[-1:]):
+            raise ValueError(f"policy of actions must have shape {states}, got {policy.shape}")
+        outside = (policy < 0) | (policy >= mdp.n_actions)
+        if outside.any():
+            index = check.first_index(outside)
+            raise ValueError(f"policy{list(index)} is {policy[index]}, expected an action in 0..{mdp.n_actions - 1}")
+        policy = deterministic_policy(policy, mdp.n_actions)
+    if policy.shape not in (mdp.shape, mdp.shape[-2:]):
+        raise ValueError(f"policy must have shape {mdp.shape}, got {policy.shape}")
+    return np.ascontiguousarray(np.broadcast_to(check.distribution("policy", policy), mdp.shape))
+
+
+def policy_system(mdp, policy):
+    """(P, reward) of the Markov chain under a policy of a discounted MDP: [S, S] (sparse if the model is) and [S]."""
+    S, A = mdp.shape
+    if policy.ndim == 1:
+        rows = np.arange(S) * A + policy
+        reward = mdp.reward[np.arange(S), policy]
+        return (mdp.transition[rows] if mdp.is_sparse else mdp.transition[np.arange(S), policy]), reward
+    reward = np.sum(policy * mdp.reward, axis=1)
+    if not mdp.is_sparse:
+        return np.einsum("sa,sat->st", policy, mdp.transition, optimize=True), reward
+    from scipy.sparse import csr_array
+
+    mix = csr_array((policy.ravel(), np.arange(S * A), np.arange(0, S * A + 1, A)), shape=(S, S * A))
+    return mix @ mdp.transition, reward
+
+
+def _solve(mdp, P, right):
+    """x of (I - discount P) x = right."""
+    S = mdp.n_states
+    if mdp.is_sparse and S > DIRECT_STATES:
+        from scipy.sparse import eye_array
+        from scipy.sparse.linalg import spsolve
+
+        return spsolve((eye_array(S) - mdp.discount * P).tocsc(), right)
+    return np.linalg.solve(np.eye(S) - mdp.discount * (P.toarray() if mdp.is_sparse else P), right)

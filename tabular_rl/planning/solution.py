@@ -1,0 +1,73 @@
+"""What a solver returns, and the Bellman backup that every solver is made of."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
+
+
+class ConvergenceError(RuntimeError):
+    """A solver stopped at its limit of iterations before its certificate closed."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Solution:
+    """Optimal values with a certificate.
+
+    Attributes
+    ----------
+    values : array [S], or [H + 1, S] for a finite horizon
+        The estimate of V*; ``lower <= V* <= upper`` holds elementwise, rounding included, and so it does for the value of ``policy``.
+    lower, upper : arrays of the shape of ``values``
+    actions : int array [S] or [H, S]
+        Greedy actions, ties to the lowest index.
+    policy : array [S, A] or [H, S, A]
+        The same as probabilities (made when first asked for).
+    q_values : array [S, A] or [H, S, A]
+        One Bellman backup of ``values`` (made when first asked for).
+    iterations, evaluations : int
+        Bellman sweeps over all actions, and sweeps of a fixed policy.
+    """
+
+    mdp: DiscountedMDP | FiniteHorizonMDP
+    values: np.ndarray
+    actions: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    iterations: int
+    evaluations: int
+    method: str
+
+    @cached_property
+    def policy(self):
+        return deterministic_policy(self.actions, self.mdp.n_actions)
+
+    @cached_property
+    def q_values(self):
+        return bellman_backup(self.mdp, self.values)
+
+    @property
+    def radius(self):
+        """Largest distance from ``values`` to the bounds: the certified error."""
+        return float(max(np.max(self.upper - self.values), np.max(self.values - self.lower)))
+
+    def __repr__(self):
+        return (
+            f"Solution({self.mdp!r}, {self.method}, error <= {self.radius:.2g}, {self.iterations} sweeps, {self.evaluations} evaluation sweeps)"
+        )
+
+
+def deterministic_policy(actions, n_actions):
+    """Probabilities [..., A] of the policy that plays ``actions`` [...]."""
+    return (np.asarray(actions)[..., None] == np.arange(n_actions)).astype(np.float64)
+
+
+def bellman_backup(mdp, values):
+    """q_values = reward + discount * P values (finite horizon: discount 1, ``values`` [H + 1, S] gives [H, S, A])."""
+    if isinstance(mdp, DiscountedMDP):
+        flat = mdp.transition if mdp.is_sparse else mdp.transition.reshape(-1, mdp.n_states)
+        return mdp.reward + mdp.discount * (flat @ values).reshape(mdp.shape)
+    P = mdp.packed_transition
+    return mdp.reward + np.stack([P[h % len(P)] @ values[h + 1] for h in range(mdp.horizon)])
