@@ -110,7 +110,7 @@ class DilatedBonusPO:
         least_bonus = gamma * H + KAPPA * eta * H**2
         c = scale * (3 * gamma * H if self.preset == "luo" else least_bonus)
         theta = eta * (c / gamma + extra * H) * H * (dilation - 1)
-        return eta, gamma, c, c >= least_bonus and theta <= 1 and KAPPA * H * theta <= 1
+        return float(eta), float(gamma), float(c), bool(c >= least_bonus and theta <= 1 and KAPPA * H * theta <= 1)
 
 
 @njit

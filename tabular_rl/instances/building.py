@@ -3,13 +3,19 @@
 import numpy as np
 
 from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
+from tabular_rl.models.assembly import DENSE_BYTES
 
 
 def build(transition, reward, initial=None, *, horizon=None, discount=None, default_discount, **labels):
-    """The episodic model when ``horizon`` is given, the discounted one when ``discount`` is, ``default_discount`` when neither is."""
+    """The episodic model when ``horizon`` is given, the discounted one when ``discount`` is, ``default_discount`` when neither is.
+
+    ``transition`` [S, A, S], or CSR (S*A, S), which a discounted model keeps.
+    """
     discount = one_of(horizon, discount, default_discount)
     if horizon is None:
         return DiscountedMDP(transition, reward, discount, initial, **labels)
+    if hasattr(transition, "toarray"):
+        transition = dense(transition)
     return FiniteHorizonMDP(transition, reward, initial, horizon=horizon, **labels)
 
 
@@ -20,23 +26,26 @@ def one_of(horizon, discount, default_discount):
     return default_discount if horizon is None and discount is None else discount
 
 
-def transition_from(successors, probabilities, S, sparse=False):
-    """Transition [S, A, S], or CSR (S*A, S), that moves to ``successors`` [S, A, k] with ``probabilities`` [S, A, k].
+def rows_to(successors, probabilities):
+    """CSR (S*A, S) that moves from (s, a) to ``successors`` [S, A, k] with ``probabilities`` [S, A, k]; repeated successors add up."""
+    from scipy.sparse import csr_array  # 0.4 s to import: only for those who need it
 
-    A successor that a pair names several times gets the sum.
-    """
-    _, A, k = successors.shape
-    pairs = np.repeat(np.arange(S * A), k)
-    if sparse:
-        from scipy.sparse import csr_array  # 0.4 s to import: only for those who ask for a sparse model
+    S, A, k = successors.shape
+    matrix = csr_array((probabilities.ravel(), successors.ravel(), np.arange(0, S * A * k + 1, k)), shape=(S * A, S))
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
 
-        matrix = csr_array((probabilities.ravel(), (pairs, successors.ravel())), shape=(S * A, S))
-        matrix.sum_duplicates()
-        matrix.eliminate_zeros()
-        return matrix
-    transition = np.zeros((S * A, S))
-    np.add.at(transition, (pairs, successors.ravel()), probabilities.ravel())
-    return transition.reshape(S, A, S)
+
+def dense(matrix):
+    """[S, A, S] of a CSR (S*A, S)."""
+    rows, S = matrix.shape
+    return matrix.toarray().reshape(S, rows // S, S)
+
+
+def dense_if_small(matrix):
+    """[S, A, S] where that is small, else the CSR matrix itself: the rule of all conversions."""
+    return dense(matrix) if 8 * np.prod(matrix.shape, dtype=float) <= DENSE_BYTES else matrix
 
 
 def deterministic(successors, S):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tabular_rl.instances.building import build, deterministic, transition_from
+from tabular_rl.instances.building import build, deterministic, rows_to
 from tabular_rl.instances.registry import instance
 from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
@@ -42,15 +42,18 @@ def river_swim(
     A : int
         Actions; those from 2 on are copies of action 0, to make larger tables of the same problem.
 
-    Source: Strehl, Littman (2008), with the probabilities of Osband, Russo, Van Roy (2013). The robust experiments use
-    first_forward=0.3, middle=(0.1, 0.6, 0.3), last_stay=0.3 and a uniform start; those with a fail state left_reward=0.1.
+    The robust experiments have first_forward=0.3, middle=(0.1, 0.6, 0.3), last_stay=0.3, a uniform start, and pay for staying at the
+    right end only: right_reward=0.3 in the mean. Those with a fail state have left_reward=0.1.
+
+    Source: Strehl, Littman (2008), with the probabilities of Osband, Russo, Van Roy (2013).
     """
     n, A = check.integer("n", n, 2), check.integer("A", A, 2)
     first_forward = check.number("first_forward", first_forward, at_least=0, at_most=1)
     last_stay = check.number("last_stay", last_stay, at_least=0, at_most=1)
+    middle = check.distribution("middle", middle, (3,))
     transition, reward = np.zeros((n, A, n)), np.zeros((n, A))
     for s in range(1, n - 1):
-        transition[s, 1, s - 1 : s + 2] = check.distribution("middle", middle, (3,))
+        transition[s, 1, s - 1 : s + 2] = middle
     transition[0, 1, :2] = 1 - first_forward, first_forward
     transition[n - 1, 1, n - 2 :] = 1 - last_stay, last_stay
     left = [a for a in range(A) if a != 1]
@@ -110,4 +113,4 @@ def line(S=1000, A=5, half_width=8, seed=0, discount=0.99):
     landing = np.clip(centres[..., None] + np.arange(-half_width, half_width + 1), 0, S - 1)
     reward = -0.02 * rng.random((S, A))
     reward[0], reward[-1] = 0.1, 1.0
-    return DiscountedMDP(transition_from(landing, weights.reshape(S, A, width), S, sparse=True), reward, discount)
+    return DiscountedMDP(rows_to(landing, weights.reshape(S, A, width)), reward, discount)

@@ -13,8 +13,8 @@ def deep_sea(N=10, seed=0, horizon=None, discount=None):
 
     From (row i, column j <= i) right goes to (i + 1, j + 1), left to (i + 1, max(j - 1, 0)), the last row to an absorbing sink of
     reward 0. Which action is right in a cell is a random bit of ``seed``. Left pays 0.01 / N, right nothing, except 1 in the
-    last cell of the diagonal. S = N (N + 1) / 2 + 1, N >= 2, start (0, 0). Default discount 1 - 1/N, where V* = discount^(N - 1)
-    for N <= 16. With a ``horizon`` of N or more, V* = 1.
+    last cell of the diagonal. S = N (N + 1) / 2 + 1, N >= 2, start (0, 0). Default discount 1 - 1/N; V* = discount^(N - 1).
+    With a ``horizon`` of N or more, V* = 1.
 
     Source: Osband, Van Roy, Russo, Wen (2019), with a small reward for left in place of their cost of right.
     """

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tabular_rl.instances import loss_tables
-from tabular_rl.instances.building import build, one_of, transition_from
+from tabular_rl.instances.building import build, rows_to
 from tabular_rl.instances.registry import instance
 from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
@@ -146,7 +146,6 @@ def large_garnet(S=1000, A=10, branching=5, seed=0, horizon=None, discount=None)
     """
     S, A, rng, _ = _sizes(S, A, seed, 1.0)
     branching = _branching(branching, S)
-    discount = one_of(horizon, discount, 0.99)
     if branching == S:
         transition = rng.standard_exponential((S * A, S))
         transition = (transition / transition.sum(axis=1, keepdims=True)).reshape(S, A, S)
@@ -155,8 +154,8 @@ def large_garnet(S=1000, A=10, branching=5, seed=0, horizon=None, discount=None)
         cuts = np.sort(rng.random((S * A, branching - 1)), axis=1)
         probabilities = np.diff(cuts, prepend=0, append=1)
         shape = (S, A, branching)
-        transition = transition_from(successors.reshape(shape), probabilities.reshape(shape), S, sparse=horizon is None)
-    return build(transition, rng.random((S, A)), horizon=horizon, discount=discount, default_discount=discount)
+        transition = rows_to(successors.reshape(shape), probabilities.reshape(shape))
+    return build(transition, rng.random((S, A)), horizon=horizon, discount=discount, default_discount=0.99)
 
 
 def _distinct(rng, S, A, k):

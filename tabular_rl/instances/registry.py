@@ -1,7 +1,6 @@
 """The catalogue of named problems: every function decorated with ``instance``."""
 
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -47,10 +46,10 @@ def instance(shape, discount=None):
     """Decorator: enter a function into the catalogue with the ``shape`` and ``discount`` that its defaults give."""
 
     def enter(function):
-        text = inspect.getdoc(function)
+        text = inspect.getdoc(function) or ""
         parameters = {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
-        source = " ".join(re.search(r"^Source: (.*?)(\n\n|\Z)", text, re.DOTALL | re.MULTILINE)[1].split())
-        _ENTRIES[function.__name__] = Entry(function.__name__, function, shape, discount, parameters, text.split("\n")[0], source)
+        description, source = text.split("\n")[0], " ".join(text.partition("\nSource: ")[2].partition("\n\n")[0].split())
+        _ENTRIES[function.__name__] = Entry(function.__name__, function, shape, discount, parameters, description, source)
         return function
 
     return enter

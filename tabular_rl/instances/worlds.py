@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tabular_rl.instances.building import build, one_of, transition_from
+from tabular_rl.instances.building import build, dense_if_small, rows_to
 from tabular_rl.instances.registry import instance
 from tabular_rl.models import validation as check
 
@@ -10,7 +10,7 @@ MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}  # eac
 
 
 @instance(shape=(25, 4), discount=0.99)
-def gridworld(n=5, horizon=None, discount=None, slip=0.1, stay=0.05, goals="corner", seed=0, sparse=False):
+def gridworld(n=5, horizon=None, discount=None, slip=0.1, stay=0.05, goals="corner", seed=0):
     """An n x n grid: four moves that may slip to either side or fail; a wall keeps the walker in place.
 
     Parameters
@@ -24,8 +24,6 @@ def gridworld(n=5, horizon=None, discount=None, slip=0.1, stay=0.05, goals="corn
     goals : str
         "corner": reward 1 for every step in cell (n - 1, n - 1), else 0. "scattered": -U[0, 0.1] for each pair, and 1 more in one
         cell of a hundred (at least one), drawn from ``seed`` in this order.
-    sparse : bool
-        Store the discounted model as CSR (at most 5 successors a pair): for large n.
 
     Source: the grid worlds of the benchmarks (after Sutton, Barto 2018, chapter 4).
     """
@@ -34,9 +32,6 @@ def gridworld(n=5, horizon=None, discount=None, slip=0.1, stay=0.05, goals="corn
     stay = check.number("stay", stay, at_least=0, at_most=1)
     if (ahead := 1 - 2 * slip - stay) < -1e-15:
         raise ValueError(f"slip and stay must satisfy 2 * slip + stay <= 1, got slip={slip} and stay={stay}")
-    discount = one_of(horizon, discount, 0.99)
-    if sparse and discount is None:
-        raise ValueError("sparse models are discounted: leave out horizon, or sparse")
     row, column = np.divmod(np.arange(S), n)
     moved = [np.clip(row + i, 0, n - 1) * n + np.clip(column + j, 0, n - 1) for i, j in MOVES.values()]
     successors = np.stack([*moved, np.arange(S)], axis=1)  # [S, 5]: the four neighbours and the cell itself
@@ -44,10 +39,10 @@ def gridworld(n=5, horizon=None, discount=None, slip=0.1, stay=0.05, goals="corn
     for a in range(4):
         probabilities[a, [a, (a + 1) % 4, (a - 1) % 4, 4]] = max(ahead, 0), slip, slip, stay
     shape = (S, 4, 5)
-    transition = transition_from(np.broadcast_to(successors[:, None], shape), np.broadcast_to(probabilities, shape), S, sparse)
+    transition = dense_if_small(rows_to(np.broadcast_to(successors[:, None], shape), np.broadcast_to(probabilities, shape)))
     reward = _goal_rewards(goals, S, seed)
     labels = {"states": list(zip(row.tolist(), column.tolist(), strict=True)), "actions": tuple(MOVES)}
-    return build(transition, reward, horizon=horizon, discount=discount, default_discount=discount, **labels)
+    return build(transition, reward, horizon=horizon, discount=discount, default_discount=0.99, **labels)
 
 
 def _goal_rewards(goals, S, seed):
@@ -83,7 +78,7 @@ def mountain_car(nx=11, nv=11, repeat=8, horizon=None, discount=None):
     probabilities[:goal] = np.where(arrived[..., None], 0.25, weights).reshape(goal, 3, 4)
     reward[:goal] = arrived.reshape(goal, 3)
     start = int(np.argmin(np.abs(positions + 0.5)) * nv + np.argmin(np.abs(velocities)))
-    transition = transition_from(successors, probabilities, goal + 1)
+    transition = dense_if_small(rows_to(successors, probabilities))
     states = [*((round(float(p), 6), round(float(w), 6)) for p in positions for w in velocities), "goal"]
     labels = {"states": states, "actions": ("push left", "coast", "push right")}
     return build(transition, reward, start, horizon=horizon, discount=discount, default_discount=0.95, **labels)

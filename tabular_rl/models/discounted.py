@@ -39,7 +39,9 @@ class DiscountedMDP:
     initial: Any = None
     states: Any = None
     actions: Any = None
-    row_error: float = field(init=False)  # largest |row sum - 1|: the certificates of the solvers account for it
+    # for the solvers' certificates: the largest |row sum - 1|, and the most non-zero entries of a row
+    row_error: float = field(init=False)
+    row_entries: int = field(init=False)
 
     def __post_init__(self):
         reward = check.real_array("reward", self.reward, (None, None))
@@ -47,7 +49,7 @@ class DiscountedMDP:
         if 0 in (S, A):
             raise ValueError(f"reward must have at least one state and one action, got shape {reward.shape}")
         sparse = hasattr(self.transition, "tocsr")
-        transition, row_error = (_sparse_transition if sparse else _dense_transition)(self.transition, S, A)
+        transition, sums, entries = (_sparse_transition if sparse else _dense_transition)(self.transition, S, A)
         for name, value in {
             "transition": transition,
             "reward": check.freeze(check.private(reward, self.reward)),
@@ -55,7 +57,8 @@ class DiscountedMDP:
             "initial": initial_distribution(self.initial, S),
             "states": check.labels("states", self.states, S),
             "actions": check.labels("actions", self.actions, A),
-            "row_error": row_error,
+            "row_error": float(np.max(np.abs(sums - 1))),
+            "row_entries": int(np.max(entries)),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -86,7 +89,7 @@ class DiscountedMDP:
 
 def _dense_transition(value, S, A):
     transition = check.distribution("transition", value, (S, A, S))
-    return check.freeze(check.private(transition, value)), _row_error(transition.sum(axis=-1))
+    return check.freeze(check.private(transition, value)), transition.sum(axis=-1), np.count_nonzero(transition, axis=-1)
 
 
 def _sparse_transition(value, S, A):
@@ -107,8 +110,4 @@ def _sparse_transition(value, S, A):
         matrix = csr_array((matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)), shape=matrix.shape)
     for array in (matrix.data, matrix.indices, matrix.indptr):
         array.flags.writeable = False
-    return matrix, _row_error(sums)
-
-
-def _row_error(sums):
-    return float(np.max(np.abs(sums - 1)))
+    return matrix, sums, np.diff(matrix.indptr)

@@ -58,11 +58,10 @@ def span_bounds(mdp, values, low, high):
 
     With row sums in [1 - e, 1 + e] a constant k passes a sweep as at most discount * (1 + e) * k (or 1 - e for k < 0), so the
     geometric series of a change c is at most c * x / (1 - x), x = discount * (1 +- e). A sweep's rounding is at most n + 3 units in
-    the last place of its largest term, for rows of n entries in any order of summation.
+    the last place of its largest term, for rows with n non-zero entries in any order of summation.
     """
-    n = int(np.max(np.diff(mdp.transition.indptr))) if mdp.is_sparse else mdp.n_states
     size = np.abs(mdp.reward).max() + (1 + mdp.discount) * np.abs(values).max()
-    rounding = (n + 3) * np.finfo(float).eps * size
+    rounding = (mdp.row_entries + 3) * np.finfo(float).eps * size
 
     def series(change):
         x = mdp.discount * (1 + np.sign(change) * mdp.row_error)
