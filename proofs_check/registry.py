@@ -31,7 +31,7 @@ class Claim:
     @cached_property
     def statement(self):
         """First sentence of the docstring."""
-        return self.sides.__doc__.strip().split("\n\n")[0].replace("\n", " ")
+        return (self.sides.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
 
 
 def claim(id, *, kind, source, provenance, given, control):

@@ -27,7 +27,10 @@ def episodic(H, S, A, style, seed):
     """A FiniteHorizonMDP; rewards uniform, or 0/1 in the deterministic style (ties)."""
     rng = np.random.default_rng(seed)
     P, reward, initial = rows(rng, (H, S, A, S), style), rng.random((H, S, A)), rows(rng, (S,), style)
-    return _remember(FiniteHorizonMDP(P, np.round(reward) if style == "deterministic" else reward, initial), f"episodic({H}, {S}, {A}, {style!r}, {seed})")
+    return _remember(
+        FiniteHorizonMDP(P, np.round(reward) if style == "deterministic" else reward, initial),
+        f"episodic({H}, {S}, {A}, {style!r}, {seed})",
+    )
 
 
 def discounted(S, A, discount, style, seed):

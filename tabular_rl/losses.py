@@ -87,5 +87,7 @@ def _means(mdp, means):
         return check.real_array("means", means, mdp.shape)
     if mdp.reward.min() < 0 or mdp.reward.max() > 1:
         index = check.first_index((mdp.reward < 0) | (mdp.reward > 1))
-        raise ValueError(f"reward{list(index)} is {mdp.reward[index]}, expected rewards in [0, 1]: losses are 1 - reward. Rescale, or give means")
+        raise ValueError(
+            f"reward{list(index)} is {mdp.reward[index]}, expected rewards in [0, 1]: losses are 1 - reward. Rescale, or give means"
+        )
     return 1 - mdp.reward

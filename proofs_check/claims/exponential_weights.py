@@ -27,7 +27,9 @@ def _brackets(p, eta, gains):
 
 
 def _sequences(first):
-    return st.builds(lambda rounds, seed: np.random.default_rng(seed).uniform(-1, 1, (rounds, len(first))), st.integers(1, 8), st.integers(0, 2**16))
+    return st.builds(
+        lambda rounds, seed: np.random.default_rng(seed).uniform(-1, 1, (rounds, len(first))), st.integers(1, 8), st.integers(0, 2**16)
+    )
 
 
 @claim("mw.identity", kind=identity, source="catalogue MW", provenance="derived",

@@ -70,7 +70,10 @@ def occupancy_flow(mdp, pi, inflow=None):
 @claim("mdp.occupancy-flow-episodic", kind=identity, source="Puterman 1994, section 4.4", provenance="classical",
        given=(finite_horizon_mdps(min_horizon=2), policies()), control={"shift": 0})  # fmt: skip
 def occupancy_flow_episodic(mdp, pi, shift=1):
-    """sum_a q(h+1,t,a) = sum_{s,a} P[h](t|s,a) q(h,s,a), and layer 0 is the start distribution.  Control: the outflow of the wrong layer."""
+    """sum_a q(h+1,t,a) = sum_{s,a} P[h](t|s,a) q(h,s,a), and layer 0 is the start distribution.
+
+    Control: the outflow of the wrong layer.
+    """
     q = occupancy(mdp, pi)
     flow = np.einsum("hsa,hsat->ht", q[:-1], mdp.transition[:-1])
     layers = q.sum(axis=-1)

@@ -16,7 +16,7 @@ class Uniform:
     """Every action with probability 1 / A, always."""
 
     def run(self, problem, n, seed=0):
-        """Play ``n`` episodes of an AdversarialMDP (or FiniteHorizonMDP); the exact regret needs no sampling, so ``seed`` changes nothing."""
+        """Play ``n`` episodes of an AdversarialMDP (or FiniteHorizonMDP). Exact regret needs no sampling: ``seed`` changes nothing."""
         problem = losses.as_adversarial(problem)
         index = checkpoints(n)
         policy = np.full(problem.shape, 1 / problem.shape[-1])

@@ -52,7 +52,7 @@ def mean_losses(schedule, tables, parameters, k, policy, means):
         if schedule == PERIODIC:
             index = (k + int(parameters[1])) // int(parameters[0])
         elif schedule == PHASES:
-            index = int(math.floor(math.log(k + 1.0) / math.log(parameters[0]) + 1e-12))
+            index = math.floor(math.log(k + 1.0) / math.log(parameters[0]) + 1e-12)
         table = tables[index % len(tables)]
         for h in range(H):
             for s in range(S):

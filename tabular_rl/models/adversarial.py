@@ -49,7 +49,9 @@ class AdversarialMDP:
         tables = check.real_array("tables", self.tables, (None, None, None, None))
         _, H, S, A = tables.shape
         transition = self.transition
-        if not (isinstance(transition, np.ndarray) and transition.ndim == 4 and transition.strides[0] == 0 and not transition.flags.writeable):
+        if not (
+            isinstance(transition, np.ndarray) and transition.ndim == 4 and transition.strides[0] == 0 and not transition.flags.writeable
+        ):
             transition = check.private(check.distribution("transition", transition, (H, S, A, S)), transition)
         elif transition.shape != (H, S, A, S):
             raise ValueError(f"transition must have shape ({H}, {S}, {A}, {S}), got {transition.shape}")

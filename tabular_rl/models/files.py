@@ -74,8 +74,8 @@ def load(path):
 
 
 def _read_finite_horizon(a, labels):
-    squeeze = [a[name][0] if len(a[name]) == 1 else a[name] for name in ("transition", "reward")]
-    return FiniteHorizonMDP(*squeeze, a["initial"], int(a["horizon"]), **labels)
+    transition, reward = (a[name][0] if len(a[name]) == 1 else a[name] for name in ("transition", "reward"))
+    return FiniteHorizonMDP(transition, reward, a["initial"], int(a["horizon"]), **labels)
 
 
 def _read_discounted(a, labels):
@@ -104,5 +104,7 @@ def _literal(name, labels):
     except (ValueError, SyntaxError):
         same = False
     if not same:
-        raise ValueError(f"{name} cannot be saved: its labels are not all Python literals, the first is {labels[0]!r}; save a model without labels")
+        raise ValueError(
+            f"{name} cannot be saved: its labels are not all Python literals, the first is {labels[0]!r}; save a model without labels"
+        )
     return text

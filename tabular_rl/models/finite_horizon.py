@@ -90,7 +90,7 @@ def packed(array):
 
 def initial_distribution(value, S):
     """A validated start distribution [S] from None (state 0), a state's index, or an array."""
-    if value is None or isinstance(value, int | np.integer) and not isinstance(value, bool):
+    if value is None or (isinstance(value, int | np.integer) and not isinstance(value, bool)):
         state = check.integer("initial", 0 if value is None else value, 0)
         if state >= S:
             raise ValueError(f"initial must be a state below {S} or a distribution over {S} states, got {state}")

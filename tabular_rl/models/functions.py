@@ -51,8 +51,9 @@ def from_functions(states, actions, transition, reward, *, initial, discount=Non
     S, A = len(walk.index), len(walk.actions)
     distribution = [start.get(state, 0.0) for state in walk.index]
     pairs = [s * A + a for s, a in walk.pairs]
-    return assemble((S, A), pairs, walk.successors, walk.probabilities, walk.rewards, initial=distribution, discount=discount, horizon=horizon,
-                    states=tuple(walk.index), actions=tuple(walk.actions))  # fmt: skip
+    labels = {"states": tuple(walk.index), "actions": tuple(walk.actions)}
+    transitions = (pairs, walk.successors, walk.probabilities, walk.rewards)
+    return assemble((S, A), *transitions, initial=distribution, discount=discount, horizon=horizon, **labels)
 
 
 class _Walk:
@@ -62,7 +63,11 @@ class _Walk:
         self.transition, self.terminal, self.depth = transition, terminal, depth
         self.actions_of = actions if callable(actions) else None
         self.max_states = check.integer("max_states", max_states, 1)
-        required = [p for p in inspect.signature(reward).parameters.values() if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        required = [
+            p
+            for p in inspect.signature(reward).parameters.values()
+            if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
         self.reward = reward if len(required) >= 3 else lambda s, a, t: reward(s, a)
         self.index, self.actions = {}, {} if self.actions_of else {action: i for i, action in enumerate(actions)}
         self.pairs, self.successors, self.probabilities, self.rewards = [], [], [], []
@@ -93,8 +98,14 @@ class _Walk:
             a = self.actions.setdefault(action, len(self.actions)) if action is not None or not absorbing else 0
             total = 0.0
             for successor, probability in [(state, 1.0)] if absorbing else self._successors(state, action):
-                probability = check.number(f"probability of {successor!r} after state {state!r}, action {action!r}", probability, at_least=0)
-                gain = 0.0 if absorbing else check.number(f"reward of state {state!r}, action {action!r}", self.reward(state, action, successor))
+                probability = check.number(
+                    f"probability of {successor!r} after state {state!r}, action {action!r}", probability, at_least=0
+                )
+                gain = (
+                    0.0
+                    if absorbing
+                    else check.number(f"reward of state {state!r}, action {action!r}", self.reward(state, action, successor))
+                )
                 self.pairs.append((s, a))
                 self.successors.append(self._number(successor, following))
                 self.probabilities.append(probability)

@@ -42,7 +42,9 @@ def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
         pairs, successors = np.append(pairs, loops), np.append(successors, np.full(A, S))
         probabilities, rewards = np.append(probabilities, np.ones(A)), np.append(rewards, np.zeros(A))
         initial, S = np.append(initial, 0.0), S + 1
-    return assemble((S, A), pairs, successors, probabilities, rewards, initial=np.asarray(initial, float), discount=discount, horizon=horizon)
+    return assemble(
+        (S, A), pairs, successors, probabilities, rewards, initial=np.asarray(initial, float), discount=discount, horizon=horizon
+    )
 
 
 def to_gymnasium(mdp, max_episode_steps=None):
@@ -77,5 +79,7 @@ def table_of(mdp):
     table = {s: {a: [] for a in range(A)} for s in range(S)}
     for index, (successors, probabilities) in enumerate(rows):
         s, a = divmod(index, A)
-        table[s][a] = [(float(p), int(t), float(mdp.reward[s, a]), bool(absorbing[t])) for t, p in zip(successors, probabilities, strict=True)]
+        table[s][a] = [
+            (float(p), int(t), float(mdp.reward[s, a]), bool(absorbing[t])) for t, p in zip(successors, probabilities, strict=True)
+        ]
     return table, absorbing

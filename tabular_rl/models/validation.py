@@ -7,7 +7,7 @@ ROW_TOLERANCE = 1e-9
 
 def real_array(name, value, shape=None):
     """A C-contiguous float64 array of finite numbers. ``shape`` may hold None (any length)."""
-    if isinstance(value, np.ndarray) and value.dtype == object or isinstance(value, str):
+    if (isinstance(value, np.ndarray) and value.dtype == object) or isinstance(value, str):
         raise TypeError(f"{name} must be an array of numbers, got {_describe(value)}")
     try:
         array = np.asarray(value)

@@ -50,7 +50,9 @@ def solve_discounted(mdp, method, tolerance, max_iterations):
             values = _exact_values(mdp, actions)
         else:
             values += 0.5 * (below + above)
-    raise ConvergenceError(f"{method} stopped after {max_iterations} sweeps with certified error {0.5 * (above - below):.2g} > tolerance {tolerance:g}")
+    raise ConvergenceError(
+        f"{method} stopped after {max_iterations} sweeps with certified error {0.5 * (above - below):.2g} > tolerance {tolerance:g}"
+    )
 
 
 def span_bounds(mdp, values, low, high):

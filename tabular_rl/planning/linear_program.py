@@ -57,7 +57,7 @@ def linear_program(mdp, solver="CLARABEL"):
     problem.solve(solver=solver)
     if problem.status != cp.OPTIMAL:
         raise RuntimeError(f"the occupancy program ended with status {problem.status!r}")
-    measure = np.maximum(np.stack([x.value for x in layers]), 0).reshape(len(layers), S, A)
+    measure = np.maximum(np.stack([np.asarray(x.value) for x in layers]), 0).reshape(len(layers), S, A)
     mass = measure.sum(axis=-1, keepdims=True)
     policy = np.where(mass > 1e-12, measure / np.maximum(mass, 1e-300), 1 / A)
     policy /= policy.sum(axis=-1, keepdims=True)

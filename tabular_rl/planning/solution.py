@@ -54,9 +54,8 @@ class Solution:
         return float(max(np.max(self.upper - self.values), np.max(self.values - self.lower)))
 
     def __repr__(self):
-        return (
-            f"Solution({self.mdp!r}, {self.method}, error <= {self.radius:.2g}, {self.iterations} sweeps, {self.evaluations} evaluation sweeps)"
-        )
+        sweeps = f"{self.iterations} sweeps, {self.evaluations} evaluation sweeps"
+        return f"Solution({self.mdp!r}, {self.method}, error <= {self.radius:.2g}, {sweeps})"
 
 
 def deterministic_policy(actions, n_actions):
