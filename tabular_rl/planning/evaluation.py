@@ -69,11 +69,11 @@ def as_policy(mdp, policy):
     if policy.dtype.kind in "iu":
         if policy.shape not in (states, states[-1:]):
             raise ValueError(f"policy of actions must have shape {states}, got {policy.shape}")
-        outside = (policy < 0) | (policy >= mdp.n_actions)
+        outside = (policy < 0) | (policy >= mdp.shape[-1])
         if outside.any():
             index = check.first_index(outside)
-            raise ValueError(f"policy{list(index)} is {policy[index]}, expected an action in 0..{mdp.n_actions - 1}")
-        policy = deterministic_policy(policy, mdp.n_actions)
+            raise ValueError(f"policy{list(index)} is {policy[index]}, expected an action in 0..{mdp.shape[-1] - 1}")
+        policy = deterministic_policy(policy, mdp.shape[-1])
     if policy.shape not in (mdp.shape, mdp.shape[-2:]):
         raise ValueError(f"policy must have shape {mdp.shape}, got {policy.shape}")
     return np.ascontiguousarray(np.broadcast_to(check.distribution("policy", policy), mdp.shape))

@@ -6,12 +6,14 @@ import numpy as np
 
 from tabular_rl.models import DiscountedMDP
 
+SOLVER_NOISE = 1e-8  # an interior point leaves this much mass everywhere
+
 
 class LinearProgram(NamedTuple):
     """Solution of the occupancy-measure program.
 
     ``value`` is the optimal expected return from the start distribution, ``occupancy`` [H, S, A] or [S, A] an optimal occupancy
-    measure, ``policy`` its conditional (uniform where the occupancy is zero), ``values`` the dual variables: V* wherever the
+    measure, ``policy`` its conditional (uniform where the occupancy is zero up to 1e-8), ``values`` the dual variables: V* wherever the
     program's optimum visits, shape [H, S] or [S].
     """
 
@@ -59,7 +61,7 @@ def linear_program(mdp, solver="CLARABEL"):
         raise RuntimeError(f"the occupancy program ended with status {problem.status!r}")
     measure = np.maximum(np.stack([np.asarray(x.value) for x in layers]), 0).reshape(len(layers), S, A)
     mass = measure.sum(axis=-1, keepdims=True)
-    policy = np.where(mass > 1e-12, measure / np.maximum(mass, 1e-300), 1 / A)
+    policy = np.where(mass > SOLVER_NOISE, measure / np.maximum(mass, SOLVER_NOISE), 1 / A)
     policy /= policy.sum(axis=-1, keepdims=True)
     # the multipliers of a maximisation, in the sign that makes them values
     values = np.stack([constraint.dual_value for constraint in flow])

@@ -1,0 +1,199 @@
+"""The certificate of a solution against optimal values in exact rational arithmetic: rounding cannot hide in the reference."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from tabular_rl import instances
+from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
+from tabular_rl.planning import ConvergenceError, solve
+
+METHODS = ["modified_policy_iteration", "policy_iteration", "value_iteration"]
+
+
+def rational(array):
+    return np.vectorize(Fraction, otypes=[object])(array)
+
+
+def solve_exactly(matrix, right):
+    """Gauss elimination of rational numbers."""
+    rows = np.column_stack([matrix, right])
+    for i in range(len(rows)):
+        pivot = next(j for j in range(i, len(rows)) if rows[j, i] != 0)
+        rows[[i, pivot]] = rows[[pivot, i]]
+        rows[i] = rows[i] / rows[i, i]
+        for j in range(len(rows)):
+            if j != i:
+                rows[j] = rows[j] - rows[i] * rows[j, i]
+    return rows[:, -1]
+
+
+def value_exactly(mdp, actions):
+    P = mdp.transition.toarray().reshape(*mdp.shape, -1) if mdp.is_sparse else mdp.transition
+    S = np.arange(mdp.n_states)
+    matrix = rational(np.eye(len(S))) - Fraction(mdp.discount) * rational(P[S, actions])
+    return solve_exactly(matrix, rational(mdp.reward[S, actions]))
+
+
+def optimum_exactly(mdp):
+    """Policy iteration of rational numbers: it ends at V* itself."""
+    P = mdp.transition.toarray().reshape(*mdp.shape, -1) if mdp.is_sparse else mdp.transition
+    P, actions = rational(P), np.zeros(mdp.n_states, int)
+    while True:
+        values = value_exactly(mdp, actions)
+        q_values = rational(mdp.reward) + Fraction(mdp.discount) * (P @ values)
+        best = q_values.max(axis=1)
+        played = q_values[np.arange(mdp.n_states), actions]
+        if np.all(played == best):
+            return values
+        actions = np.where(played == best, actions, [int(np.argmax(row)) for row in q_values])
+
+
+def model(S, A, discount, kind, seed):
+    """A tiny model of a kind that has made a certificate fail somewhere."""
+    rng = np.random.default_rng(seed)
+    P, reward = rng.dirichlet(np.ones(S), (S, A)), rng.random((S, A))
+    if kind == "deterministic":
+        P, reward = np.eye(S)[rng.integers(S, size=(S, A))], np.round(reward)
+    elif kind == "nearly deterministic":
+        P = 1e-9 * P + (1 - 1e-9) * np.eye(S)[rng.integers(S, size=(S, A))]
+    elif kind == "absorbing":
+        P = np.broadcast_to(np.eye(S)[:, None], (S, A, S))
+    elif kind == "leaking rows":
+        P = P * (1 + rng.uniform(-9e-10, 9e-10, (S, A, 1)))
+    elif kind == "constant":
+        reward = np.ones((S, A))
+    elif kind == "constant, leaking":
+        P, reward = P * (1 + 9e-10 * rng.choice([-1, 1], (S, A, 1))), np.ones((S, A))
+    elif kind == "zero":
+        reward = np.zeros((S, A))
+    elif kind == "negative":
+        reward = -reward
+    elif kind == "huge":
+        reward = rng.uniform(-1e8, 1e8, (S, A))
+    elif kind == "ties":
+        P, reward = np.repeat(P[:, :1], A, axis=1), np.repeat(reward[:, :1], A, axis=1)
+    return DiscountedMDP(P, reward, discount)
+
+
+KINDS = ["smooth", "deterministic", "nearly deterministic", "absorbing", "leaking rows", "constant", "constant, leaking", "zero",
+         "negative", "huge", "ties"]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_bounds_hold_the_optimum_and_the_policy(kind, method):
+    for seed, (S, A) in enumerate([(1, 1), (1, 3), (2, 2), (3, 2), (4, 1), (4, 3)]):
+        for discount in (0.01, 0.7, 0.999):
+            mdp = model(S, A, discount, kind, seed)
+            optimum = optimum_exactly(mdp)
+            size = max(1.0, np.abs(mdp.reward).max()) / (1 - discount)
+            for tolerance in (1e-2 * size, 1e-10 * size / (1 - discount)):
+                solution = solve(mdp, method, tolerance)
+                assert np.all(rational(solution.lower) <= optimum)
+                assert np.all(optimum <= rational(solution.upper))
+                assert np.all(rational(solution.lower) <= value_exactly(mdp, solution.actions))
+                assert solution.radius <= tolerance
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bounds_hold_for_sparse_models_too(kind):
+    for seed, (S, A) in enumerate([(1, 1), (3, 2), (4, 3)]):
+        dense = model(S, A, 0.99, kind, seed)
+        mdp = DiscountedMDP(csr_array(dense.transition.reshape(S * A, S)), dense.reward, 0.99)
+        optimum = optimum_exactly(mdp)
+        for method in METHODS:
+            solution = solve(mdp, method, 1e-7 * max(1, np.abs(mdp.reward).max()))
+            assert np.all(rational(solution.lower) <= optimum)
+            assert np.all(optimum <= rational(solution.upper))
+            assert np.all(rational(solution.lower) <= value_exactly(mdp, solution.actions))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bounds_hold_as_tight_as_float64_can_certify(method):
+    for seed in range(8):
+        mdp = model(3, 2, 0.95, ["smooth", "leaking rows", "constant", "negative"][seed % 4], seed)
+        optimum, tolerance, certified = optimum_exactly(mdp), 1e-8, 0
+        while True:
+            try:
+                solution = solve(mdp, method, tolerance)
+            except ValueError as error:
+                assert "float64" in str(error)  # noqa: PT017
+                break
+            assert np.all(rational(solution.lower) <= optimum)
+            assert np.all(optimum <= rational(solution.upper))
+            assert solution.radius <= tolerance
+            tolerance, certified = tolerance / 2, certified + 1
+        assert certified > 10
+        assert tolerance > 1e-15
+
+
+def test_bounds_of_a_finite_horizon_hold_the_optimum():
+    for seed, (H, S, A) in enumerate([(1, 1, 1), (1, 2, 3), (4, 2, 2), (6, 3, 2), (3, 1, 2)]):
+        for scale in (1.0, -1.0, 1e8, 0.0):
+            rng = np.random.default_rng(seed)
+            P = rng.dirichlet(np.ones(S), (H, S, A)) * (1 + rng.uniform(-9e-10, 9e-10, (H, S, A, 1)))
+            mdp = FiniteHorizonMDP(P, scale * rng.random((H, S, A)))
+            solution = solve(mdp)
+            values, played = rational(np.zeros(S)), rational(np.zeros(S))
+            for h in reversed(range(H)):
+                values = (rational(mdp.reward[h]) + rational(P[h]) @ values).max(axis=1)
+                chosen = np.arange(S), solution.actions[h]
+                played = rational(mdp.reward[h][chosen]) + rational(P[h][chosen]) @ played
+                for exact in (values, played):
+                    assert np.all(rational(solution.lower[h]) <= exact)
+                    assert np.all(exact <= rational(solution.upper[h]))
+            assert solution.radius <= 1e-12 * max(1, abs(scale))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_tolerance_below_rounding_is_refused(method):
+    with pytest.raises(ValueError, match="tolerance 1e-16 is below what float64 can certify"):
+        solve(instances.random_discounted(4, 2, 0.9, 0), method, tolerance=1e-16)
+    with pytest.raises(ValueError, match="float64"):
+        solve(model(1, 1, 0.999, "constant", 0), method, tolerance=1e-16)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_that_may_gain_mass_need_a_discount_that_outweighs_it(method):
+    P = np.full((2, 1, 2), 0.5 + 2e-10)
+    with pytest.raises(ValueError, match="row"):
+        solve(DiscountedMDP(P, [[0.0], [1.0]], 1 - 1e-10), method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_too_few_sweeps_are_an_error_that_says_how_far_they_came(method):
+    mdp = instances.random_discounted(6, 3, 0.99, 1)
+    with pytest.raises(ConvergenceError, match=rf"{method} stopped after 1 sweeps with certified error .* > tolerance 1e-06"):
+        solve(mdp, method, max_iterations=1)
+    needed = solve(mdp, method).iterations
+    assert solve(mdp, method, max_iterations=needed).iterations == needed
+    with pytest.raises(ConvergenceError):
+        solve(mdp, method, max_iterations=needed - 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"method": "newton"}, ValueError, "method must be one of 'modified_policy_iteration', .*, got 'newton'"),
+        ({"method": "backward_induction"}, ValueError, "method"),
+        ({"tolerance": 0}, ValueError, "tolerance"),
+        ({"tolerance": -1e-3}, ValueError, "tolerance"),
+        ({"tolerance": np.nan}, ValueError, "tolerance"),
+        ({"tolerance": "tight"}, TypeError, "tolerance must be a real number, got str 'tight'"),
+        ({"max_iterations": 0}, ValueError, "max_iterations"),
+        ({"max_iterations": 1.5}, TypeError, "max_iterations must be an integer"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        solve(instances.random_discounted(2, 2, 0.5, 0), **arguments)
+
+
+def test_solve_takes_models_only():
+    with pytest.raises(TypeError, match="mdp must be a FiniteHorizonMDP or a DiscountedMDP, got ndarray"):
+        solve(np.zeros((2, 2, 2)))
+    with pytest.raises(ValueError, match="'backward_induction', got 'value_iteration'"):
+        solve(instances.random_episodic(2, 2, 2), "value_iteration")
