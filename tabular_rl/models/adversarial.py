@@ -6,9 +6,18 @@ from typing import Any
 import numpy as np
 
 from tabular_rl.models import validation as check
-from tabular_rl.models.finite_horizon import initial_distribution, packed
+from tabular_rl.models.finite_horizon import initial_distribution, packed, unrepeated
 
-SCHEDULES = ("constant", "periodic", "phases", "drifting", "anti_greedy", "block")
+# the parameters of every schedule and their bounds, in the order of the kernels' codes
+PARAMETERS = {
+    "constant": {},
+    "periodic": {"period": {"at_least": 1}, "offset": {"at_least": 0}},
+    "phases": {"ratio": {"above": 1}},
+    "drifting": {"period": {"at_least": 1}},
+    "anti_greedy": {"episodes": {"at_least": 0}},
+    "block": {"length": {"at_least": 1}, "seed": {"at_least": 0}},
+}
+SCHEDULES = tuple(PARAMETERS)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -19,7 +28,7 @@ class AdversarialMDP:
 
     Parameters
     ----------
-    transition : array [H, S, A, S]
+    transition : array [H, S, A, S], or [1, S, A, S] when it is the same at every step
     initial : array [S] or int
     tables : array [M, H, S, A]
         Mean losses in [0, 1] that the schedule chooses from (M may be 1).
@@ -27,7 +36,8 @@ class AdversarialMDP:
         How the tables become the mean losses of episode k = 0, 1, ...; see ``tabular_rl.losses``:
         one of "constant", "periodic", "phases", "drifting", "anti_greedy", "block".
     parameters : tuple of float
-        Numbers of the schedule.
+        Numbers of the schedule: periodic (period, offset), phases (ratio), drifting (period), anti_greedy (episodes, may be
+        infinite), block (length, seed).
     bernoulli : bool
         Whether a visited loss is seen as a 0/1 draw with its mean, or as the mean itself. Regret always uses the means.
 
@@ -47,22 +57,26 @@ class AdversarialMDP:
     def __post_init__(self):
         check.choice("schedule", self.schedule, SCHEDULES)
         tables = check.real_array("tables", self.tables, (None, None, None, None))
+        if 0 in tables.shape:
+            raise ValueError(f"tables must have shape [M, H, S, A] without zeros, got {tables.shape}")
         _, H, S, A = tables.shape
-        transition = self.transition
-        if not (
-            isinstance(transition, np.ndarray) and transition.ndim == 4 and transition.strides[0] == 0 and not transition.flags.writeable
-        ):
-            transition = check.private(check.distribution("transition", transition, (H, S, A, S)), transition)
-        elif transition.shape != (H, S, A, S):
-            raise ValueError(f"transition must have shape ({H}, {S}, {A}, {S}), got {transition.shape}")
+        given = unrepeated(self.transition, 4)
+        transition = check.distribution("transition", given, (None, S, A, S))
+        if len(self.transition) not in (1, H):
+            raise ValueError(f"transition has {len(self.transition)} steps, expected {H} as in tables")
         outside = (tables < 0) | (tables > 1)
         if outside.any():
             index = check.first_index(outside)
-            raise ValueError(f"losses{list(index[1:])} is {tables[index]}, expected a mean in [0, 1]")
-        object.__setattr__(self, "transition", check.freeze(transition))
-        object.__setattr__(self, "initial", initial_distribution(self.initial, S))
-        object.__setattr__(self, "tables", check.freeze(check.private(tables, self.tables)))
-        object.__setattr__(self, "parameters", tuple(float(x) for x in self.parameters))
+            raise ValueError(f"tables{list(index)} is {tables[index]}, expected a mean loss in [0, 1]")
+        if not isinstance(self.bernoulli, bool):
+            raise TypeError(f"bernoulli must be True or False, got {self.bernoulli!r}")
+        for name, value in {
+            "transition": np.broadcast_to(check.frozen(transition, given), (H, S, A, S)),
+            "initial": initial_distribution(self.initial, S),
+            "tables": check.frozen(tables, self.tables),
+            "parameters": _parameters(self.schedule, self.parameters),
+        }.items():
+            object.__setattr__(self, name, value)
 
     @property
     def shape(self):
@@ -83,6 +97,19 @@ class AdversarialMDP:
         parameters[: len(self.parameters)] = self.parameters
         return SCHEDULES.index(self.schedule), self.tables, parameters, self.bernoulli
 
+    def __reduce__(self):
+        """Pickled as its arguments: small when stationary, and what comes out is read-only as well."""
+        return type(self), (self.packed_transition, self.initial, self.tables, self.schedule, self.parameters, self.bernoulli)
+
     def __repr__(self):
         H, S, A = self.shape
         return f"AdversarialMDP(H={H}, S={S}, A={A}, {self.schedule} losses)"
+
+
+def _parameters(schedule, values):
+    """The parameters of the schedule as floats, each within its bounds."""
+    expected = PARAMETERS[schedule]
+    if not isinstance(values, tuple | list) or len(values) != len(expected):
+        raise ValueError(f"parameters of a {schedule} schedule must be ({', '.join(expected)}), got {values!r}")
+    forever = schedule == "anti_greedy" and values[0] == np.inf
+    return (np.inf,) if forever else tuple(check.number(name, x, **expected[name]) for name, x in zip(expected, values, strict=True))

@@ -1,9 +1,11 @@
 """The forms of other libraries: QuantEcon's ``DiscreteDP``, and the (P, R) arrays of the MDP toolboxes."""
 
+from typing import Any
+
 import numpy as np
 
 from tabular_rl.models import validation as check
-from tabular_rl.models.assembly import assemble, check_setting
+from tabular_rl.models.assembly import assemble, check_dense, check_setting
 from tabular_rl.models.discounted import DiscountedMDP
 from tabular_rl.models.finite_horizon import FiniteHorizonMDP
 
@@ -15,17 +17,21 @@ def from_quantecon(ddp, initial=None):
     """
     from scipy.sparse import coo_array
 
-    beta = check.number("ddp.beta", ddp.beta, above=0, below=1)
+    if not all(hasattr(ddp, name) for name in ("R", "Q", "beta", "s_indices", "a_indices")):
+        raise TypeError(f"ddp must be a quantecon DiscreteDP, got {type(ddp).__name__}")
+    beta, reward = check.number("ddp.beta", ddp.beta, above=0, below=1), np.asarray(ddp.R)
     if ddp.s_indices is None:
-        S, A = ddp.R.shape
-        pairs, reward, Q = np.arange(S * A), np.asarray(ddp.R).ravel(), np.asarray(ddp.Q).reshape(S * A, S)
+        S, A = reward.shape
+        pairs, Q = np.arange(S * A), np.reshape(ddp.Q, (S * A, S))
     else:
         S, A = ddp.num_states, int(np.max(ddp.a_indices)) + 1
-        pairs, reward, Q = np.asarray(ddp.s_indices) * A + ddp.a_indices, np.asarray(ddp.R), ddp.Q
-    entries = coo_array(Q)
-    feasible = reward[entries.row] > -np.inf
-    row = entries.row[feasible]
-    return assemble((S, A), pairs[row], entries.col[feasible], entries.data[feasible], reward[row], initial=initial, discount=beta)
+        pairs, Q = np.asarray(ddp.s_indices) * A + ddp.a_indices, ddp.Q
+    feasible = reward != -np.inf
+    check.check_row_sums("ddp.Q", np.where(feasible, np.reshape(Q.sum(axis=1), reward.shape), 1))
+    entries, reward = coo_array(Q), reward.ravel()
+    listed = feasible.ravel()[entries.row]
+    row = entries.row[listed]
+    return assemble((S, A), pairs[row], entries.col[listed], entries.data[listed], reward[row], initial=initial, discount=beta)
 
 
 def to_quantecon(mdp):
@@ -46,25 +52,22 @@ def to_quantecon(mdp):
 def from_arrays(P, R, *, discount=None, horizon=None, initial=None):
     """A model from the (P, R) of the toolboxes.
 
-    ``P`` [A, S, S] or a sequence of A (sparse) matrices; ``R`` [S], [S, A], or [A, S, S] (or A matrices) of rewards per transition.
+    ``P`` [A, S, S] or a list of A (sparse) matrices; ``R`` [S], [S, A], or [A, S, S] (or a list of A) of rewards per transition.
     """
     check_setting(discount, horizon)
-    sparse = any(hasattr(matrix, "tocsr") for matrix in P) if not isinstance(P, np.ndarray) else False
-    A = len(P)
-    if A == 0:
-        raise ValueError("P must hold one matrix per action, got none")
-    S = P[0].shape[0] if hasattr(P[0], "shape") else len(P[0])
-    if sparse:
-        from scipy.sparse import csr_array, vstack
-
-        by_action = vstack([csr_array(matrix) for matrix in P]).tocsr()  # row a * S + s
-        transition = by_action[(np.arange(A) * S + np.arange(S)[:, None]).ravel()]
-    else:
-        transition = np.ascontiguousarray(check.real_array("P", P, (A, S, S)).transpose(1, 0, 2))
+    P = _by_action("P", P)
+    A, S = len(P), P[0].shape[0]
     reward = _reward(R, P, S, A)
+    if isinstance(P, np.ndarray):
+        transition: Any = np.ascontiguousarray(check.probabilities("P", P).transpose(1, 0, 2))
+    else:
+        from scipy.sparse import vstack
+
+        transition = vstack(P).tocsr()[(np.arange(A) * S + np.arange(S)[:, None]).ravel()]  # from row a * S + s to row s * A + a
     if horizon is None:
         return DiscountedMDP(transition, reward, discount, initial)
-    return FiniteHorizonMDP(transition.toarray().reshape(S, A, S) if sparse else transition, reward, initial, horizon)
+    check_dense(S, A)
+    return FiniteHorizonMDP(transition if isinstance(P, np.ndarray) else transition.toarray().reshape(S, A, S), reward, initial, horizon)
 
 
 def to_arrays(mdp):
@@ -76,18 +79,51 @@ def to_arrays(mdp):
     return np.ascontiguousarray(mdp.transition.transpose(1, 0, 2)), np.array(mdp.reward)
 
 
+def _by_action(name, value):
+    """An array [A, S, S], or a list of A CSR matrices (S, S) when any of those given is sparse."""
+    if isinstance(value, np.ndarray) and value.dtype == object:  # the toolboxes' arrays of matrices
+        value = value.tolist()
+    if _any_sparse(value):
+        from scipy.sparse import csr_array
+
+        given = {f"{name}[{a}]": matrix for a, matrix in enumerate(value)}
+        matrices = [check.sparse_array(at, m if hasattr(m, "tocsr") else csr_array(check.real_array(at, m))) for at, m in given.items()]
+    else:
+        matrices = check.real_array(name, value, (None, None, None))
+    if len(matrices) == 0:
+        raise ValueError(f"{name} must hold one matrix per action, got none")
+    S = matrices[0].shape[0]
+    for a, matrix in enumerate(matrices):
+        if matrix.shape != (S, S) or S == 0:
+            raise ValueError(f"{name}[{a}] must have shape (S, S), the same for every action, got {matrix.shape}")
+    return matrices
+
+
+def _any_sparse(value):
+    return isinstance(value, list | tuple) and any(hasattr(matrix, "tocsr") for matrix in value)
+
+
 def _reward(R, P, S, A):
     """[S, A] from any of the toolboxes' three forms."""
-    if isinstance(R, list | tuple) and len(R) == A and getattr(R[0], "ndim", 0) == 2:
-        # elementwise product with P, matrix by matrix: rewards of transitions, possibly sparse
-        columns = [(r.multiply(p) if hasattr(r, "multiply") else np.asarray(p.toarray() if hasattr(p, "toarray") else p) * r).sum(axis=1)
-                   for r, p in zip(R, P, strict=True)]  # fmt: skip
-        return np.stack([np.asarray(column).ravel() for column in columns], axis=1)
-    array = check.real_array("R", R)
-    if array.shape == (S,):
-        return np.repeat(array[:, None], A, axis=1)
-    if array.shape == (S, A):
-        return array
-    if array.shape == (A, S, S):
-        return _reward(list(array), P, S, A)
-    raise ValueError(f"R must have shape ({S},), ({S}, {A}) or ({A}, {S}, {S}), got {array.shape}")
+    if isinstance(R, np.ndarray) and R.dtype == object:
+        R = R.tolist()
+    if not _any_sparse(R):
+        R = check.real_array("R", R)
+        if R.shape == (S,):
+            return np.repeat(R[:, None], A, axis=1)
+        if R.shape == (S, A):
+            return R
+        if R.shape != (A, S, S):
+            raise ValueError(f"R must have shape ({S},), ({S}, {A}) or ({A}, {S}, {S}), got {R.shape}")
+    R = _by_action("R", R)
+    if len(R) != A or R[0].shape != (S, S):
+        raise ValueError(f"R must hold {A} matrices of shape ({S}, {S}), got {len(R)} of shape {R[0].shape}")
+    # rewards of transitions, weighted by their probabilities
+    return np.stack([_product(p, r).sum(axis=1) for p, r in zip(P, R, strict=True)], axis=1)
+
+
+def _product(x, y):
+    """Elementwise, of arrays or CSR matrices."""
+    if hasattr(x, "multiply"):
+        return x.multiply(y)
+    return y.multiply(x) if hasattr(y, "multiply") else x * y

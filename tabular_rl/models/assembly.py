@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tabular_rl.models import validation as check
 from tabular_rl.models.discounted import DiscountedMDP
 from tabular_rl.models.finite_horizon import FiniteHorizonMDP
 
@@ -10,9 +11,20 @@ EPISODIC_BYTES = 4 * 2**30  # finite horizons are dense; beyond this it is surel
 
 
 def check_setting(discount, horizon):
-    """Exactly one of ``discount`` and ``horizon`` is given."""
+    """Exactly one of ``discount`` and ``horizon`` is given, and it is in its range."""
     if (discount is None) == (horizon is None):
         raise ValueError(f"give exactly one of discount and horizon, got discount={discount}, horizon={horizon}")
+    if horizon is None:
+        check.number("discount", discount, above=0, below=1)
+    else:
+        check.integer("horizon", horizon, 1)
+
+
+def check_dense(S, A):
+    """A finite horizon's transition fits into memory."""
+    size = 8 * S * A * S
+    if size > EPISODIC_BYTES:
+        raise ValueError(f"a finite horizon needs a dense transition, {size / 2**30:.1f} GiB for S={S}, A={A}; give a discount instead")
 
 
 def assemble(shape, pairs, successors, probabilities, rewards, *, initial, discount=None, horizon=None, states=None, actions=None):
@@ -31,12 +43,10 @@ def assemble(shape, pairs, successors, probabilities, rewards, *, initial, disco
     source = _feasible(S, A, pairs)
     transition = coo_array((probabilities, (pairs, successors)), shape=(S * A, S)).tocsr()[source]
     reward = expected_reward(S * A, pairs, probabilities, rewards)[source].reshape(S, A)
-    size = 8 * S * A * S
     if horizon is not None:
-        if size > EPISODIC_BYTES:
-            raise ValueError(f"a finite horizon needs a dense transition, {size / 2**30:.1f} GiB for S={S}, A={A}; give a discount instead")
+        check_dense(S, A)
         return FiniteHorizonMDP(transition.toarray().reshape(S, A, S), reward, initial, horizon, states, actions)
-    if size <= DENSE_BYTES:
+    if 8 * S * A * S <= DENSE_BYTES:
         transition = transition.toarray().reshape(S, A, S)
     return DiscountedMDP(transition, reward, discount, initial, states, actions)
 

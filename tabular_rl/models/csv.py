@@ -15,35 +15,30 @@ COLUMNS = ("idstatefrom", "idaction", "idstateto", "probability", "reward")
 
 
 def read_csv(path, discount, initial=None):
-    """A DiscountedMDP from a benchmark file: one line per transition, states and actions numbered from 0.
+    """A DiscountedMDP from a benchmark file (UTF-8): one line per transition, states and actions numbered from 0 without gaps.
 
     The format keeps neither a discount nor a start; rewards of transitions become expected rewards. States may have different numbers
     of actions (see ``assemble``). Errors name the file and the line.
     """
     pairs: dict[tuple[int, int], float] = {}
     rows, lines = [], []
-    with open(path, newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        if tuple(name.strip() for name in header) != COLUMNS:
-            raise ValueError(f"{path}, line 1: expected the header {','.join(COLUMNS)}, got {','.join(header)!r}")
-        for fields in reader:
-            if not fields:
-                continue
-            rows.append(_parse(fields, f"{path}, line {reader.line_num}"))
-            lines.append(reader.line_num)
-            pairs[rows[-1][:2]] = pairs.get(rows[-1][:2], 0.0) + rows[-1][3]
+    for line, fields in _lines(os.fspath(path)):
+        rows.append(_parse(fields, f"{path}, line {line}"))
+        lines.append(line)
+        pairs[rows[-1][:2]] = pairs.get(rows[-1][:2], 0.0) + rows[-1][3]
     if not rows:
         raise ValueError(f"{path}: no transitions after the header")
     for (s, a), total in pairs.items():
         if abs(total - 1) > ROW_TOLERANCE:
             line = next(n for n, row in zip(lines, rows, strict=True) if row[:2] == (s, a))
             raise ValueError(f"{path}, line {line}: the probabilities of state {s}, action {a} sum to {total!r}, expected 1")
-    source, action, successor, probability, reward = (np.array(column) for column in zip(*rows, strict=True))
-    S, A = int(max(source.max(), successor.max())) + 1, int(action.max()) + 1
-    missing = np.setdiff1d(np.arange(S), source)
-    if len(missing):
-        raise ValueError(f"{path}: state {missing[0]} has no transitions")
+    columns = list(zip(*rows, strict=True))
+    S, A = (1 + max(max(column) for column in group) for group in ((columns[0], columns[2]), columns[1:2]))
+    for kind, n, present in ("state", S, set(columns[0])), ("action", A, set(columns[1])):
+        if len(present) < n:
+            missing = next(number for number in range(n) if number not in present)
+            raise ValueError(f"{path}: {kind} {missing} has no transitions, but there is {kind} {n - 1}")
+    source, action, successor, probability, reward = map(np.array, columns)
     return assemble((S, A), source * A + action, successor, probability, reward, initial=initial, discount=discount)
 
 
@@ -56,11 +51,26 @@ def write_csv(mdp, path):
     S, A = mdp.shape
     flat = mdp.transition if mdp.is_sparse else csr_array(mdp.transition.reshape(S * A, S))
     row = np.repeat(np.arange(S * A), np.diff(flat.indptr))
-    with replacing(Path(os.fspath(path))) as temporary, open(temporary, "w", newline="") as file:
+    with replacing(Path(os.fspath(path))) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         columns = (row // A, row % A, flat.indices, flat.data, mdp.reward.ravel()[row])
         writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _lines(path):
+    """(line number, fields) of every line after the header that is not empty."""
+    with open(path, newline="", encoding="utf-8-sig", errors="backslashreplace") as file:
+        reader = csv.reader(file)
+        try:
+            header = next(reader, [])
+            if tuple(name.strip() for name in header) != COLUMNS:
+                raise ValueError(f"{path}, line 1: expected the header {','.join(COLUMNS)}, got {','.join(header)!r}")
+            for fields in reader:
+                if fields:
+                    yield reader.line_num, fields
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
 
 
 def _parse(fields, place):

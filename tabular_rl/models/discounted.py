@@ -52,7 +52,7 @@ class DiscountedMDP:
         transition, sums, entries = (_sparse_transition if sparse else _dense_transition)(self.transition, S, A)
         for name, value in {
             "transition": transition,
-            "reward": check.freeze(check.private(reward, self.reward)),
+            "reward": check.frozen(reward, self.reward),
             "discount": check.number("discount", self.discount, above=0, below=1),
             "initial": initial_distribution(self.initial, S),
             "states": check.labels("states", self.states, S),
@@ -81,6 +81,10 @@ class DiscountedMDP:
         P = self.transition
         return self.reward.nbytes + (P.data.nbytes + P.indices.nbytes + P.indptr.nbytes if self.is_sparse else P.nbytes)
 
+    def __reduce__(self):
+        """Pickled as its arguments: what comes out is read-only as well."""
+        return type(self), (self.transition, self.reward, self.discount, self.initial, self.states, self.actions)
+
     def __repr__(self):
         S, A = self.shape
         kind = f"sparse, {self.transition.nnz} entries" if self.is_sparse else "dense"
@@ -89,25 +93,18 @@ class DiscountedMDP:
 
 def _dense_transition(value, S, A):
     transition = check.distribution("transition", value, (S, A, S))
-    return check.freeze(check.private(transition, value)), transition.sum(axis=-1), np.count_nonzero(transition, axis=-1)
+    return check.frozen(transition, value), transition.sum(axis=-1), np.count_nonzero(transition, axis=-1)
 
 
 def _sparse_transition(value, S, A):
     if value.shape != (S * A, S):
         raise ValueError(f"transition must be a sparse matrix of shape ({S * A}, {S}), row s * A + a, got {value.shape}")
-    from scipy.sparse import csr_array  # 0.4 s to import: only for those who bring a sparse matrix
-
-    given = value.tocsr()
-    matrix = csr_array((check.real_array("transition.data", given.data), given.indices, given.indptr), shape=given.shape, copy=True)
-    matrix.sum_duplicates()
-    if matrix.nnz and matrix.data.min() < 0:
-        entry = int(np.argmax(matrix.data < 0))
-        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
-        raise ValueError(f"transition[{row}, {matrix.indices[entry]}] is {matrix.data[entry]}, expected a probability >= 0")
+    matrix = check.sparse_array("transition", value)
+    check.check_entries("transition", matrix, matrix.data >= 0, "a probability >= 0")
     sums = np.asarray(matrix.sum(axis=1)).ravel()
     check.check_row_sums("transition", sums)
     if matrix.nnz < 2**31:
-        matrix = csr_array((matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)), shape=matrix.shape)
+        matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
     for array in (matrix.data, matrix.indices, matrix.indptr):
         array.flags.writeable = False
     return matrix, sums, np.diff(matrix.indptr)

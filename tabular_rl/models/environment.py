@@ -5,6 +5,7 @@ import numpy as np
 
 from tabular_rl.models import validation as check
 from tabular_rl.models.discounted import DiscountedMDP
+from tabular_rl.models.finite_horizon import FiniteHorizonMDP
 from tabular_rl.models.gymnasium import table_of
 
 
@@ -14,6 +15,8 @@ class TabularEnv(gymnasium.Env):
     metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own form)
 
     def __init__(self, mdp, max_episode_steps=None):
+        if not isinstance(mdp, FiniteHorizonMDP | DiscountedMDP):
+            raise TypeError(f"mdp must be a FiniteHorizonMDP or a DiscountedMDP, got {type(mdp).__name__}")
         self.mdp = mdp
         self.observation_space = gymnasium.spaces.Discrete(mdp.n_states)
         self.action_space = gymnasium.spaces.Discrete(mdp.n_actions)

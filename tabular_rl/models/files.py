@@ -3,11 +3,13 @@
 import ast
 import contextlib
 import os
+import threading
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from tabular_rl.models import validation as check
 from tabular_rl.models.adversarial import AdversarialMDP
 from tabular_rl.models.discounted import DiscountedMDP
 from tabular_rl.models.finite_horizon import FiniteHorizonMDP, packed
@@ -18,7 +20,7 @@ FORMAT = 1
 @contextlib.contextmanager
 def replacing(path):
     """A temporary path beside ``path`` that takes its place when the block ends well, and vanishes when it does not."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -54,28 +56,41 @@ def save(mdp, path):
 
 
 def load(path):
-    """The model that ``save`` wrote to ``path``. A truncated or foreign file: ValueError naming it."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise ValueError(f"{path} is not a model file of tabular_rl, or is damaged: {error}") from None
-    if "format" not in arrays or "kind" not in arrays:
-        raise ValueError(f"{path} is not a model file of tabular_rl: it has no format and kind")
-    if int(arrays["format"]) > FORMAT:
-        raise ValueError(f"{path} has format {int(arrays['format'])}, this version reads up to {FORMAT}")
-    kind, labels = str(arrays["kind"]), {name: ast.literal_eval(str(arrays[name])) for name in ("states", "actions") if name in arrays}
+    """The model that ``save`` wrote to ``path``. A damaged or foreign file: ValueError naming it; one that cannot be read: OSError."""
+    with open(os.fspath(path), "rb") as file:
+        try:
+            return _read(file)
+        except _Newer as error:
+            raise ValueError(f"{path} {error}") from None
+        except Exception as error:  # damaged bytes fail in many ways: in zipfile, in zlib, in NumPy's headers, in our own checks
+            raise ValueError(f"{path} is not a model file of tabular_rl, or is damaged: {error or type(error).__name__}") from error
+
+
+class _Newer(Exception):
+    """The file is sound, but of a later format."""
+
+
+def _read(file):
+    if not zipfile.is_zipfile(file):
+        raise ValueError("it is no zip archive, or not all of one")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    missing = next((name for name in ("format", "kind") if name not in arrays), None)
+    if missing:
+        raise ValueError(f"it has no {missing}")
+    if arrays["format"].item() > FORMAT:
+        raise _Newer(f"has format {arrays['format']}, this version reads up to {FORMAT}")
+    kind = check.choice("kind", arrays["kind"].item(), _READERS)
+    labels = {name: ast.literal_eval(arrays[name].item()) for name in ("states", "actions") if name in arrays}
     try:
         return _READERS[kind](arrays, labels)
     except KeyError as missing:
-        raise ValueError(f"{path} is damaged: a {kind} file without {missing}") from None
+        raise ValueError(f"a {kind} needs the array {missing}") from None
 
 
 def _read_finite_horizon(a, labels):
-    transition, reward = (a[name][0] if len(a[name]) == 1 else a[name] for name in ("transition", "reward"))
-    return FiniteHorizonMDP(transition, reward, a["initial"], int(a["horizon"]), **labels)
+    return FiniteHorizonMDP(a["transition"], a["reward"], a["initial"], a["horizon"].item(), **labels)
 
 
 def _read_discounted(a, labels):
@@ -85,26 +100,24 @@ def _read_discounted(a, labels):
 
         S, A = a["reward"].shape
         transition = csr_array((a["data"], a["indices"], a["indptr"]), shape=(S * A, S))
-    return DiscountedMDP(transition, a["reward"], float(a["discount"]), a["initial"], **labels)
+    return DiscountedMDP(transition, a["reward"], a["discount"].item(), a["initial"], **labels)
 
 
 def _read_adversarial(a, labels):
-    transition = a["transition"]
-    transition = np.broadcast_to(transition, (a["tables"].shape[1], *transition.shape[1:]))
-    return AdversarialMDP(transition, a["initial"], a["tables"], str(a["schedule"]), tuple(a["parameters"]), bool(a["bernoulli"]), **labels)
+    parameters, bernoulli = tuple(a["parameters"].tolist()), a["bernoulli"].item()
+    return AdversarialMDP(a["transition"], a["initial"], a["tables"], a["schedule"].item(), parameters, bernoulli, **labels)
 
 
 _READERS = {"FiniteHorizonMDP": _read_finite_horizon, "DiscountedMDP": _read_discounted, "AdversarialMDP": _read_adversarial}
 
 
 def _literal(name, labels):
-    text = repr(tuple(labels))
-    try:
-        same = ast.literal_eval(text) == tuple(labels)
-    except (ValueError, SyntaxError):
-        same = False
-    if not same:
-        raise ValueError(
-            f"{name} cannot be saved: its labels are not all Python literals, the first is {labels[0]!r}; save a model without labels"
-        )
-    return text
+    """The labels as text that ``ast.literal_eval`` turns back into them."""
+    for label in labels:
+        try:
+            same = ast.literal_eval(repr(label)) == label
+        except (ValueError, SyntaxError):
+            same = False
+        if not same:
+            raise ValueError(f"{name} cannot be saved: the label {label!r} is no Python literal; save a model without labels")
+    return repr(labels)

@@ -42,17 +42,19 @@ class FiniteHorizonMDP:
     actions: Any = None
 
     def __post_init__(self):
-        transition = check.private(check.distribution("transition", self.transition), self.transition)
+        given = {"transition": unrepeated(self.transition, 4), "reward": unrepeated(self.reward, 3)}
+        transition, reward = (check.real_array(name, value) for name, value in given.items())
         if transition.ndim not in (3, 4) or transition.shape[-1] != transition.shape[-3] or 0 in transition.shape:
-            raise ValueError(f"transition must have shape [H, S, A, S] or [S, A, S], got {transition.shape}")
+            raise ValueError(f"transition must have shape [H, S, A, S] or [S, A, S], got {np.shape(self.transition)}")
         S, A = transition.shape[-3:-1]
-        reward = check.private(check.real_array("reward", self.reward), self.reward)
-        if reward.ndim not in (2, 3) or reward.shape[-2:] != (S, A):
-            raise ValueError(f"reward must have shape [H, {S}, {A}] or [{S}, {A}], got {reward.shape}")
-        H = _horizon(self.horizon, transition, reward)
+        if reward.ndim not in (2, 3) or reward.shape[-2:] != (S, A) or len(reward) == 0:
+            raise ValueError(f"reward must have shape [H, {S}, {A}] or [{S}, {A}], got {np.shape(self.reward)}")
+        H = _horizon(self.horizon, np.shape(self.transition), np.shape(self.reward))
+        transition = check.frozen(check.probabilities("transition", transition), given["transition"])
+        reward = check.frozen(reward, given["reward"])
         for name, value in {
-            "transition": check.freeze(np.broadcast_to(transition, (H, S, A, S))),
-            "reward": check.freeze(np.broadcast_to(reward, (H, S, A))),
+            "transition": np.broadcast_to(transition, (H, S, A, S)),
+            "reward": np.broadcast_to(reward, (H, S, A)),
             "initial": initial_distribution(self.initial, S),
             "horizon": H,
             "states": check.labels("states", self.states, S),
@@ -78,6 +80,10 @@ class FiniteHorizonMDP:
         """The reward for kernels, C-contiguous: [H, S, A], or [1, S, A] when it is the same at every step."""
         return packed(self.reward)
 
+    def __reduce__(self):
+        """Pickled as its arguments: small when stationary, and what comes out is read-only as well."""
+        return type(self), (self.packed_transition, self.packed_reward, self.initial, self.horizon, self.states, self.actions)
+
     def __repr__(self):
         H, S, A = self.shape
         return f"FiniteHorizonMDP(H={H}, S={S}, A={A})"
@@ -88,19 +94,26 @@ def packed(array):
     return array[:1] if array.strides[0] == 0 else array
 
 
+def unrepeated(value, ndim):
+    """The argument as given, but a stationary array [H, ...] of another model comes without its repetition: [1, ...]."""
+    return value[:1] if isinstance(value, np.ndarray) and value.ndim == ndim and value.strides[0] == 0 else value
+
+
 def initial_distribution(value, S):
     """A validated start distribution [S] from None (state 0), a state's index, or an array."""
     if value is None or (isinstance(value, int | np.integer) and not isinstance(value, bool)):
         state = check.integer("initial", 0 if value is None else value, 0)
         if state >= S:
             raise ValueError(f"initial must be a state below {S} or a distribution over {S} states, got {state}")
-        return check.freeze(np.eye(1, S, state)[0])
-    return check.freeze(check.private(check.distribution("initial", value, (S,)), value))
+        value = np.zeros(S)
+        value[state] = 1
+    return check.frozen(check.distribution("initial", value, (S,)), value)
 
 
 def _horizon(horizon, transition, reward):
-    found = {"transition": len(transition)} if transition.ndim == 4 else {}
-    found |= {"reward": len(reward)} if reward.ndim == 3 else {}
+    """H, from the argument and the shapes of the arrays."""
+    found = {"transition": transition[0]} if len(transition) == 4 else {}
+    found |= {"reward": reward[0]} if len(reward) == 3 else {}
     if horizon is not None:
         horizon = check.integer("horizon", horizon, 1)
         for name, length in found.items():

@@ -3,6 +3,8 @@
 import inspect
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from tabular_rl.models import validation as check
 from tabular_rl.models.assembly import assemble, check_setting
 from tabular_rl.models.validation import ROW_TOLERANCE
@@ -18,7 +20,8 @@ def from_functions(states, actions, transition, reward, *, initial, discount=Non
     actions : sequence of hashables, or callable
         The actions, or ``actions(state)`` -> those the state has (the others copy its first one, which changes no value).
     transition : callable
-        ``transition(state, action)`` -> {successor: probability}, or an iterable of (successor, probability), or one successor alone.
+        ``transition(state, action)`` -> {successor: probability}, or an iterable of (successor, probability), or one successor alone
+        (a tuple, string or frozenset is a state). Successors with probability 0 are left out.
     reward : callable
         ``reward(state, action)``, or ``reward(state, action, successor)``: told apart by the number of parameters.
     initial : hashable, or {state: probability}
@@ -41,38 +44,34 @@ def from_functions(states, actions, transition, reward, *, initial, discount=Non
         Naming the state and the action of a bad probability, reward or successor.
     """
     check_setting(discount, horizon)
-    start = dict(initial) if isinstance(initial, Mapping) else {initial: 1.0}
+    start = _start(initial)
+    if states is not None:
+        states = check.distinct("states", states, check.integer("max_states", max_states, 1))
+        outside = [state for state in start if state not in states]
+        if outside:
+            raise ValueError(f"initial state {outside[0]!r} is not among the states")
     walk = _Walk(transition, reward, actions, terminal, max_states, depth=horizon)
     walk.run(start if states is None else states, fixed=states is not None)
-    outside = [state for state in start if state not in walk.index]
-    if outside:
-        raise ValueError(f"initial state {outside[0]!r} is not among the states")
-    walk.actions = walk.actions or {None: 0}  # every state is terminal, and actions were never asked for
-    S, A = len(walk.index), len(walk.actions)
+    S, A = len(walk.index), max(1, len(walk.actions))
+    s, a, successors, probabilities, rewards = (np.array(column) for column in zip(*walk.transitions, strict=True))
+    # no action is known when every state is terminal
+    labels = {"states": tuple(walk.index), "actions": tuple(walk.actions) or (None,)}
     distribution = [start.get(state, 0.0) for state in walk.index]
-    pairs = [s * A + a for s, a in walk.pairs]
-    labels = {"states": tuple(walk.index), "actions": tuple(walk.actions)}
-    transitions = (pairs, walk.successors, walk.probabilities, walk.rewards)
-    return assemble((S, A), *transitions, initial=distribution, discount=discount, horizon=horizon, **labels)
+    return assemble(
+        (S, A), s * A + a, successors, probabilities, rewards, initial=distribution, discount=discount, horizon=horizon, **labels
+    )
 
 
 class _Walk:
-    """Breadth-first enumeration of states; collects the transitions."""
+    """Breadth-first enumeration of states; collects the transitions (s, a, successor, probability, reward)."""
 
     def __init__(self, transition, reward, actions, terminal, max_states, depth):
-        self.transition, self.terminal, self.depth = transition, terminal, depth
+        self.transition, self.terminal = _function("transition", transition), _function("terminal", terminal or (lambda state: False))
+        self.max_states, self.depth = check.integer("max_states", max_states, 1), depth
+        self.reward = reward if _takes_successor(_function("reward", reward)) else lambda state, action, successor: reward(state, action)
         self.actions_of = actions if callable(actions) else None
-        self.max_states = check.integer("max_states", max_states, 1)
-        required = [
-            p
-            for p in inspect.signature(reward).parameters.values()
-            if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
-        self.reward = reward if len(required) >= 3 else lambda s, a, t: reward(s, a)
-        self.index, self.actions = {}, {} if self.actions_of else {action: i for i, action in enumerate(actions)}
-        self.pairs, self.successors, self.probabilities, self.rewards = [], [], [], []
-        if not self.actions_of and not self.actions:
-            raise ValueError("actions must not be empty")
+        self.actions = {} if self.actions_of else {action: a for a, action in enumerate(self._choices("actions", actions))}
+        self.index, self.transitions = {}, []
 
     def run(self, first, fixed):
         self.fixed, frontier = False, []
@@ -84,49 +83,55 @@ class _Walk:
             # beyond the horizon nothing is reached any more: the last states only need some row
             ended = self.depth is not None and step >= self.depth and not fixed
             for state in frontier:
-                self._expand(state, following, ended or (self.terminal is not None and self.terminal(state)))
+                if ended or self.terminal(state):
+                    s = self.index[state]
+                    self.transitions.append((s, 0, s, 1.0, 0.0))
+                else:
+                    self._expand(state, following)
             frontier, step = following, step + 1
 
-    def _expand(self, state, following, absorbing):
-        s = self.index[state]
-        choices = self.actions_of(state) if self.actions_of and not absorbing else list(self.actions)
-        if absorbing:
-            choices = choices[:1] or [None]
-        if not choices:
-            raise ValueError(f"state {state!r} has no actions")
+    def _expand(self, state, following):
+        choices = self._choices(f"actions of state {state!r}", self.actions_of(state)) if self.actions_of else self.actions
         for action in choices:
-            a = self.actions.setdefault(action, len(self.actions)) if action is not None or not absorbing else 0
-            total = 0.0
-            for successor, probability in [(state, 1.0)] if absorbing else self._successors(state, action):
-                probability = check.number(
-                    f"probability of {successor!r} after state {state!r}, action {action!r}", probability, at_least=0
-                )
-                gain = (
-                    0.0
-                    if absorbing
-                    else check.number(f"reward of state {state!r}, action {action!r}", self.reward(state, action, successor))
-                )
-                self.pairs.append((s, a))
-                self.successors.append(self._number(successor, following))
-                self.probabilities.append(probability)
-                self.rewards.append(gain)
+            a, total = self.actions.setdefault(action, len(self.actions)), 0.0
+            for successor, probability in self._outcomes(state, action):
+                if not _is_plain(probability) or probability < 0:
+                    name = f"probability of {successor!r} after state {state!r}, action {action!r}"
+                    probability = check.number(name, probability, at_least=0)
+                if probability == 0:
+                    continue  # not a way to get there
                 total += probability
+                if total > 1 + ROW_TOLERANCE:
+                    break  # also the end of an endless iterator
+                gain = self.reward(state, action, successor)
+                if not _is_plain(gain):
+                    gain = check.number(f"reward of state {state!r}, action {action!r}", gain)
+                try:
+                    t = self._number(successor, following)
+                except (ValueError, TypeError) as error:
+                    raise type(error)(f"{error}, after state {state!r}, action {action!r}") from None
+                self.transitions.append((self.index[state], a, t, float(probability), float(gain)))
             if abs(total - 1) > ROW_TOLERANCE:
-                raise ValueError(f"transition: the probabilities after state {state!r}, action {action!r} sum to {total!r}, expected 1")
+                raise ValueError(f"transition: the probabilities after state {state!r}, action {action!r} sum to {total}, expected 1")
 
-    def _successors(self, state, action):
+    def _outcomes(self, state, action):
+        """(successor, probability), one by one."""
         outcome = self.transition(state, action)
         if isinstance(outcome, Mapping):
-            return outcome.items()
-        if isinstance(outcome, list) or (isinstance(outcome, Iterable) and not isinstance(outcome, str | bytes | tuple | frozenset)):
-            return [self._pair(item, state, action) for item in outcome]
-        return [(outcome, 1.0)]
+            yield from outcome.items()
+        elif isinstance(outcome, Iterable) and not isinstance(outcome, str | bytes | tuple | frozenset):
+            for item in outcome:
+                if not (isinstance(item, tuple | list) and len(item) == 2):
+                    raise TypeError(f"transition({state!r}, {action!r}) must hold pairs (successor, probability), got {item!r}")
+                yield item
+        else:
+            yield outcome, 1.0
 
-    @staticmethod
-    def _pair(item, state, action):
-        if not (isinstance(item, tuple) and len(item) == 2):
-            raise TypeError(f"transition({state!r}, {action!r}) must hold pairs (successor, probability), got {item!r}")
-        return item
+    def _choices(self, name, actions):
+        choices = check.distinct(name, actions, self.max_states)
+        if not choices:
+            raise ValueError(f"{name} must not be empty")
+        return choices
 
     def _number(self, state, frontier):
         try:
@@ -137,7 +142,36 @@ class _Walk:
             if self.fixed:
                 raise ValueError(f"successor {state!r} is not among the states")
             if len(self.index) >= self.max_states:
-                raise ValueError(f"more than max_states={self.max_states} states are reachable")
+                raise ValueError(f"there are more than max_states={self.max_states} states")
             number = self.index[state] = len(self.index)
             frontier.append(state)
         return number
+
+
+def _start(initial):
+    """{state: probability > 0} of the start."""
+    if not isinstance(initial, Mapping):
+        return dict.fromkeys(check.distinct("initial", [initial], 1), 1.0)
+    start = {state: check.number(f"initial probability of {state!r}", p, at_least=0) for state, p in initial.items()}
+    check.check_row_sums("initial", np.sum(list(start.values())))
+    return {state: p for state, p in start.items() if p > 0}
+
+
+def _function(name, value):
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {value!r}")
+    return value
+
+
+def _takes_successor(reward):
+    """Whether ``reward`` wants (state, action, successor) rather than (state, action)."""
+    try:
+        parameters = inspect.signature(reward).parameters.values()
+    except ValueError:  # some functions written in C do not tell
+        return False
+    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) >= 3
+
+
+def _is_plain(x):
+    """Whether x is surely a finite number, seen without building an error's text for every transition."""
+    return type(x) in (int, float) and -1e300 < x < 1e300

@@ -26,16 +26,18 @@ def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
         env = gymnasium.make(env, **make_arguments)
     elif make_arguments:
         raise TypeError(f"{', '.join(make_arguments)}: only an environment given by its id can be made with arguments")
-    table, initial = getattr(env.unwrapped, "P", None), getattr(env.unwrapped, "initial_state_distrib", None)
+    core = getattr(env, "unwrapped", env)
+    table, initial = getattr(core, "P", None), getattr(core, "initial_state_distrib", None)
     if table is None or initial is None:
-        raise TypeError(f"env must carry a transition table P and initial_state_distrib, {env} does not")
+        raise TypeError(f"env must carry a transition table P and initial_state_distrib, {env!r} does not")
     S, A = len(table), max(len(actions) for actions in table.values())
     rows = [(s * A + a, *entry) for s in range(S) for a in table[s] for entry in table[s][a]]
     pairs, probabilities, successors, rewards, ends = (np.array(column) for column in zip(*rows, strict=True))
-    ends = ends.astype(bool)
+    possible = probabilities != 0
+    ends = ends.astype(bool) & possible
 
-    at_home = (pairs // A == successors) & (rewards == 0)
-    absorbing = np.bincount(pairs[~at_home] // A, minlength=S) == 0
+    leaves = possible & ((pairs // A != successors) | (rewards != 0))
+    absorbing = np.bincount(pairs[leaves] // A, minlength=S) == 0
     if not absorbing[successors[ends]].all():
         successors = np.where(ends, S, successors)
         loops = S * A + np.arange(A)

@@ -1,5 +1,9 @@
 """Checks that every model runs once, when it is built. An error names the argument, the index, the value and what was expected."""
 
+import math
+from itertools import islice
+from numbers import Real
+
 import numpy as np
 
 ROW_TOLERANCE = 1e-9
@@ -7,7 +11,7 @@ ROW_TOLERANCE = 1e-9
 
 def real_array(name, value, shape=None):
     """A C-contiguous float64 array of finite numbers. ``shape`` may hold None (any length)."""
-    if (isinstance(value, np.ndarray) and value.dtype == object) or isinstance(value, str):
+    if (isinstance(value, np.ndarray) and value.dtype == object) or isinstance(value, str | np.ma.MaskedArray):  # a mask would be lost
         raise TypeError(f"{name} must be an array of numbers, got {_describe(value)}")
     try:
         array = np.asarray(value)
@@ -18,7 +22,8 @@ def real_array(name, value, shape=None):
     if shape is not None and (array.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, array.shape, strict=True))):
         expected = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
         raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
-    array = np.ascontiguousarray(array, dtype=np.float64)
+    with np.errstate(over="ignore"):  # beyond float64 is infinite, which is the next check
+        array = np.asarray(array, dtype=np.float64, order="C")
     finite = np.isfinite(array)
     if not finite.all():
         index = first_index(~finite)
@@ -28,14 +33,47 @@ def real_array(name, value, shape=None):
 
 def distribution(name, value, shape=None):
     """An array whose last axis holds probability distributions: entries >= 0, sums 1 within 1e-9."""
-    array = real_array(name, value, shape)
+    return probabilities(name, real_array(name, value, shape))
+
+
+def probabilities(name, array):
+    """The ``distribution`` part of the checks, of a real array."""
     if array.ndim == 0 or array.shape[-1] == 0:
         raise ValueError(f"{name} must have at least one entry along its last axis, got shape {array.shape}")
     if array.size and array.min() < 0:
         index = first_index(array < 0)
         raise ValueError(f"{name}{list(index)} is {array[index]}, expected a probability >= 0")
-    check_row_sums(name, array.sum(axis=-1))
+    with np.errstate(over="ignore"):
+        check_row_sums(name, array.sum(axis=-1))
     return array
+
+
+def sparse_array(name, value):
+    """A CSR copy of any scipy.sparse matrix, in float64: indices in range, finite numbers, duplicates added up, no stored zeros."""
+    from scipy.sparse import csr_array  # 0.4 s to import: only for those who bring a sparse matrix
+
+    if hasattr(value, "check_format"):
+        try:
+            value.check_format(full_check=True)  # compiled code would follow wrong indices out of the arrays
+        except ValueError as error:
+            raise ValueError(f"{name} is not a valid sparse matrix: {error}") from None
+    given = value.tocsr()
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be a matrix of real numbers, got dtype {given.dtype}")
+    with np.errstate(over="ignore"):
+        matrix = csr_array(given, dtype=np.float64, copy=True)
+        matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    check_entries(name, matrix, np.isfinite(matrix.data), "a finite number")
+    return matrix
+
+
+def check_entries(name, matrix, good, expected):
+    """Every stored entry of the CSR ``matrix`` is ``good`` (a mask over its data), or an error that names row and column."""
+    if not good.all():
+        entry = int(np.argmin(good))
+        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
+        raise ValueError(f"{name}[{row}, {matrix.indices[entry]}] is {matrix.data[entry]}, expected {expected}")
 
 
 def check_row_sums(name, sums):
@@ -43,7 +81,7 @@ def check_row_sums(name, sums):
     off = np.abs(sums - 1) > ROW_TOLERANCE
     if np.any(off):
         index = first_index(off)
-        raise ValueError(f"{name}{list(index) if index else ''} sums to {sums[index]!r}, expected 1 within {ROW_TOLERANCE:g}")
+        raise ValueError(f"{name}{list(index) if index else ''} sums to {float(sums[index])}, expected 1 within {ROW_TOLERANCE:g}")
 
 
 def integer(name, value, minimum):
@@ -57,25 +95,29 @@ def integer(name, value, minimum):
 
 def number(name, value, *, above=None, at_least=None, below=None, at_most=None):
     """``value`` as a float inside the stated bounds."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number, got {_describe(value)}")
+    try:
+        x = float(value)
+    except OverflowError:  # an int beyond 1e308
+        x = math.inf
     inside = (
-        np.isfinite(value)
-        and (above is None or value > above)
-        and (at_least is None or value >= at_least)
-        and (below is None or value < below)
-        and (at_most is None or value <= at_most)
+        math.isfinite(x)
+        and (above is None or x > above)
+        and (at_least is None or x >= at_least)
+        and (below is None or x < below)
+        and (at_most is None or x <= at_most)
     )
     if not inside:
         left = f"({above}" if above is not None else f"[{at_least}" if at_least is not None else "(-inf"
         right = f"{below})" if below is not None else f"{at_most}]" if at_most is not None else "inf)"
-        raise ValueError(f"{name} must lie in {left}, {right}, got {value}")
-    return float(value)
+        raise ValueError(f"{name} must lie in {left}, {right}, got {x}")
+    return x
 
 
 def choice(name, value, choices):
     """``value``, which must be one of ``choices``."""
-    if value not in choices:
+    if not any(isinstance(value, type(option)) and value == option for option in choices):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
     return value
 
@@ -84,24 +126,46 @@ def labels(name, value, n):
     """None, or a tuple of ``n`` distinct hashable labels."""
     if value is None:
         return None
-    value = tuple(value)
+    value = distinct(name, value, n)
     if len(value) != n:
-        raise ValueError(f"{name} must have {n} labels, got {len(value)}")
-    if len(set(value)) != n:
-        raise ValueError(f"{name} must be distinct, {next(x for x in value if value.count(x) > 1)!r} stands there twice")
+        raise ValueError(f"{name} must have {n} labels, got {len(value) if len(value) < n else 'more'}")
     return value
 
 
-def freeze(array):
-    """The array, read-only: what was validated stays valid."""
-    array = array.view()
+def distinct(name, value, most):
+    """The first ``most`` + 1 items of an iterable as a tuple; they are hashable and distinct."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    try:
+        items = iter(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a sequence, got {_describe(value)}") from None
+    seen = {}
+    for item in islice(items, most + 1):
+        try:
+            twice = item in seen
+        except TypeError:
+            raise TypeError(f"{name} must be hashable, got {_describe(item)}") from None
+        if twice:
+            raise ValueError(f"{name} must be distinct, {item!r} stands there twice")
+        seen[item] = None
+    return tuple(seen)
+
+
+def frozen(array, original):
+    """``array``, read-only: what was validated stays valid. Copied where the caller, who brought ``original``, could write into it."""
+    made_here = isinstance(original, list | tuple) or (isinstance(original, np.ndarray) and not np.may_share_memory(array, original))
+    if not made_here and not _is_frozen(array):
+        array = array.copy()
     array.flags.writeable = False
     return array
 
 
-def private(array, original):
-    """``array``, copied if it shares memory with the caller's ``original`` (who could write into it later)."""
-    return array.copy() if np.may_share_memory(array, original) and array.flags.writeable else array
+def _is_frozen(array):
+    """Whether neither the array nor what it is a view of can be written."""
+    while isinstance(array, np.ndarray) and not array.flags.writeable:
+        array = array.base
+    return array is None
 
 
 def first_index(mask):
