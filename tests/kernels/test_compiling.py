@@ -1,0 +1,51 @@
+"""Every compiled function is cached on disk and frees the interpreter lock; and all of them run uncompiled too."""
+
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import tabular_rl
+
+MODULES = [
+    module.name
+    for package in ("kernels", "planning", "algorithms")
+    for module in pkgutil.iter_modules([f"{tabular_rl.__path__[0]}/{package}"], f"tabular_rl.{package}.")
+]
+NAMES = [
+    f"{name}.{attribute}"
+    for name in MODULES
+    for attribute, value in vars(importlib.import_module(name)).items()
+    if hasattr(value, "py_func") and value.__module__ == name
+]
+interpreted = bool(os.environ.get("NUMBA_DISABLE_JIT", "0") != "0")
+
+
+@pytest.mark.skipif(interpreted, reason="nothing is compiled")
+def test_the_kernels_are_found():
+    assert len(NAMES) >= 25
+    assert "tabular_rl.kernels.episodes.state_occupancy" in NAMES
+    assert "tabular_rl.algorithms.ucbvi._run" in NAMES
+
+
+@pytest.mark.parametrize("path", NAMES)
+def test_compiled_functions_are_cached_and_free_the_lock(path):
+    module, _, name = path.rpartition(".")
+    function = getattr(importlib.import_module(module), name)
+    assert function.targetoptions["nogil"]
+    assert type(function._cache).__name__ == "FunctionCache"
+    assert function.targetoptions["error_model"] == "numpy"
+    assert not {"nnan", "ninf", "fast"} & set(function.targetoptions.get("fastmath") or ())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("part", ["tests/kernels", "tests/planning", "tests/algorithms/test_replays.py"])
+def test_the_suite_passes_uncompiled(part, pytestconfig):
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-W", "error::RuntimeWarning", part]
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run(command, cwd=pytestconfig.rootpath, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
