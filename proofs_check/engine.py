@@ -29,7 +29,15 @@ class Verdict:
 
     @property
     def ok(self):
+        """The claim held on every instance, and its control did not."""
         return self.holds and self.refuted_control and not self.error
+
+    @property
+    def reason(self):
+        """Why it is not ok."""
+        if self.error:
+            return self.error
+        return f"violated by {self.instance}" if not self.holds else "the negative control was not refuted: the check has no teeth"
 
 
 class _Refuted(AssertionError):

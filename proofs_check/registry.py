@@ -30,8 +30,13 @@ class Claim:
 
     @cached_property
     def statement(self):
-        """First sentence of the docstring."""
-        return (self.sides.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+        """What the docstring claims, without its control and proof."""
+        return " ".join((self.sides.__doc__ or "").partition("Control:")[0].split("\n\n")[0].split())
+
+    @cached_property
+    def control_statement(self):
+        """What the docstring says about the negative control."""
+        return " ".join((self.sides.__doc__ or "").partition("Control:")[2].split("\n\n")[0].split())
 
 
 def claim(id, *, kind, source, provenance, given, control):
@@ -46,6 +51,8 @@ def claim(id, *, kind, source, provenance, given, control):
     def register(function):
         if not function.__doc__:
             raise ValueError(f"claim {id!r} does not say what it claims: its function has no docstring")
+        if "Control:" not in function.__doc__:
+            raise ValueError(f"claim {id!r} does not say what its negative control is: its docstring has no 'Control:'")
         _CLAIMS[id] = Claim(id, function, kind, source, provenance, tuple(given), control)
         return function
 

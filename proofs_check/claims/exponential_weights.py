@@ -53,4 +53,4 @@ def multiplicative_weights(p, gains, comparator, eta, last_entropy=1.0):
 def hoeffding(p, f, eta, constant=1 / 8):
     """log <p, exp(eta f)> - eta <p, f> <= eta^2 (max f - min f)^2 / 8.  Control: the constant 1/10."""
     _, brackets = _brackets(p, eta, f[None])
-    return brackets[0], constant * eta**2 * np.ptp(f) ** 2
+    return brackets[0], constant * eta**2 * np.ptp(f) ** 2, eta * np.abs(f).max()

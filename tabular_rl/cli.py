@@ -1,0 +1,144 @@
+"""The ``tabular-rl`` command."""
+
+import ast
+import difflib
+import inspect
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from figures.__main__ import make_figures
+from proofs_check.__main__ import verify
+from tabular_rl.terminal import command
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""The theory of reinforcement learning, made executable.
+
+    [bold]tabular-rl figures[/bold]   regenerate the regret plots
+    [bold]tabular-rl verify[/bold]    execute the proofs
+    [bold]tabular-rl run UCBVI river_swim horizon=20[/bold]   one algorithm on one problem
+    [bold]tabular-rl list[/bold]      what there is
+    """,
+)
+app.command("figures")(make_figures)
+app.command("verify")(verify)
+
+WORLDS = ("stochastic", "anti_greedy")
+
+
+@app.command("list")
+@command
+def list_everything(name: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None):
+    """List the instances, algorithms, figures and claims, or describe one."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console, shelves = Console(), _shelves()
+    if name is not None:
+        found = [text for shelf in shelves.values() for key, (_, text) in shelf.items() if key == name]
+        if not found:
+            near = difflib.get_close_matches(name, [key for shelf in shelves.values() for key in shelf], n=3, cutoff=0.4)
+            raise ValueError(f"there is no {name!r} here" + (f"; the nearest are {', '.join(near)}" if near else ""))
+        console.print("\n\n".join(found), markup=False, highlight=False)
+        return
+    for heading, shelf in shelves.items():
+        table = Table(title=f"[bold]{heading}[/bold]", title_justify="left", box=None, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True)
+        for key, (line, _) in shelf.items():
+            table.add_row(key, escape(line))
+        console.print(table)
+
+
+def _shelves():
+    """Everything that has a name: {heading: {name: (one line, the whole text)}}."""
+    from figures.__main__ import docstring, names
+    from proofs_check.registry import find_claims
+    from tabular_rl import instances
+
+    return {
+        "Instances": {entry.name: (entry.description, _signed(entry.function)) for entry in instances.catalogue()},
+        "Algorithms": {name: ((inspect.getdoc(kind) or "").split("\n")[0], _signed(kind)) for name, kind in _algorithms().items()},
+        "Figures": {name: (docstring(name).splitlines()[0], docstring(name)) for name in names()},
+        "Claims": {
+            claim.id: (claim.statement, f"{claim.id} ({claim.provenance}; {claim.source})\n\n{inspect.getdoc(claim.sides)}")
+            for claim in find_claims()
+        },
+    }
+
+
+def _signed(thing):
+    return f"{thing.__name__}{inspect.signature(thing)}\n\n{inspect.getdoc(thing)}"
+
+
+@app.command("run")
+@command
+def run(
+    algorithm: Annotated[str, typer.Argument(help="An algorithm of `tabular-rl list`.")],
+    instance: Annotated[str, typer.Argument(help="An instance of `tabular-rl list`; a regret algorithm needs one with a horizon.")],
+    parameters: Annotated[
+        list[str] | None, typer.Argument(help="name=value, for the instance, or for the algorithm if it has that name.")
+    ] = None,
+    episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Length of the run.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the run.")] = 0,
+    world: Annotated[str, typer.Option(help="Losses: stochastic (1 - reward) or anti_greedy (an adaptive adversary).")] = "stochastic",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the trace as CSV to this file.")] = None,
+):
+    """Run one algorithm on one instance and show its regret.
+
+    Example: tabular-rl run DilatedBonusPO river_swim horizon=10 n=4 preset=practical -n 100000
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from tabular_rl import instances, losses
+    from tabular_rl.models import validation as check
+
+    kind = _algorithms().get(algorithm)
+    if kind is None:
+        raise ValueError(f"there is no algorithm {algorithm!r}; there are {', '.join(_algorithms())}")
+    given = dict(_assignment(text) for text in parameters or ())
+    of_algorithm = {name: given.pop(name) for name in list(given) if name in inspect.signature(kind).parameters}
+    mdp = instances.make(instance, **given)
+    check.choice("world", world, WORLDS)
+    if len(mdp.shape) != 3:
+        raise ValueError(f"{algorithm} plays episodes, and {instance} is discounted: give a horizon, as in horizon=20")
+    trace = kind(**of_algorithm).run(getattr(losses, world)(mdp), episodes, seed=seed)
+    if output is not None:
+        trace.to_frame().to_csv(output, index=False)
+    table = Table("episode", *trace.series, title=f"{algorithm} on {instance}, {mdp!r}, {world} losses, seed {seed}")
+    tens = [10**power for power in range(len(str(episodes))) if 10**power < episodes]
+    for row in [trace.index.searchsorted(k) for k in tens] + [len(trace.index) - 1]:
+        table.add_row(str(trace.index[row]), *(f"{series[row]:.6g}" for series in trace.series.values()))
+    console = Console()
+    console.print(table)
+    console.print(
+        ", ".join(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in trace.parameters.items())
+    )
+
+
+def _algorithms():
+    """Every class of ``tabular_rl.algorithms`` with a ``run``, by name."""
+    from tabular_rl import algorithms
+
+    return {name: kind for name in sorted(algorithms.__all__) if hasattr(kind := getattr(algorithms, name), "run")}
+
+
+def _assignment(text):
+    name, equals, value = text.partition("=")
+    if not (equals and name.isidentifier()):
+        raise ValueError(f"expected a parameter as name=value, got {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+if __name__ == "__main__":
+    app()
