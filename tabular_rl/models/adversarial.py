@@ -62,8 +62,9 @@ class AdversarialMDP:
         _, H, S, A = tables.shape
         given = unrepeated(self.transition, 4)
         transition = check.distribution("transition", given, (None, S, A, S))
-        if len(self.transition) not in (1, H):
-            raise ValueError(f"transition has {len(self.transition)} steps, expected {H} as in tables")
+        steps = np.shape(self.transition)[0]
+        if steps not in (1, H):
+            raise ValueError(f"transition has {steps} steps, expected {H} as in tables")
         outside = (tables < 0) | (tables > 1)
         if outside.any():
             index = check.first_index(outside)

@@ -105,6 +105,8 @@ def _sparse_transition(value, S, A):
     check.check_row_sums("transition", sums)
     if matrix.nnz < 2**31:
         matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
-    for array in (matrix.data, matrix.indices, matrix.indptr):
-        array.flags.writeable = False
+    for name in ("data", "indices", "indptr"):
+        array = getattr(matrix, name)
+        setattr(matrix, name, array if array.base is None else array.copy())  # pruned arrays are views, of what could be written
+        getattr(matrix, name).flags.writeable = False
     return matrix, sums, np.diff(matrix.indptr)
