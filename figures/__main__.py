@@ -54,8 +54,12 @@ def make_figures(
     import matplotlib.pyplot as plt
     from rich.console import Console
 
+    from tabular_rl.experiments import BACKENDS
+    from tabular_rl.models import validation as check
+
     console = Console(stderr=True)
     chosen = choose(figures or [])
+    check.choice("backend", backend, BACKENDS)
     output.mkdir(parents=True, exist_ok=True)
     # the scripts read the environment: they run alone as well, and in the documentation's gallery
     os.environ |= {"TABULAR_RL_FULL": str(int(full)), "TABULAR_RL_FIGURES": str(output)}

@@ -1,0 +1,113 @@
+"""The command line: what it does, and how it answers mistakes."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from tabular_rl.cli import app
+
+runner = CliRunner()
+
+
+def call(*words):
+    return runner.invoke(app, list(words))
+
+
+def test_help_names_every_command():
+    result = call("--help")
+    assert result.exit_code == 0
+    for name in ("figures", "verify", "run", "list"):
+        assert name in result.output
+
+
+@pytest.mark.parametrize("command", ["figures", "verify", "run", "list"])
+def test_every_command_explains_itself(command):
+    assert call(command, "--help").exit_code == 0
+
+
+def test_list_shows_everything_that_has_a_name():
+    output = call("list").output
+    for name in ("river_swim", "DilatedBonusPO", "solver_time", "mw.hoeffding"):
+        assert name in output
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("river_swim", "Strehl"), ("UCBVI", "Azar"), ("solver_time", "bandwidth"), ("bonus.at-most-e", "Control")]
+)
+def test_list_describes_one(name, word):
+    result = call("list", name)
+    assert result.exit_code == 0
+    assert word in result.output or name == "UCBVI"
+
+
+def test_run_writes_the_trace(tmp_path):
+    result = call("run", "UCBVI", "river_swim", "horizon=5", "n=3", "scale=0.5", "-n", "50", "--output", str(tmp_path / "trace.csv"))
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(tmp_path / "trace.csv")
+    assert frame.episode.iloc[-1] == 50
+    assert {"regret", "loss"} <= set(frame.columns)
+    assert "scale = 0.5" in result.output
+
+
+def test_run_is_reproducible(tmp_path):
+    texts = []
+    for seed in ("1", "1", "2"):
+        call(
+            "run",
+            "DilatedBonusPO",
+            "river_swim",
+            "horizon=5",
+            "-n",
+            "50",
+            "--seed",
+            seed,
+            "--world",
+            "anti_greedy",
+            "-o",
+            str(tmp_path / "t.csv"),
+        )
+        texts.append((tmp_path / "t.csv").read_text())
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_verify_shows_a_table():
+    result = call("verify", "bonus", "--examples", "20")
+    assert result.exit_code == 0
+    assert "3 of 3 claims hold" in result.output
+
+
+MISTAKES = {
+    "unknown algorithm": (["run", "UCBV", "river_swim"], "there is no algorithm 'UCBV'"),
+    "unknown instance": (["run", "UCBVI", "river_swin"], "river_swim"),
+    "unknown parameter": (["run", "UCBVI", "river_swim", "depth=3"], "has no parameter 'depth'"),
+    "no assignment": (["run", "UCBVI", "river_swim", "20"], "expected a parameter as name=value, got '20'"),
+    "discounted": (["run", "UCBVI", "river_swim"], "give a horizon"),
+    "bad value": (["run", "UCBVI", "river_swim", "horizon=0"], "horizon must be at least 1, got 0"),
+    "bad hyper-parameter": (["run", "DilatedBonusPO", "river_swim", "horizon=3", "preset=best"], "preset must be one of"),
+    "bad world": (["run", "UCBVI", "river_swim", "horizon=3", "--world", "kind"], "world must be one of"),
+    "output folder": (["run", "UCBVI", "river_swim", "horizon=3", "-n", "5", "-o", "/dev/null/trace.csv"], "/dev/null"),
+    "unknown claim": (["verify", "bonus.at-most-f"], "did you mean 'bonus.at-most-e'"),
+    "unknown figure": (["figures", "solver"], "there is no figure 'solver'"),
+    "unknown backend": (["figures", "frozen_lake_maps", "--backend", "gpu"], "backend"),
+    "output is a file": (["figures", "frozen_lake_maps", "--output", "/dev/null/figures"], "/dev/null"),
+    "unknown name": (["list", "river_swin"], "the nearest are river_swim"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_end_in_one_line_and_code_1(mistake):
+    words, message = MISTAKES[mistake]
+    result = call(*words)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in result.output
+
+
+def test_module_and_command_are_the_same_program():
+    for words in (["-m", "proofs_check"], ["-m", "figures"], ["-m", "tabular_rl.cli"]):
+        done = subprocess.run([sys.executable, *words, "--help"], capture_output=True, text=True, check=True)
+        assert "Usage" in done.stdout
