@@ -46,7 +46,7 @@ class DilatedBonusPO:
     transition : str
         "known", or "unknown": learned, with confidence sets at level ``delta`` in (0, 1).
     confidence_scale : float
-        Multiplies the logarithm of the confidence radii, >= 0; 1 is the theory's.
+        Multiplies the logarithm of the confidence radii, >= 0; 1 is the theory's, below it there is no guarantee.
     """
 
     preset: str = "theory"
@@ -73,7 +73,8 @@ class DilatedBonusPO:
         -------
         Trace
             ``regret`` (exact: occupancy of each policy against the best fixed policy in hindsight), ``loss`` (the learner's
-            expected total), and ``certificate`` (bound on the expected regret) when the parameters satisfy the theorem.
+            expected total), and ``certificate`` when the parameters satisfy the theorem: its mean bounds the mean regret against
+            every policy fixed in advance, hence the mean of ``regret`` in every oblivious world.
         """
         problem = losses.as_adversarial(problem)
         index = checkpoints(n)
@@ -98,7 +99,8 @@ class DilatedBonusPO:
         if self.preset == "theory":
             largest = H * (1 + KAPPA + extra) * H * (dilation - 1)  # beta_0 at gamma = eta H
             spread = dilation * H**3 * (1 + KAPPA) * S * A * n
-            eta = min(np.sqrt(H * log_actions / spread), 1 / largest, 1 / (KAPPA * H * largest))
+            # a hair below the conditions, so that they hold as computed
+            eta = min(np.sqrt(H * log_actions / spread), (1 - 1e-12) / largest, (1 - 1e-12) / (KAPPA * H * largest))
             ratio, scale = 1.0, 1.0
         elif self.preset == "practical":
             eta, ratio, scale = 10 * np.sqrt(log_actions / (5 * H**2 * S * A * n)), 0.5, 0.1
@@ -110,7 +112,8 @@ class DilatedBonusPO:
         least_bonus = gamma * H + KAPPA * eta * H**2
         c = scale * (3 * gamma * H if self.preset == "luo" else least_bonus)
         theta = eta * (c / gamma + extra * H) * H * (dilation - 1)
-        return float(eta), float(gamma), float(c), bool(c >= least_bonus and theta <= 1 and KAPPA * H * theta <= 1)
+        covered = not extra or self.confidence_scale >= 1
+        return float(eta), float(gamma), float(c), bool(covered and c >= least_bonus and theta <= 1 and KAPPA * H * theta <= 1)
 
 
 @njit

@@ -49,6 +49,9 @@ class UCBVI:
         check.number("scale", self.scale, at_least=0)
         check.number("delta", self.delta, above=0, at_most=1)
         check.choice("transition", self.transition, ("known", "unknown"))
+        for name in ("anytime", "share_steps"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
 
     def run(self, problem, n, seed=0):
         """Play ``n`` episodes of an AdversarialMDP (or FiniteHorizonMDP).

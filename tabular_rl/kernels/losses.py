@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numba import config
 
 from tabular_rl.kernels.compiling import njit
 
@@ -67,3 +68,7 @@ def coin(seed, counter):
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return int((z ^ (z >> np.uint64(31))) >> np.uint64(63))
+
+
+if config.DISABLE_JIT:
+    coin = np.errstate(over="ignore")(coin)  # the products wrap around on purpose; only NumPy's scalars warn of it

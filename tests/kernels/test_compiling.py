@@ -43,7 +43,7 @@ def test_compiled_functions_are_cached_and_free_the_lock(path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("part", ["tests/kernels", "tests/planning", "tests/algorithms/test_replays.py"])
+@pytest.mark.parametrize("part", ["tests/kernels", "tests/planning", "tests/test_losses.py", "tests/algorithms/test_replays.py"])
 def test_the_suite_passes_uncompiled(part, pytestconfig):
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-W", "error::RuntimeWarning", part]
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
