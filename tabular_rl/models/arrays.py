@@ -63,6 +63,8 @@ def from_arrays(P, R, *, discount=None, horizon=None, initial=None):
     else:
         from scipy.sparse import vstack
 
+        for a, matrix in enumerate(P):
+            check.sparse_probabilities(f"P[{a}]", matrix)
         transition = vstack(P).tocsr()[(np.arange(A) * S + np.arange(S)[:, None]).ravel()]  # from row a * S + s to row s * A + a
     if horizon is None:
         return DiscountedMDP(transition, reward, discount, initial)
@@ -87,7 +89,10 @@ def _by_action(name, value):
         from scipy.sparse import csr_array
 
         given = {f"{name}[{a}]": matrix for a, matrix in enumerate(value)}
-        matrices = [check.sparse_array(at, m if hasattr(m, "tocsr") else csr_array(check.real_array(at, m))) for at, m in given.items()]
+        matrices = [
+            check.sparse_array(at, m if hasattr(m, "tocsr") else csr_array(check.real_array(at, m, (None, None))))
+            for at, m in given.items()
+        ]
     else:
         matrices = check.real_array(name, value, (None, None, None))
     if len(matrices) == 0:

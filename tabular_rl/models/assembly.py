@@ -54,8 +54,9 @@ def assemble(shape, pairs, successors, probabilities, rewards, *, initial, disco
 def expected_reward(n_pairs, pairs, probabilities, rewards):
     """Expected reward of every pair; exactly the reward where a pair has only one, whatever its probabilities round to."""
     low, high = np.full(n_pairs, np.inf), np.full(n_pairs, -np.inf)
-    np.minimum.at(low, pairs, rewards)
-    np.maximum.at(high, pairs, rewards)
+    with np.errstate(invalid="ignore"):  # a reward that is not a number is the model's to complain of
+        np.minimum.at(low, pairs, rewards)
+        np.maximum.at(high, pairs, rewards)
     return np.where(low == high, low, np.bincount(pairs, probabilities * rewards, n_pairs))
 
 

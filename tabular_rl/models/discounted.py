@@ -100,9 +100,7 @@ def _sparse_transition(value, S, A):
     if value.shape != (S * A, S):
         raise ValueError(f"transition must be a sparse matrix of shape ({S * A}, {S}), row s * A + a, got {value.shape}")
     matrix = check.sparse_array("transition", value)
-    check.check_entries("transition", matrix, matrix.data >= 0, "a probability >= 0")
-    sums = np.asarray(matrix.sum(axis=1)).ravel()
-    check.check_row_sums("transition", sums)
+    sums = check.sparse_probabilities("transition", matrix)
     if matrix.nnz < 2**31:
         matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
     for name in ("data", "indices", "indptr"):

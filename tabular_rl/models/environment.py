@@ -53,4 +53,5 @@ class TabularEnv(gymnasium.Env):
         return self.state, float(reward), terminated, truncated, {"step": self._step}
 
     def _draw(self, weights):
-        return int(self.np_random.choice(len(weights), p=weights / weights.sum()))
+        cumulative = np.cumsum(weights)
+        return int(np.searchsorted(cumulative, cumulative[-1] * self.np_random.random(), side="right"))

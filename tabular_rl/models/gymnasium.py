@@ -30,9 +30,13 @@ def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
     table, initial = getattr(core, "P", None), getattr(core, "initial_state_distrib", None)
     if table is None or initial is None:
         raise TypeError(f"env must carry a transition table P and initial_state_distrib, {env!r} does not")
-    S, A = len(table), max(len(actions) for actions in table.values())
+    S, A = len(table), max((len(actions) for actions in table.values()), default=0)
     rows = [(s * A + a, *entry) for s in range(S) for a in table[s] for entry in table[s][a]]
+    if not rows or any(len(row) != 5 for row in rows):
+        raise ValueError("env.P[s][a] must hold transitions (probability, successor, reward, terminated)")
     pairs, probabilities, successors, rewards, ends = (np.array(column) for column in zip(*rows, strict=True))
+    if successors.min() < 0 or successors.max() >= S:
+        raise ValueError(f"env.P leads to state {successors[(successors < 0) | (successors >= S)][0]}, expected one of 0..{S - 1}")
     possible = probabilities != 0
     ends = ends.astype(bool) & possible
 

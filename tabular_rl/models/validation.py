@@ -61,15 +61,24 @@ def sparse_array(name, value):
         matrix = csr_array(given, dtype=np.float64, copy=True)
         matrix.sum_duplicates()
     matrix.eliminate_zeros()
-    check_entries(name, matrix, np.isfinite(matrix.data), "a finite number")
+    _check_entries(name, matrix, np.isfinite(matrix.data), "a finite number")
     return matrix
+
+
+def sparse_probabilities(name, matrix):
+    """The row sums of a CSR matrix whose rows are probability distributions."""
+    _check_entries(name, matrix, matrix.data >= 0, "a probability >= 0")
+    with np.errstate(over="ignore"):
+        sums = matrix.sum(axis=1)
+    check_row_sums(name, sums)
+    return sums
 
 
 def _check_indices(name, matrix):
     """The indices of a sparse matrix stay inside: compiled code would follow them out of the arrays."""
     shape, good = matrix.shape, True
     if matrix.format == "coo":
-        good = all(0 <= n.min() and n.max() < length for n, length in zip(matrix.coords, shape, strict=True) if len(n))
+        good = all(n.min() >= 0 and n.max() < length for n, length in zip(matrix.coords, shape, strict=True) if len(n))
     elif matrix.format in ("csr", "csc", "bsr"):
         block = matrix.blocksize if matrix.format == "bsr" else (1, 1)
         major, minor = (length // n for length, n in zip(shape, block, strict=True))
@@ -77,12 +86,12 @@ def _check_indices(name, matrix):
             major, minor = minor, major
         pointers, used = matrix.indptr, matrix.indices[: max(0, matrix.indptr[-1])]
         good = len(pointers) == major + 1 and pointers[0] == 0 and pointers[-1] <= min(len(matrix.indices), len(matrix.data))
-        good = good and np.all(pointers[1:] >= pointers[:-1]) and (len(used) == 0 or (0 <= used.min() and used.max() < minor))
+        good = good and np.all(pointers[1:] >= pointers[:-1]) and (len(used) == 0 or (used.min() >= 0 and used.max() < minor))
     if not good:
         raise ValueError(f"{name} is not a valid sparse matrix: its {matrix.format} indices lead outside of its shape {shape}")
 
 
-def check_entries(name, matrix, good, expected):
+def _check_entries(name, matrix, good, expected):
     """Every stored entry of the CSR ``matrix`` is ``good`` (a mask over its data), or an error that names row and column."""
     if not good.all():
         entry = int(np.argmin(good))

@@ -130,6 +130,16 @@ WRONG = [
 ]
 
 
+def pointer(value):
+    def change(matrix):
+        matrix.indptr[-1] = value
+
+    return change
+
+
+WRONG += [(pointer(value), "transition is not a valid sparse matrix") for value in (10**9, -1, -(2**31))]
+
+
 @pytest.mark.parametrize("change, message", WRONG)
 def test_a_wrong_entry_is_named(change, message):
     with pytest.raises(ValueError, match=f"^{message}"):
