@@ -86,13 +86,7 @@ def _by_action(name, value):
     if isinstance(value, np.ndarray) and value.dtype == object:  # the toolboxes' arrays of matrices
         value = value.tolist()
     if _any_sparse(value):
-        from scipy.sparse import csr_array
-
-        given = {f"{name}[{a}]": matrix for a, matrix in enumerate(value)}
-        matrices = [
-            check.sparse_array(at, m if hasattr(m, "tocsr") else csr_array(check.real_array(at, m, (None, None))))
-            for at, m in given.items()
-        ]
+        matrices = [_csr(f"{name}[{a}]", matrix) for a, matrix in enumerate(value)]
     else:
         matrices = check.real_array(name, value, (None, None, None))
     if len(matrices) == 0:
@@ -102,6 +96,12 @@ def _by_action(name, value):
         if matrix.shape != (S, S) or S == 0:
             raise ValueError(f"{name}[{a}] must have shape (S, S), the same for every action, got {matrix.shape}")
     return matrices
+
+
+def _csr(name, matrix):
+    from scipy.sparse import csr_array
+
+    return check.sparse_array(name, matrix if hasattr(matrix, "tocsr") else csr_array(check.real_array(name, matrix, (None, None))))
 
 
 def _any_sparse(value):

@@ -79,14 +79,15 @@ def _read(file):
     missing = next((name for name in ("format", "kind") if name not in arrays), None)
     if missing:
         raise ValueError(f"it has no {missing}")
-    if arrays["format"].item() > FORMAT:
-        raise _Newer(f"has format {arrays['format']}, this version reads up to {FORMAT}")
+    version = check.integer("format", arrays["format"].item(), 1)
+    if version > FORMAT:
+        raise _Newer(f"has format {version}, this version reads up to {FORMAT}")
     kind = check.choice("kind", arrays["kind"].item(), _READERS)
     labels = {name: ast.literal_eval(arrays[name].item()) for name in ("states", "actions") if name in arrays}
     try:
         return _READERS[kind](arrays, labels)
     except KeyError as missing:
-        raise ValueError(f"a {kind} needs the array {missing}") from None
+        raise ValueError(f"{kind} needs the array {missing}") from None
 
 
 def _read_finite_horizon(a, labels):
@@ -98,6 +99,9 @@ def _read_discounted(a, labels):
     if transition is None:
         from scipy.sparse import csr_array
 
+        for name in ("indices", "indptr"):
+            if a[name].dtype.kind != "i":
+                raise TypeError(f"{name} must hold integers, got dtype {a[name].dtype}")
         S, A = a["reward"].shape
         transition = csr_array((a["data"], a["indices"], a["indptr"]), shape=(S * A, S))
     return DiscountedMDP(transition, a["reward"], a["discount"].item(), a["initial"], **labels)

@@ -76,19 +76,23 @@ def sparse_probabilities(name, matrix):
 
 def _check_indices(name, matrix):
     """The indices of a sparse matrix stay inside: compiled code would follow them out of the arrays."""
-    shape, good = matrix.shape, True
+    shape, good = matrix.shape, []
     if matrix.format == "coo":
-        good = all(n.min() >= 0 and n.max() < length for n, length in zip(matrix.coords, shape, strict=True) if len(n))
+        good += [_within(indices, length) for indices, length in zip(matrix.coords, shape, strict=True)]
     elif matrix.format in ("csr", "csc", "bsr"):
         block = matrix.blocksize if matrix.format == "bsr" else (1, 1)
         major, minor = (length // n for length, n in zip(shape, block, strict=True))
         if matrix.format == "csc":
             major, minor = minor, major
         pointers, used = matrix.indptr, matrix.indices[: max(0, matrix.indptr[-1])]
-        good = len(pointers) == major + 1 and pointers[0] == 0 and pointers[-1] <= min(len(matrix.indices), len(matrix.data))
-        good = good and np.all(pointers[1:] >= pointers[:-1]) and (len(used) == 0 or (used.min() >= 0 and used.max() < minor))
-    if not good:
+        good += [len(pointers) == major + 1, pointers[0] == 0, pointers[-1] <= min(len(matrix.indices), len(matrix.data))]
+        good += [np.all(pointers[1:] >= pointers[:-1]), _within(used, minor)]
+    if not all(good):
         raise ValueError(f"{name} is not a valid sparse matrix: its {matrix.format} indices lead outside of its shape {shape}")
+
+
+def _within(indices, n):
+    return len(indices) == 0 or (indices.min() >= 0 and indices.max() < n)
 
 
 def _check_entries(name, matrix, good, expected):
