@@ -102,7 +102,7 @@ def _sparse_transition(value, S, A):
     matrix = check.sparse_array("transition", value)
     sums = check.sparse_probabilities("transition", matrix)
     if matrix.nnz < 2**31:
-        matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+        matrix.indices, matrix.indptr = (x.astype(np.int32, copy=False) for x in (matrix.indices, matrix.indptr))
     for name in ("data", "indices", "indptr"):
         array = getattr(matrix, name)
         setattr(matrix, name, array if array.base is None else array.copy())  # pruned arrays are views, of what could be written

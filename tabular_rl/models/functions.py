@@ -23,7 +23,7 @@ def from_functions(states, actions, transition, reward, *, initial, discount=Non
         ``transition(state, action)`` -> {successor: probability}, or an iterable of (successor, probability), or one successor alone
         (a tuple, string or frozenset is a state). Successors with probability 0 are left out.
     reward : callable
-        ``reward(state, action)``, or ``reward(state, action, successor)``: told apart by the number of parameters.
+        ``reward(state, action)``, or ``reward(state, action, successor)``: told apart by the number of parameters. True counts 1.
     initial : hashable, or {state: probability}
         The start.
     discount, horizon
@@ -131,6 +131,8 @@ class _Walk:
         choices = check.distinct(name, actions, self.max_states)
         if not choices:
             raise ValueError(f"{name} must not be empty")
+        if len(choices) > self.max_states:
+            raise ValueError(f"{name} must end, there are more than max_states={self.max_states}")
         return choices
 
     def _number(self, state, frontier):
@@ -174,4 +176,4 @@ def _takes_successor(reward):
 
 def _is_plain(x):
     """Whether x is surely a finite number, seen without building an error's text for every transition."""
-    return type(x) in (int, float) and -1e300 < x < 1e300
+    return type(x) in (int, float, bool, np.bool_) and -1e300 < x < 1e300

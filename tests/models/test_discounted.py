@@ -146,6 +146,14 @@ def test_a_wrong_entry_is_named(change, message):
         sparse_model(wrong_sparse(change))
 
 
+def test_wrong_indices_of_every_form_are_found():
+    wrong = [getattr(sp, form)(FLAT) for form in ("csc_array", "bsr_array", "coo_array", "coo_matrix")]
+    for matrix in wrong:
+        (matrix.coords[1] if matrix.format == "coo" else matrix.indices)[-1] = 10**8
+        with pytest.raises(ValueError, match=f"^transition is not a valid sparse matrix: its {matrix.format} indices lead outside"):
+            sparse_model(matrix)
+
+
 @pytest.mark.parametrize("shape", [(S * A, S + 1), (S, S), (S * A + 1, S)])
 def test_the_shape_is_pairs_by_states(shape):
     with pytest.raises(ValueError, match=r"^transition must be a sparse matrix of shape \(12, 4\), row s \* A \+ a"):
