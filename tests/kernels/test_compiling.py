@@ -41,6 +41,24 @@ def test_compiled_functions_are_cached_and_free_the_lock(path):
     assert not {"nnan", "ninf", "fast"} & set(function.targetoptions.get("fastmath") or ())
 
 
+@pytest.mark.skipif(interpreted, reason="nothing is compiled")
+def test_an_edited_kernel_renews_the_cache_of_its_callers_in_other_files(tmp_path):
+    def write(name, body):
+        (tmp_path / f"{name}.py").write_text(f"from tabular_rl.kernels.compiling import njit\n{body}")
+
+    def run():
+        code = "import caller; print(caller.outer(1.0), sum(caller.outer.stats.cache_hits.values()))"
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path)}
+        return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+    write("callee", "@njit\ndef inner(x):\n    return x + 1\n")
+    write("caller", "from callee import inner\n@njit\ndef outer(x):\n    return 10 * inner(x)\n")
+    assert run() == ["20.0", "0"]
+    assert run() == ["20.0", "1"]
+    write("callee", "@njit\ndef inner(x):\n    return x + 2\n")
+    assert run() == ["30.0", "0"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", ["tests/kernels", "tests/planning", "tests/test_losses.py", "tests/algorithms/test_replays.py"])
