@@ -47,9 +47,9 @@ def from_functions(states, actions, transition, reward, *, initial, discount=Non
     start = _start(initial)
     if states is not None:
         states = check.distinct("states", states, check.integer("max_states", max_states, 1))
-        outside = [state for state in start if state not in states]
+        outside = start.keys() - set(states)
         if outside:
-            raise ValueError(f"initial state {outside[0]!r} is not among the states")
+            raise ValueError(f"initial state {outside.pop()!r} is not among the states")
     walk = _Walk(transition, reward, actions, terminal, max_states, depth=horizon)
     walk.run(start if states is None else states, fixed=states is not None)
     S, A = len(walk.index), max(1, len(walk.actions))
@@ -66,7 +66,10 @@ class _Walk:
     """Breadth-first enumeration of states; collects the transitions (s, a, successor, probability, reward)."""
 
     def __init__(self, transition, reward, actions, terminal, max_states, depth):
-        self.transition, self.terminal = _function("transition", transition), _function("terminal", terminal or (lambda state: False))
+        self.transition, self.terminal = (
+            _function("transition", transition),
+            _function("terminal", terminal if terminal is not None else _never),
+        )
         self.max_states, self.depth = check.integer("max_states", max_states, 1), depth
         self.reward = reward if _takes_successor(_function("reward", reward)) else lambda state, action, successor: reward(state, action)
         self.actions_of = actions if callable(actions) else None
@@ -159,6 +162,10 @@ def _start(initial):
     return {state: p for state, p in start.items() if p > 0}
 
 
+def _never(state):
+    return False
+
+
 def _function(name, value):
     if not callable(value):
         raise TypeError(f"{name} must be a function, got {value!r}")
@@ -176,4 +183,4 @@ def _takes_successor(reward):
 
 def _is_plain(x):
     """Whether x is surely a finite number, seen without building an error's text for every transition."""
-    return type(x) in (int, float, bool, np.bool_) and -1e300 < x < 1e300
+    return type(x) in (float, np.float64, int, bool, np.bool_) and -1e300 < x < 1e300

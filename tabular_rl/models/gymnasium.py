@@ -1,5 +1,7 @@
 """Gymnasium's toy-text tables in, a Gymnasium environment out."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from tabular_rl.models.assembly import assemble, check_setting
@@ -30,7 +32,9 @@ def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
     table, initial = getattr(core, "P", None), getattr(core, "initial_state_distrib", None)
     if table is None or initial is None:
         raise TypeError(f"env must carry a transition table P and initial_state_distrib, {env!r} does not")
-    S, A = len(table), max((len(actions) for actions in table.values()), default=0)
+    if not isinstance(table, Mapping) or set(table) != set(range(len(table))):
+        raise ValueError("env.P must be a dictionary whose keys are the states 0..S-1")
+    S, A = len(table), 1 + max((a for actions in table.values() for a in actions), default=0)
     rows = [(s * A + a, *entry) for s in range(S) for a in table[s] for entry in table[s][a]]
     if not rows or any(len(row) != 5 for row in rows):
         raise ValueError("env.P[s][a] must hold transitions (probability, successor, reward, terminated)")

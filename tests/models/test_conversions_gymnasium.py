@@ -201,6 +201,8 @@ def test_states_may_have_different_actions():
     mdp = from_gymnasium(Toy({0: {0: [(1.0, 1, 1.0, False)]}, 1: {0: [(1.0, 0, 0.0, False)], 1: [(1.0, 1, 3.0, False)]}}), discount=0.5)
     np.testing.assert_array_equal(mdp.transition[0, 0], mdp.transition[0, 1])
     assert mdp.reward.tolist() == [[1, 1], [0, 3]]
+    mdp = from_gymnasium(Toy({0: {1: [(1.0, 1, 1.0, False)]}, 1: {0: [(1.0, 0, 2.0, False)]}}), discount=0.5)
+    assert mdp.reward.tolist() == [[1, 1], [2, 2]]
 
 
 WRONG = [
@@ -209,6 +211,8 @@ WRONG = [
     (Toy({0: {0: [(1.0, 0, 0.0, False)]}, 1: {0: [(1.0, 1, 0.0, False)]}}, (0.5, 0.4)), "initial sums to 0.9"),
     (Toy({0: {0: [(1.0, 2, 0.0, False)]}, 1: {0: [(1.0, 1, 0.0, False)]}}), "env.P leads to state 2, expected one of 0..1"),
     (Toy({0: {0: [(1.0, 0, 0.0)]}}, (1,)), r"env.P\[s\]\[a\] must hold transitions \(probability"),
+    (Toy([[[(1.0, 0, 0.0, False)]]], (1,)), "env.P must be a dictionary whose keys are the states"),
+    (Toy({1: {0: [(1.0, 0, 0.0, False)]}}, (1,)), "env.P must be a dictionary whose keys are the states"),
     (Toy({0: {}}, (1,)), r"env.P\[s\]\[a\] must hold transitions"),
 ]
 
