@@ -20,6 +20,7 @@ from tabular_rl.planning.solution import ConvergenceError, Solution
 
 METHODS = ("modified_policy_iteration", "policy_iteration", "value_iteration")
 EVALUATION_SWEEPS = 100  # of a fixed policy between two improvements, at most
+PATIENCE = 10  # times 1 / (1 - discount) sweeps without a smaller certified error: rounding has brought the iteration to a halt
 EVALUATION_TARGET = 0.1  # an evaluation ends when the span of its change is this fraction of the improvement's
 
 
@@ -33,7 +34,8 @@ def solve_discounted(mdp, method, tolerance, max_iterations):
     model = (_Sparse if mdp.is_sparse else _Dense)(mdp)
     S, A = mdp.shape
     values, improved, actions = np.zeros(S), np.empty(S), np.empty(S, np.int64)
-    q_values, cut, evaluations, last = np.zeros((S, A)), np.inf, 0, np.inf
+    patience = 100 if method == "policy_iteration" else PATIENCE / (1 - mdp.discount)
+    q_values, cut, evaluations, best, found = np.zeros((S, A)), np.inf, 0, np.inf, 0
 
     for iteration in range(1, max_iterations + 1):
         if iteration == 1:  # the sweep from zero needs no look at P
@@ -48,10 +50,12 @@ def solve_discounted(mdp, method, tolerance, max_iterations):
             error = solution.radius  # with the rounding of the bounds themselves
             if error <= tolerance:
                 return solution
-        # a closed span may still hide a constant, which imperfect rows turn into an error: the next sweeps remove it
-        if high - low <= 2 * rounding and error > 0.5 * last:
-            raise ValueError(f"tolerance {tolerance:g} is below what float64 can certify for this model, about {error:.1g}")
-        cut, last = above - below, error
+        if error < best:
+            best, found = error, iteration
+        # a closed span may still hide a constant, which imperfect rows turn into an error: one more sweep removes it
+        if iteration - found > (0 if high - low <= 2 * rounding else patience):
+            raise ValueError(f"tolerance {tolerance:g} is below what float64 can certify for this model by {method}, about {best:.1g}")
+        cut = above - below
         values, improved = improved, values
         if method == "modified_policy_iteration":
             evaluations += model.evaluate(actions, values, improved, EVALUATION_TARGET * (high - low))

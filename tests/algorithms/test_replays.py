@@ -15,7 +15,7 @@ from tabular_rl.algorithms import UCBVI, DilatedBonusPO, Uniform
 from tabular_rl.models import FiniteHorizonMDP
 
 H, S, A = 3, 2, 2
-EPISODES = 120
+EPISODES = 80
 MEANS = np.random.default_rng(3).uniform(0.1, 0.9, (H, S, A))
 
 

@@ -172,6 +172,17 @@ def test_a_tolerance_below_rounding_is_refused(method):
         solve(model(1, 1, 0.999, "constant", 0), method, tolerance=1e-16)
 
 
+def test_sweeps_that_rounding_brings_to_a_halt_are_refused_and_policy_iteration_goes_on():
+    """A nearly periodic chain: a sweep shortens an alternating error by 1 - discount of it, less than the values can resolve."""
+    mdp = DiscountedMDP(np.array([[[0.0, 1.0]], [[1.0, 0.0]]]), [[1.0], [0.9]], 0.999)
+    for method in ("modified_policy_iteration", "value_iteration"):
+        with pytest.raises(ValueError, match=f"float64 can certify for this model by {method}"):
+            solve(mdp, method, 2e-9)
+    solution = solve(mdp, "policy_iteration", 2e-9)
+    assert np.all(rational(solution.lower) <= optimum_exactly(mdp))
+    assert np.all(optimum_exactly(mdp) <= rational(solution.upper))
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_rows_that_may_gain_mass_need_a_discount_that_outweighs_it(method):
     P = np.full((2, 1, 2), 0.5 + 2e-10)
