@@ -8,7 +8,8 @@ An adversary may change the losses of every episode, and the learner sees only t
 Dilated-bonus policy optimization keeps weights :math:`\pi_k(a \mid s) \propto \exp(-\eta \sum_{j<k} (\hat Q_j - B_j)(s, a))`. Its
 bonus :math:`B_j` solves a Bellman equation whose future counts :math:`1 + 1/H` times, and pays for the variance of the estimate
 :math:`\hat Q_j` in the states that any comparator may want to visit. Then :math:`E[\mathrm{regret}] = O(H^2 \sqrt{S A K \log A})`
-against every adversary (Luo, Wei, Lee 2021; here with the constants derived for delayed feedback at delay zero).
+in every world, against every policy fixed in advance (Luo, Wei, Lee 2021; here with the constants derived for delayed feedback at
+delay zero). The plots compare with the best policy in hindsight: in the adaptive world that asks for more than is proven.
 
 Two maps (a river that pulls back, and Gymnasium's frozen lake without ice) times two worlds: losses drawn from one distribution,
 and an adversary who charges whatever action the learner likes best.

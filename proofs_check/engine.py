@@ -1,12 +1,32 @@
-"""Running a claim: many instances must satisfy it, and its negative control must be refuted by the same procedure."""
+"""Running a claim: its instances must satisfy it, and its negative control must be refuted by the same procedure."""
 
+import contextlib
+import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings, target
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 
-EXAMPLES = 100
+from proofs_check.strategies import Drawn, rational
+from tabular_rl.models.files import replacing
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much to try: ``examples`` per exact claim, as many fractions as ``exact``, ``replicates`` times what a statistical claim asks."""
+
+    examples: int
+    exact: int
+    replicates: float = 1.0
+
+
+PROFILES = {"quick": Profile(100, 10), "full": Profile(2_000, 100, 4.0), "nightly": Profile(100_000, 1_000, 16.0)}
+SIBLINGS = 16
 CONTROL_EXAMPLES = 400  # a control is given more draws than its claim: it must be caught, not merely be wrong somewhere
 
 
@@ -14,109 +34,265 @@ CONTROL_EXAMPLES = 400  # a control is given more draws than its claim: it must 
 class Verdict:
     """The outcome for one claim.
 
-    ``holds``: no instance violated it; ``refuted_control``: the broken twin was caught. ``instance`` shows the violating instance
-    (or the one of the tightest ratio), ``examples`` counts the instances tried, ``ratio`` is the largest lhs / rhs.
+    Attributes
+    ----------
+    holds, refuted_control : bool
+        No instance violated the claim (or no test refuted it); the broken twin was caught.
+    examples, rejected, exact_examples : int
+        Instances (or replicates) tried, draws that did not meet the assumptions, instances of fractions verified without a tolerance.
+    ratio : float
+        Largest lhs / rhs seen, and ``instance``: the code that rebuilds where (or what violates the claim); ``control_instance`` likewise.
+    vacuous : float or None
+        Share of the instances on which the bound says no more than the trivial one.
+    test, control_test : str
+        What the statistical test of the claim, and of its control, found.
+    level, power : float or None
+        Probability to refute a statistical claim that is true; estimated probability to refute its control.
+    error : str
+        Why there is no verdict.
+    seconds : float
     """
 
     id: str
-    holds: bool
-    refuted_control: bool
-    examples: int
-    ratio: float
-    instance: str
-    error: str
-    seconds: float
+    kind: str
+    holds: bool = False
+    refuted_control: bool = False
+    examples: int = 0
+    rejected: int = 0
+    exact_examples: int = 0
+    ratio: float = 0.0
+    instance: str = ""
+    control_instance: str = ""
+    vacuous: float | None = None
+    test: str = ""
+    control_test: str = ""
+    level: float | None = None
+    power: float | None = None
+    error: str = ""
+    seconds: float = 0.0
+    control_needed: bool = True
 
     @property
     def ok(self):
-        """The claim held on every instance, and its control did not."""
-        return self.holds and self.refuted_control and not self.error
+        """The claim held, and its control did not."""
+        return self.holds and (self.refuted_control or not self.control_needed) and not self.error
 
     @property
     def reason(self):
         """Why it is not ok."""
         if self.error:
             return self.error
-        return f"violated by {self.instance}" if not self.holds else "the negative control was not refuted: the check has no teeth"
+        if not self.holds:
+            return f"violated by\n{self.instance}\n{self.test}".rstrip()
+        return f"the negative control was not refuted: the check has no teeth. {self.control_test}".rstrip()
+
+
+def verify(claim, profile=PROFILES["quick"], database=None):
+    """The Verdict on ``claim``. The same instances in every run, after what violated it before.
+
+    ``database`` is a folder of violations, one file of Python per claim: the code that rebuilds the instance (Hypothesis's own database
+    is not used with fixed seeds, and nobody can read it). A file goes when its instance is no violation any more.
+
+    An exception inside the claim is its verdict's ``error``.
+    """
+    start = time.perf_counter()
+    found = {"id": claim.id, "kind": claim.kind.name, "control_needed": bool(claim.control)}
+    try:
+        found |= (_verify_statistical if claim.kind.statistical else _verify_exact)(claim, profile, database)
+    except Unsatisfiable:
+        found["error"] = "the assumptions of the claim were met by no instance that its strategies drew"
+    except Exception as problem:  # a claim that cannot be computed is an error, and the others go on
+        found["error"] = f"{type(problem).__name__}: {problem}"
+    return Verdict(**found, seconds=time.perf_counter() - start)
+
+
+# --- exact kinds
 
 
 class _Refuted(AssertionError):
     """An instance violates the claim."""
 
 
-def verify(claim, examples=EXAMPLES):
-    """Check ``claim`` on ``examples`` instances, then its control; always the same instances (Hypothesis, derandomised)."""
-    start = time.perf_counter()
-    record = _Record()
-    error = ""
-    try:
-        _search(claim, {}, examples, record)
-        holds = True
-    except _Refuted:
-        holds = False
-    except Exception as problem:  # a claim that cannot be computed is an error, and the others go on
-        holds, error = False, f"{type(problem).__name__}: {problem}"
-    refuted = False
-    if holds:
-        try:
-            _search(claim, claim.control, max(examples, CONTROL_EXAMPLES), _Record())
-        except _Refuted:
-            refuted = True
-        except Exception as problem:
-            error = f"control: {type(problem).__name__}: {problem}"
-    return Verdict(claim.id, holds, refuted, record.examples, record.ratio, record.instance, error, time.perf_counter() - start)
+@dataclass
+class Search:
+    """What a search over instances has seen: how many, and the one that matters most."""
 
+    claim: Any
+    keywords: dict = field(default_factory=dict)
+    fractions: bool = False
+    started: int = 0
+    examples: int = 0
+    vacuous: int = 0
+    ratio: float = 0.0
+    parts: tuple | None = None
+    violated: bool = False
+    said_trivial: bool = False
+    best_of_shape: dict = field(default_factory=dict)
 
-class _Record:
-    """What a search has seen: the number of instances, and the one that matters most."""
+    def run(self, examples, targeted=False, shrink=True):
+        """Try ``examples`` instances; stop at a violation, shrunk as far as it goes.
 
-    def __init__(self):
-        self.examples, self.ratio, self.instance, self.violated = 0, 0.0, "", False
+        Long searches try SIBLINGS seeds of every instance that Hypothesis draws, whose own work would otherwise be most of it.
+        """
+        siblings = SIBLINGS if examples >= 1000 else 1
+        phases = [Phase.generate] + [Phase.target] * targeted + [Phase.shrink] * shrink
 
-    def add(self, comparison, instance):
+        @seed(int.from_bytes(hashlib.sha256(self.claim.id.encode()).digest()[:4], "big"))
+        @settings(
+            max_examples=-(-examples // siblings),
+            database=None,
+            deadline=None,
+            phases=phases,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+            print_blob=False,
+        )
+        @given(instances(self.claim))
+        def check(parts):
+            for i in range(siblings):
+                comparison = self.judge(parts if i == 0 else _siblings(parts, i))
+                if comparison.violation > 0:
+                    raise _Refuted(self.claim.id)
+            if targeted:
+                target(comparison.ratio)
+
+        with contextlib.suppress(_Refuted):
+            check()
+        return self
+
+    def judge(self, parts):
+        """The Comparison on one instance, and a note of it."""
+        self.started += 1
+        values = [rational(part.value, part.space) if self.fractions else part.value for part in parts]
+        comparison = self.claim.kind(*self.claim.sides(*values, **self.keywords))
         self.examples += 1
+        self.vacuous += bool(comparison.vacuous)
         if comparison.violation > 0:  # the last one is Hypothesis's simplest
-            self.violated, self.ratio, self.instance = True, comparison.ratio, describe(instance)
-        elif not self.violated and comparison.ratio > self.ratio:
-            self.ratio, self.instance = comparison.ratio, describe(instance)
+            self.violated, self.ratio, self.parts = True, comparison.ratio, parts
+        elif not self.violated and (comparison.ratio > self.ratio or self.parts is None):
+            self.ratio, self.parts = comparison.ratio, parts
+        self.said_trivial = comparison.vacuous is not None
+        shape = tuple(getattr(value, "shape", ()) for value in values)
+        if comparison.ratio > self.best_of_shape.get(shape, (-1.0, ()))[0]:
+            self.best_of_shape[shape] = comparison.ratio, parts
+        return comparison
+
+    @property
+    def code(self):
+        """Python that rebuilds the instance and the two sides on it."""
+        return "" if self.parts is None else code_of(self.claim, self.parts, self.keywords)
 
 
-def _search(claim, keywords, examples, record):
-    """Raise ``_Refuted`` when one of ``examples`` instances violates ``claim`` under ``keywords``."""
-    phases = [Phase.explicit, Phase.generate] + ([] if keywords else [Phase.shrink])
+def _verify_exact(claim, profile, database):
+    search, remembered = Search(claim), None if database is None else Path(database) / f"{claim.id}.py"
+    if remembered is not None and remembered.exists():
+        search.judge(_parts_of(claim, remembered.read_text(encoding="utf-8")))
+    if not search.violated:
+        search.run(profile.examples)
+    if remembered is not None:
+        _remember(remembered, search)
+    found: dict[str, Any] = {"holds": not search.violated, "examples": search.examples, "rejected": search.started - search.examples}
+    found |= {"ratio": search.ratio, "instance": search.code}
+    if search.said_trivial:
+        found["vacuous"] = search.vacuous / search.examples
+    if claim.exact and not search.violated:
+        fractions = Search(claim, fractions=True).run(profile.exact)
+        found["exact_examples"] = fractions.examples
+        if fractions.violated:
+            found |= {"holds": False, "instance": f"# in fractions near this instance (proofs_check.strategies.rational)\n{fractions.code}"}
+    if claim.control and found["holds"]:
+        try:
+            control = Search(claim, claim.control).run(max(profile.examples, CONTROL_EXAMPLES), shrink=False)
+        except Exception as problem:
+            return found | {"error": f"control: {type(problem).__name__}: {problem}"}
+        found |= {"refuted_control": control.violated, "control_instance": control.code if control.violated else ""}
+    return found
 
-    @settings(
-        max_examples=examples,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=phases,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(instances(claim))
-    def check(instance):
-        comparison = claim.kind(*claim.sides(*instance, **keywords))
-        record.add(comparison, instance)
-        if comparison.violation > 0:
-            raise _Refuted(f"{claim.id}: {describe(instance)}")
 
-    check()
+def _parts_of(claim, code):
+    """The instance that ``code_of`` wrote."""
+    namespace: dict = {}
+    exec(code.rsplit("\n", 1)[0], namespace)
+    lines = dict(line.split(" = ", 1) for line in code.splitlines() if " = " in line)
+    return tuple(Drawn(namespace[name], lines[name]) for name in claim.argument_names)
+
+
+def _remember(path, search):
+    """Keep what violates a claim; forget it when nothing does."""
+    if not search.violated:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(search.code, encoding="utf-8")
 
 
 def instances(claim):
-    """The strategy for tuples that ``claim.given`` describes: entries are strategies, or functions of the first drawn value."""
+    """The strategy for tuples of Drawn that ``claim.given`` describes: entries are strategies, or functions of the first drawn value."""
 
     @st.composite
     def draw_all(draw):
-        drawn = []
+        drawn: list = []
         for entry in claim.given:
-            drawn.append(draw(entry if isinstance(entry, st.SearchStrategy) else entry(drawn[0])))
+            part = draw(entry if isinstance(entry, st.SearchStrategy) else entry(drawn[0].value))
+            drawn.append(part if isinstance(part, Drawn) else Drawn(part, repr(part)))
         return tuple(drawn)
 
     return draw_all()
 
 
-def describe(instance):
-    """The instance as a person reads it."""
-    return ", ".join(getattr(value, "recipe", repr(value)) for value in instance)
+def _siblings(parts, i):
+    """The instance of the same sizes and styles with other seeds."""
+    siblings: list = [part if part.sibling is None else None for part in parts]
+    siblings[0] = siblings[0] or parts[0].sibling(None, i)
+    return tuple(sibling or part.sibling(siblings[0].value, i) for sibling, part in zip(siblings, parts, strict=True))
+
+
+def code_of(claim, parts, keywords=None):
+    """Python code that rebuilds an instance."""
+    names = claim.argument_names
+    lines = [f"{name} = {part.code.format(names[0])}" for name, part in zip(names, parts, strict=True)]
+    arguments = ", ".join([*names, *(f"{key}={value!r}" for key, value in (keywords or {}).items())])
+    return "\n".join(["from proofs_check.rebuild import *", *lines, f"find_claims([{claim.id!r}])[0].sides({arguments})"])
+
+
+# --- statistical kinds
+
+
+def _verify_statistical(claim, profile, database):
+    level, tests = claim.kind.level / len(claim.given), {}
+    for name in claim.given:
+        tests[name] = _test(claim, name, {}, profile, level)
+        if tests[name].refuted:
+            break
+    worst = max(tests, key=lambda name: (tests[name].refuted, tests[name].ratio))
+    found = {"holds": not tests[worst].refuted, "examples": _needed(claim, profile) * len(tests), "ratio": tests[worst].ratio}
+    found |= {"instance": worst, "level": claim.kind.level, "test": "; ".join(f"{name}: {test.summary}" for name, test in tests.items())}
+    if tests[worst].vacuous is not None:
+        found["vacuous"] = float(np.mean([test.vacuous for test in tests.values()]))
+    if claim.control and found["holds"]:
+        for name in claim.given:  # teeth on one instance suffice
+            try:
+                control = _test(claim, name, claim.control, profile, level)
+            except Exception as problem:
+                return found | {"error": f"control: {type(problem).__name__}: {problem}"}
+            found |= {"refuted_control": control.refuted, "power": control.power, "control_instance": name * control.refuted}
+            found["control_test"] = f"{name}: {control.summary}"
+            if control.refuted:
+                break
+    return found
+
+
+def _test(claim, name, keywords, profile, level):
+    """The kind's judgement of fresh replicates on the instance called ``name``."""
+    words = np.frombuffer(hashlib.sha256(f"{claim.id}/{name}/{keywords}".encode()).digest(), np.uint32)
+    rng, instance = np.random.default_rng(words), claim.given[name]()
+    batches, have = [], 0
+    while have < _needed(claim, profile):
+        batches.append(claim.sides(*instance, rng, **keywords))
+        have += claim.kind.count(batches[-1])
+    return claim.kind.judge(batches, level)
+
+
+def _needed(claim, profile):
+    return claim.kind.replicates if claim.kind.name == "rate" else int(np.ceil(claim.kind.replicates * profile.replicates))

@@ -1,42 +1,184 @@
-"""When two sides count as equal, or as ordered: exact up to a stated multiple of rounding error.
+"""Kinds of claims: what each asks of the two sides, and when it counts as refuted.
 
-A claim returns (lhs, rhs), or (lhs, rhs, scale) when the terms that were added up are larger than the sides. A side may be an array. The
-tolerance is ROUNDING units in the last place of max(scale, |lhs|, |rhs|, tiny): it follows the magnitudes, nobody tunes it.
+Exact kinds judge one instance at a time. A side may be an array. A claim returns ``Sides``, or a tuple of its first entries:
+(lhs, rhs), or (lhs, rhs, scale) when the terms that were added up are larger than the sides, or (lhs, rhs, scale, trivial).
+
+The tolerance is ROUNDING units in the last place of max(scale, |lhs|, |rhs|, TINY): adding up n terms of total size ``scale`` in any
+order is off by at most n - 1 half units (Higham 2002, section 4.2), and no claim on its small instances adds up 2^15 terms. It follows
+the magnitudes, nobody tunes it. Fractions are compared without any tolerance.
+
+Statistical kinds judge independent replicates at a stated level, the probability to refute a claim that is true.
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from proofs_check import statistics
+
 ROUNDING = 2**14
 TINY = 1e-200
+LEVEL = 1e-6  # false alarms of a statistical claim, unless it says otherwise
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """``violation`` > 0 refutes; ``ratio`` is the largest lhs / rhs seen where both are clearly positive (1 = tight)."""
+class Sides(NamedTuple):
+    """What a claim of an exact kind returns. ``trivial``: the bound that holds anyway; an inequality whose rhs exceeds it says nothing."""
+
+    lhs: Any
+    rhs: Any
+    scale: Any = 0.0
+    trivial: Any = None
+
+
+class Comparison(NamedTuple):
+    """``violation`` > 0 refutes; ``ratio`` is the largest lhs / rhs seen where both are clearly positive (1 = tight); ``vacuous``:
+    the bound says no more than the trivial one (None where none is given)."""
 
     violation: float
     ratio: float
+    vacuous: bool | None = None
 
 
-def identity(lhs, rhs, scale=0.0):
-    """lhs == rhs."""
-    lhs, rhs, tolerance = _prepare(lhs, rhs, scale)
-    return Comparison(float(np.max(np.abs(lhs - rhs) - tolerance)), 1.0)
+@dataclass(frozen=True)
+class Exact:
+    """lhs == rhs, or lhs <= rhs, on every instance."""
+
+    name: str
+    statistical: ClassVar[bool] = False
+
+    def __call__(self, *sides):
+        """The Comparison of two sides, up to rounding; exactly when they are fractions."""
+        sides = Sides(*sides)
+        lhs, rhs = np.broadcast_arrays(np.atleast_1d(sides.lhs), np.asarray(sides.rhs))
+        if lhs.dtype == object or rhs.dtype == object:
+            return self._of_fractions(lhs, rhs)
+        lhs, rhs = lhs.astype(float), rhs.astype(float)
+        if not (np.isfinite(lhs).all() and np.isfinite(rhs).all()):
+            raise FloatingPointError("a side of the claim is not finite")
+        size = max(float(np.max(sides.scale)), float(np.abs(lhs).max()), float(np.abs(rhs).max()), TINY)
+        tolerance = ROUNDING * np.finfo(float).eps * size
+        excess = np.abs(lhs - rhs) if self.name == "identity" else lhs - rhs
+        clear = (rhs > tolerance) & (lhs > 0)
+        ratio = float(np.max(lhs[clear] / rhs[clear])) if clear.any() else 0.0
+        vacuous = None if sides.trivial is None else bool(np.all(rhs >= np.asarray(sides.trivial, float)))
+        return Comparison(float(np.max(excess - tolerance)), ratio, vacuous)
+
+    def _of_fractions(self, lhs, rhs):
+        for side in (lhs, rhs):
+            if not all(isinstance(x, Fraction | int) for x in side.flat):
+                wrong = next(type(x).__name__ for x in side.flat if not isinstance(x, Fraction | int))
+                raise TypeError(f"a claim that is said to be exact left the fractions: a side holds a {wrong}")
+        excess = [abs(x - y) if self.name == "identity" else x - y for x, y in zip(lhs.flat, rhs.flat, strict=True)]
+        return Comparison(float(max(excess)), 0.0)
 
 
-def inequality(lhs, rhs, scale=0.0):
-    """lhs <= rhs."""
-    lhs, rhs, tolerance = _prepare(lhs, rhs, scale)
-    clear = (rhs > tolerance) & (lhs > 0)
-    ratio = float(np.max(lhs[clear] / rhs[clear])) if clear.any() else 0.0
-    return Comparison(float(np.max(lhs - rhs - tolerance)), ratio)
+identity, inequality = Exact("identity"), Exact("inequality")
 
 
-def _prepare(lhs, rhs, scale):
-    lhs, rhs = np.broadcast_arrays(np.atleast_1d(np.asarray(lhs, float)), np.asarray(rhs, float))
-    if not (np.isfinite(lhs).all() and np.isfinite(rhs).all()):
-        raise FloatingPointError("a side of the claim is not finite")
-    size = max(float(np.max(scale)), float(np.abs(lhs).max()), float(np.abs(rhs).max()), TINY)
-    return lhs, rhs, ROUNDING * np.finfo(float).eps * size
+class Test(NamedTuple):
+    """The outcome of a statistical kind: ``refuted`` at ``level``, ``summary`` for people, and the ``power`` with which a repetition
+    of the same length would refute, estimated from these replicates (0 where this one did not). ``ratio``: observed over claimed;
+    ``vacuous``: share of the replicates whose bound says no more than the trivial one."""
+
+    refuted: bool
+    level: float
+    power: float
+    ratio: float
+    summary: str
+    vacuous: float | None = None
+
+
+@dataclass(frozen=True)
+class HighProbability:
+    """An event happens with probability at least 1 - ``failure``; the claim returns flags of independent replicates, True where it did.
+
+    Refuted by the exact binomial test: as many failures would come with probability at most ``level`` if each had probability ``failure``.
+    """
+
+    failure: float
+    replicates: int = 200
+    level: float = LEVEL
+    name: ClassVar[str] = "high_probability"
+    statistical: ClassVar[bool] = True
+
+    def judge(self, batches, level):
+        good = np.concatenate([np.atleast_1d(batch).ravel().astype(bool) for batch in batches])
+        n, failures = len(good), int(np.sum(~good))
+        p_value, power = statistics.binomial_excess(failures, n, self.failure, level)
+        summary = f"{failures} of {n} failed, at most {self.failure:g} of them claimed, p = {p_value:.2g}"
+        return Test(p_value <= level, level, power, failures / n / self.failure, summary)
+
+    def count(self, batch):
+        return np.size(batch)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """E[sample] <= bound, or == with ``equal``; the claim returns (samples [n] or [n, m], bound, low, high): samples lie in [low, high],
+    of which one side suffices for an inequality (high may be inf). A fifth entry says for how many of them the bound is vacuous.
+
+    Refuted by betting against it: a gambler who multiplies a stake of 1 to 1 / ``level`` in a game that is fair (or worse) if the claim
+    holds (Ville 1939; Waudby-Smith, Ramdas 2024). Coordinates and directions share the level.
+    """
+
+    replicates: int = 200
+    equal: bool = False
+    level: float = LEVEL
+    name: ClassVar[str] = "expectation"
+    statistical: ClassVar[bool] = True
+
+    def judge(self, batches, level):
+        samples = np.concatenate([np.reshape(batch[0], (self.count(batch), -1)).astype(float) for batch in batches])
+        n, m = samples.shape
+        bound, low, high = (np.broadcast_to(np.asarray(limit, float), m) for limit in batches[0][1:4])
+        games = statistics.stakes(samples, bound, low, high)
+        if self.equal:
+            games = np.concatenate([games, statistics.stakes(-samples, -bound, -high, -low)], axis=1)
+        share = level / games.shape[1]
+        capital, mean = statistics.capital(games), samples.mean(axis=0)
+        worst = int(np.argmax(capital)) % m
+        relation = "equal to" if self.equal else "at most"
+        summary = (
+            f"mean {mean[worst]:.4g} of {n}, {relation} {bound[worst]:.4g} claimed, gain e^{capital.max():.1f} of e^{-np.log(share):.1f}"
+        )
+        ratio = float(mean[worst] / bound[worst]) if bound[worst] > 0 else 0.0
+        vacuous = np.mean([np.mean(batch[4]) for batch in batches]) if len(batches[0]) > 4 else None
+        refuted = bool(capital.max() >= -np.log(share))
+        return Test(refuted, level, statistics.bootstrap_power(games, share) if refuted else 0.0, ratio, summary, vacuous)
+
+    def count(self, batch):
+        return np.atleast_1d(batch[0]).shape[0]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How a quantity grows: y of order x^``exponent`` at most, or of order log x with ``exponent=0``.
+
+    The claim returns (x [m], y [n, m]) with n replicates. An exponent is refuted when the bootstrap interval of the fitted one lies above
+    it; logarithmic growth when a power law describes more than 1 - ``level`` of the bootstrapped mean curves better. The level of a
+    bootstrap is asymptotic: the calibration tests measure it. A window of x shows lower orders too: more replicates would test the window,
+    not the theorem, so profiles do not multiply them.
+    """
+
+    exponent: float
+    replicates: int = 16
+    level: float = 1e-3
+    name: ClassVar[str] = "rate"
+    statistical: ClassVar[bool] = True
+
+    def judge(self, batches, level):
+        x = np.asarray(batches[0][0], float)
+        y = np.concatenate([np.atleast_2d(batch[1]) for batch in batches])
+        fit = statistics.growth(x, y, level)
+        refuted = fit.log_share < level if self.exponent == 0 else fit.low > self.exponent
+        claimed = "logarithmic growth" if self.exponent == 0 else f"at most {self.exponent:.3g}"
+        summary = f"exponent {fit.exponent:.3f} in [{fit.low:.3f}, {fit.high:.3f}], {claimed} claimed"
+        summary += f"; log growth fits better in {100 * fit.log_share:.0f} % of resamples"
+        ratio = fit.exponent / self.exponent if self.exponent else 0.0
+        power = float(np.mean(fit.exponents > self.exponent + (fit.exponent - fit.low))) if self.exponent else 1 - fit.log_share
+        return Test(bool(refuted), level, power, float(ratio), summary)
+
+    def count(self, batch):
+        return np.atleast_2d(batch[1]).shape[0]

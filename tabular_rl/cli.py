@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from figures.__main__ import make_figures
-from proofs_check.__main__ import verify
+from proofs_check.__main__ import explain, verify
 from tabular_rl.terminal import command
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.command("figures")(make_figures)
 app.command("verify")(verify)
+app.command("explain")(explain)
 
 WORLDS = ("stochastic", "anti_greedy")
 

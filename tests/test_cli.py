@@ -1,7 +1,9 @@
 """The command line: what it does, and how it answers mistakes."""
 
+import itertools
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -19,11 +21,11 @@ def call(*words):
 def test_help_names_every_command():
     result = call("--help")
     assert result.exit_code == 0
-    for name in ("figures", "verify", "run", "list"):
+    for name in ("figures", "verify", "explain", "run", "list"):
         assert name in result.output
 
 
-@pytest.mark.parametrize("command", ["figures", "verify", "run", "list"])
+@pytest.mark.parametrize("command", ["figures", "verify", "explain", "run", "list"])
 def test_every_command_explains_itself(command):
     assert call(command, "--help").exit_code == 0
 
@@ -73,10 +75,68 @@ def test_run_is_reproducible(tmp_path):
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_verify_shows_a_table():
-    result = call("verify", "bonus", "--examples", "20")
+def test_verify_shows_a_table_and_writes_reports(tmp_path):
+    folder = str(tmp_path / "proofs")
+    files = [str(tmp_path / name) for name in ("page.html", "record.json", "junit.xml")]
+    result = call(
+        "verify", "bonus", "--examples", "20", "--report", files[0], "--report", files[1], "--junit", files[2], "--folder", folder
+    )
     assert result.exit_code == 0
     assert "3 of 3 claims hold" in result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "page.html", "proofs", "record.json"]
+    explained = call("explain", "dilated-bonus", "--folder", folder)
+    assert explained.exit_code == 0
+    assert "holds, 20 tried" in explained.output
+    assert "not checked yet" in call("explain", "mw.identity", "--folder", folder).output
+
+
+def test_verify_exits_with_1_when_a_claim_fails(tmp_path, monkeypatch):
+    from proofs_check import registry
+
+    claims = registry.all_claims()
+    broken = replace(claims["mw.hoeffding"], sides=lambda p, f, eta, constant=0: (1.0, 0.0))
+    monkeypatch.setattr(registry, "all_claims", lambda: claims | {"mw.hoeffding": broken})
+    result = call("verify", "mw", "--examples", "5", "--jobs", "1", "--folder", str(tmp_path))
+    assert result.exit_code == 1
+    assert "1 of 2 claims hold" in result.output
+    assert "violated by" in result.output
+
+
+def test_interrupted_verification_leaves_a_report_and_resumes(tmp_path, monkeypatch):
+    from proofs_check import __main__ as program
+
+    def two_and_an_interrupt(claims, *arguments):
+        yield from itertools.islice(run(claims, *arguments), 2)
+        raise KeyboardInterrupt
+
+    run = program._verdicts
+    words = ["verify", "bonus", "mw", "--examples", "5", "--jobs", "1", "--folder", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr(program, "_verdicts", two_and_an_interrupt)
+        result = call(*words, "--report", str(tmp_path / "partial.html"))
+    assert result.exit_code == 130
+    assert "interrupted with 3 claims to go" in result.output
+    assert "3 not run" in (tmp_path / "partial.html").read_text()
+    done = []
+    monkeypatch.setattr(program, "_verdicts", lambda claims, *arguments: done.extend(claims) or run(claims, *arguments))
+    result = call(*words, "--resume")
+    assert result.exit_code == 0
+    assert len(done) == 3
+    assert "5 of 5 claims hold" in result.output
+
+
+def test_tighten_reports_ratios(tmp_path):
+    result = call("verify", "mw.hoeffding", "--examples", "20", "--tighten", "--folder", str(tmp_path))
+    assert result.exit_code == 0
+    assert "mw.hoeffding: tightest ratio" in result.output
+    assert (tmp_path / "tightest.json").exists()
+
+
+def test_damaged_results_are_an_error_that_names_the_file(tmp_path):
+    (tmp_path / "verdicts.jsonl").write_text("not json\n")
+    result = call("verify", "mw", "--folder", str(tmp_path))
+    assert result.exit_code == 1
+    assert "verdicts.jsonl is not a file of verdicts" in result.stderr
 
 
 MISTAKES = {
@@ -89,6 +149,9 @@ MISTAKES = {
     "bad hyper-parameter": (["run", "DilatedBonusPO", "river_swim", "horizon=3", "preset=best"], "preset must be one of"),
     "bad world": (["run", "UCBVI", "river_swim", "horizon=3", "--world", "kind"], "world must be one of"),
     "output folder": (["run", "UCBVI", "river_swim", "horizon=3", "-n", "5", "-o", "/dev/null/trace.csv"], "/dev/null"),
+    "unknown profile": (["verify", "bonus", "--profile", "slow"], "profile must be one of"),
+    "unknown report": (["verify", "bonus", "--report", "report.pdf"], "must end in .html or .json"),
+    "unknown theorem": (["explain", "dilated-bonu"], "did you mean 'dilated-bonus'"),
     "unknown claim": (["verify", "bonus.at-most-f"], "did you mean 'bonus.at-most-e'"),
     "unknown figure": (["figures", "solver"], "there is no figure 'solver'"),
     "unknown backend": (["figures", "frozen_lake_maps", "--backend", "gpu"], "backend"),

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from proofs_check import claim, inequality
+from proofs_check import claim, inequality, theorem
 from proofs_check.strategies import discounted_mdps, policies, state_tables
-from tabular_rl.planning import bellman_backup, solve
+from tabular_rl.planning import bellman_backup, evaluate, solve
 
 
 @claim("bellman.contraction", kind=inequality, source="Denardo 1967", provenance="classical",
@@ -43,7 +43,7 @@ def span_bounds(mdp, v, power=1):
     V* comes from policy iteration with LAPACK, certified by its own residual.
     """
     g = mdp.discount
-    optimal = solve(mdp, "policy_iteration", tolerance=1e-9).values
+    optimal = solve(mdp, "policy_iteration", tolerance=1e-12 / (1 - g) ** 2).values
     improved = bellman_backup(mdp, v).max(axis=1)
     c = g**power / (1 - g)
     lower, upper = improved + c * (improved - v).min(), improved + c * (improved - v).max()
@@ -57,11 +57,25 @@ def greedy_policy(mdp, v, bound="lower"):
 
     Control: that it earns the upper bound.
     """
-    from tabular_rl.planning import evaluate
-
     g = mdp.discount
     q_values = bellman_backup(mdp, v)
     improved = q_values.max(axis=1)
     change = improved - v
     promised = improved + g / (1 - g) * (change.min() if bound == "lower" else change.max())
     return promised, evaluate(mdp, q_values.argmax(axis=1)).values, (1 + np.abs(v).max()) / (1 - g) ** 2
+
+
+theorem(
+    "certified-values",
+    statement=r"For every $v$, with $w = T v$, $c = \gamma / (1 - \gamma)$ and $\delta = w - v$: "
+    r"$w + c \min \delta \le V^{\pi} \le V^* \le w + c \max \delta$ for the greedy policy $\pi$ of $v$. "
+    r"Every discounted solver of the suite stops on these bounds.",
+    source="MacQueen 1966; Porteus 1971",
+    provenance="classical",
+    claims=("bellman.monotonicity", "bellman.contraction", "bellman.contraction-of-policy", "bellman.greedy-policy", "bellman.span-bounds"),
+    uses={
+        "bellman.contraction": ("bellman.monotonicity",),
+        "bellman.span-bounds": ("bellman.monotonicity", "bellman.contraction"),
+        "bellman.greedy-policy": ("bellman.monotonicity", "bellman.contraction-of-policy"),
+    },
+)

@@ -3,8 +3,8 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import claim, identity, inequality
-from proofs_check.strategies import scales, simplex_points, vectors
+from proofs_check import claim, identity, inequality, theorem
+from proofs_check.strategies import STYLES, Box, Simplex, draw, scales, simplex_point, simplex_points, vectors
 
 
 def _relative_entropy(p, q):
@@ -26,16 +26,22 @@ def _brackets(p, eta, gains):
     return np.array(weights), np.array(brackets)
 
 
-def _sequences(first):
-    return st.builds(
-        lambda rounds, seed: np.random.default_rng(seed).uniform(-1, 1, (rounds, len(first))), st.integers(1, 8), st.integers(0, 2**16)
-    )
+def gain_sequence(first, rounds, seed):
+    """Gains [rounds, n] in [-1, 1] for the n points of the drawn distribution."""
+    return np.random.default_rng(seed).uniform(-1, 1, (rounds, len(first)))
+
+
+def comparator_like(first, style, seed):
+    """A distribution over as many points as the drawn one."""
+    return simplex_point(len(first), style, seed)
+
+
+_gains = draw(gain_sequence, st.integers(1, 8), space=Box(-1.0, 1.0), fit=True)
+_comparators = draw(comparator_like, st.sampled_from(STYLES), space=Simplex(), fit=True)
 
 
 @claim("mw.identity", kind=identity, source="catalogue MW", provenance="derived",
-       given=(simplex_points(), _sequences, lambda p: simplex_points().map(lambda q: np.resize(q, len(p)) / np.resize(q, len(p)).sum()
-              if np.resize(q, len(p)).sum() > 0 else np.full(len(p), 1 / len(p))), scales(-2, 0.5)),
-       control={"last_entropy": 0.0})  # fmt: skip
+       given=(simplex_points(), _gains, _comparators, scales(-2, 0.5)), control={"last_entropy": 0.0})  # fmt: skip
 def multiplicative_weights(p, gains, comparator, eta, last_entropy=1.0):
     """sum <q - p_t, f_t> = (KL(q, p_1) - KL(q, p_{T+1})) / eta + (1/eta) sum [log <p_t, exp(eta f_t)> - eta <p_t, f_t>].
 
@@ -54,3 +60,13 @@ def hoeffding(p, f, eta, constant=1 / 8):
     """log <p, exp(eta f)> - eta <p, f> <= eta^2 (max f - min f)^2 / 8.  Control: the constant 1/10."""
     _, brackets = _brackets(p, eta, f[None])
     return brackets[0], constant * eta**2 * np.ptp(f) ** 2, eta * np.abs(f).max()
+
+
+theorem(
+    "multiplicative-weights",
+    statement=r"For gains $f_t$ of span at most 1, the weights $p_{t+1} \propto p_t e^{\eta f_t}$ have regret "
+    r"$\sum_t \langle q - p_t, f_t \rangle \le \mathrm{KL}(q, p_1) / \eta + \eta T / 8$ against every $q$.",
+    source="Freund, Schapire 1997; catalogue MW",
+    provenance="classical",
+    claims=("mw.identity", "mw.hoeffding"),
+)

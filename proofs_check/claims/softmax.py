@@ -3,8 +3,8 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import claim, inequality
-from proofs_check.strategies import scales, simplex_points, vectors
+from proofs_check import claim, inequality, theorem
+from proofs_check.strategies import Box, Drawn, Simplex, scales, simplex_points, vectors
 
 # p and direction where the curvature reaches 1/(3 sqrt 3) of the span, the largest there is for two arms
 _CRITICAL = np.array([0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3)])
@@ -23,11 +23,11 @@ def _remainder(p, rewards, direction, size):
     return abs((_softmax(np.log(p) + v) - p) @ rewards - gradient @ v), v @ v
 
 
-_points = st.one_of(simplex_points(), st.just(_CRITICAL))
+_points = st.one_of(simplex_points(), st.just(Drawn(_CRITICAL, "np.array([0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3)])", Simplex())))
 
 
 def _directions(p):
-    along = st.just(np.array([1.0, -1.0])) if len(p) == 2 else st.nothing()
+    along = st.just(Drawn(np.array([1.0, -1.0]), "np.array([1.0, -1.0])", Box(-1.0, 1.0))) if len(p) == 2 else st.nothing()
     return st.one_of(along, vectors(-1.0, 1.0)(p))
 
 
@@ -57,3 +57,15 @@ def gradient_domination(p, rewards, weight=None):
     best = int(np.argmax(rewards))
     gap = rewards[best] - p @ rewards
     return (p[best] if weight is None else weight) * gap, np.linalg.norm(p * (rewards - p @ rewards))
+
+
+theorem(
+    "softmax-gradient-ascent",
+    statement=r"The softmax objective of a bandit, $f(\theta) = \langle \mathrm{softmax}(\theta), r \rangle$, has an $L$-Lipschitz "
+    r"gradient with $L = \tfrac{1}{2} (\max r - \min r)$, and $p(a^*) (\max r - f) \le \lVert \nabla f \rVert$: gradient ascent with "
+    r"step $1/L$ gains at least $p(a^*)^2 (\max r - f)^2 / (2 L)$ in each step.",
+    source="Mei, Xiao, Szepesvari, Schuurmans 2020; policy-gradient family spec, SM",
+    provenance="paper",
+    claims=("softmax.smoothness", "softmax.smoothness-sharp", "softmax.gradient-domination"),
+    uses={"softmax.smoothness": ("softmax.smoothness-sharp",)},
+)

@@ -2,19 +2,20 @@
 
 import numpy as np
 import pytest
+from hypothesis import assume
 from hypothesis import strategies as st
 
-from proofs_check import registry
-from proofs_check.engine import verify
-from proofs_check.registry import Claim, claim, find_claims
+from proofs_check.engine import Profile, Search, verify
+from proofs_check.registry import Claim, find_claims
 from proofs_check.strategies import finite_horizon_mdps, policies
-from proofs_check.verdicts import identity, inequality
+from proofs_check.verdicts import Expectation, HighProbability, Rate, identity, inequality
 
 numbers = (st.floats(0, 10), st.floats(0, 10))
+EXACT = [claim for claim in find_claims() if not claim.kind.statistical]
 
 
-def build(sides, kind=inequality, given=numbers, **control):
-    return Claim("test.claim", sides, kind, "here", "derived", given, control)
+def build(sides, kind=inequality, given=numbers, no_control="", exact=False, **control):
+    return Claim("test.claim", sides, kind, "here", "derived", given, control, no_control, exact)
 
 
 def test_true_claim_with_a_control_that_fails_is_ok():
@@ -24,12 +25,12 @@ def test_true_claim_with_a_control_that_fails_is_ok():
     assert 0.9 < verdict.ratio <= 1 + 1e-12
 
 
-def test_false_claim_is_refuted_by_a_small_instance():
+def test_false_claim_is_refuted_by_a_small_instance_that_its_code_rebuilds():
     verdict = verify(build(lambda x, y, flip=1: (flip * x, y), flip=2))
     assert not verdict.ok
     assert not verdict.holds
-    assert verdict.instance == "1.0, 0.0"
-    assert "violated by 1.0, 0.0" in verdict.reason
+    assert verdict.instance.splitlines()[1:3] == ["x = 1.0", "y = 0.0"]
+    assert "violated by" in verdict.reason
 
 
 def test_control_that_holds_as_well_is_reported():
@@ -37,6 +38,10 @@ def test_control_that_holds_as_well_is_reported():
     assert verdict.holds
     assert not verdict.ok
     assert "no teeth" in verdict.reason
+
+
+def test_claim_with_a_reason_for_having_no_control_is_ok_without_one():
+    assert verify(build(lambda x, y: (x, x + y), no_control="it is a definition")).ok
 
 
 @pytest.mark.parametrize("where", ["claim", "control"])
@@ -49,68 +54,131 @@ def test_claim_that_cannot_be_computed_is_an_error(where):
     assert "not finite" in verdict.reason
 
 
-def test_same_instances_every_time():
+def test_rejected_draws_are_counted():
+    def sides(x, y, flip=1):
+        assume(x <= 5)
+        return flip * x, 5 + y
+
+    verdict = verify(build(sides, flip=100))
+    assert verdict.ok
+    assert verdict.rejected > 0
+    assert verdict.examples == 100
+
+
+def test_assumptions_that_nothing_meets_are_an_error():
+    def sides(x, y, flip=1):
+        assume(x > 10)
+        return x, y
+
+    assert "met by no instance" in verify(build(sides, flip=2)).error
+
+
+def test_violations_are_kept_as_code_tried_first_and_forgotten(tmp_path):
+    tried = []
+
+    def sides(x, y, flip=1):
+        tried.append(x)
+        return flip * (x > 7.5), 0
+
+    claim, path = build(sides, flip=2), tmp_path / "test.claim.py"
+    assert not verify(claim, database=tmp_path).holds
+    assert "x = 8.0" in path.read_text()
+    tried.clear()
+    verdict = verify(claim, database=tmp_path)
+    assert not verdict.holds
+    assert "x = 8.0" in verdict.instance
+    assert tried == [8.0]
+    assert verify(build(lambda x, y, off=0: (x + off, x), off=1), database=tmp_path).ok
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("examples", [20, 2000])
+def test_same_instances_every_time(examples):
     seen = []
-    record = build(
-        lambda mdp, pi, off=0: (seen.append((mdp.recipe, pi.tobytes())) or off, 0), identity, (finite_horizon_mdps(), policies()), off=1
-    )
-    verify(record, examples=20)
+    given = (finite_horizon_mdps(), policies())
+    record = build(lambda mdp, pi, off=0: (seen.append((mdp.transition.tobytes(), pi.tobytes())) or off, 0), identity, given, off=1)
+    Search(record).run(examples)
     first, seen[:] = list(seen), []
-    verify(record, examples=20)
+    Search(record).run(examples)
     assert seen == first
-    assert len(set(first)) >= 15
+    assert len(set(first)) >= 0.5 * examples
 
 
-def test_recipe_rebuilds_the_instance():
-    from proofs_check.strategies import discounted, episodic
-
-    for mdp in (episodic(2, 3, 2, "peaked", 7), discounted(3, 2, 0.9, "deterministic", 1)):
-        again = eval(mdp.recipe)
-        assert np.array_equal(again.transition, mdp.transition)
-        assert np.array_equal(again.reward, mdp.reward)
+def test_long_searches_reach_their_number_of_instances():
+    verdict = verify(build(lambda x, y, off=0: (x + off, x), identity, off=1), Profile(5000, 0))
+    assert 5000 <= verdict.examples <= 5016
 
 
-def sides(x):
-    """x <= x.  Control: doubled."""
-    return x, x
+@pytest.mark.parametrize("claim", EXACT, ids=lambda claim: claim.id)
+def test_code_rebuilds_the_instance_to_the_last_bit(claim):
+    for keywords in ({}, claim.control):
+        search = Search(claim, keywords).run(5, shrink=False)
+        namespace: dict = {}
+        setup, call = search.code.rsplit("\n", 1)
+        exec(setup, namespace)
+        rebuilt = eval(call, namespace)
+        expected = claim.sides(*(part.value for part in search.parts), **keywords)
+        for side, other in zip(rebuilt, expected, strict=True):
+            assert np.array_equal(side, other)
 
 
-GOOD = {"id": "test.registered", "kind": inequality, "source": "here", "provenance": "derived", "given": numbers, "control": {"factor": 2}}
+def test_exact_claims_are_verified_in_fractions_as_well():
+    def sides(x, y, off=0):
+        slip = 0 if isinstance(x, float) else off + 1e-30  # a tolerance would hide it
+        return x + y, y + x + (slip if isinstance(x, float) else type(x)(slip))
+
+    verdict = verify(build(sides, identity, exact=True, off=1))
+    assert not verdict.holds
+    assert "fractions" in verdict.instance
 
 
-@pytest.mark.parametrize(
-    ("changes", "function", "match"),
-    [
-        ({"control": {}}, sides, "has no negative control"),
-        ({"provenance": "rumour"}, sides, "must be one of paper"),
-        ({"id": "mw.identity"}, sides, "registered twice"),
-        ({}, lambda x: (x, x), "no docstring"),
-    ],
-)
-def test_registry_refuses(changes, function, match):
-    find_claims()
-    with pytest.raises(ValueError, match=match):
-        claim(**(GOOD | changes))(function)
-    assert "test.registered" not in registry._CLAIMS
+# --- statistical kinds
 
 
-def test_registry_refuses_a_docstring_without_its_control():
-    def silent(x):
-        """x <= x."""
-
-    with pytest.raises(ValueError, match=r"no .Control:."):
-        claim(**GOOD)(silent)
+def coin(probability):
+    return lambda rng, bias=0.0: rng.random(100) < probability - bias
 
 
-def test_claims_are_found_by_id_and_by_group():
-    assert [found.id for found in find_claims(["mw"])] == ["mw.hoeffding", "mw.identity"]
-    assert [found.id for found in find_claims(["mw.identity"])] == ["mw.identity"]
-    with pytest.raises(ValueError, match=r"did you mean 'mw\.identity'"):
-        find_claims(["mw.identities"])
+def test_high_probability_holds_and_is_refuted():
+    kind = HighProbability(failure=0.1, replicates=400)
+    verdict = verify(build(coin(0.95), kind, {"coin": tuple}, bias=0.4))
+    assert verdict.ok
+    assert verdict.examples == 400
+    assert verdict.power > 0.99
+    assert not verify(build(coin(0.5), kind, {"coin": tuple}, bias=0.4)).holds
 
 
-def test_every_claim_says_what_its_control_is():
-    for found in find_claims():
-        assert found.statement
-        assert found.control_statement
-        assert "Control" not in found.statement
+def test_expectation_is_refuted_on_the_instance_that_violates_it():
+    def sides(mean, rng, shift=0.0):
+        return rng.random(50) * 2 * mean + shift, 0.5, 0.0, 2.0
+
+    kind = Expectation(replicates=1000)
+    assert verify(build(sides, kind, {"half": lambda: (0.5,)}, shift=0.5)).ok
+    verdict = verify(build(sides, kind, {"half": lambda: (0.5,), "more": lambda: (0.8,)}, shift=0.5))
+    assert not verdict.holds
+    assert verdict.instance == "more"
+
+
+def test_equality_of_means_is_two_sided():
+    def sides(rng, shift=0.0):
+        return rng.random((500, 2)) + np.array([0, shift]), [0.5, 0.5], -1.0, 2.0
+
+    kind = Expectation(replicates=2000, equal=True)
+    assert verify(build(sides, kind, {"": tuple}, shift=-0.3)).ok
+    assert verify(build(sides, kind, {"": tuple}, shift=0.3)).ok
+
+
+def test_samples_outside_of_the_stated_range_are_an_error():
+    verdict = verify(build(lambda rng, off=0: (rng.random(10) + 5, 0.5, 0.0, 1.0), Expectation(10), {"": tuple}, off=1))
+    assert "must lie in the range" in verdict.error
+
+
+def test_rate_tells_exponents_and_logarithms_apart():
+    x = np.array([10.0, 100, 1000, 10000])
+
+    def sides(rng, power=0.5, log=False):
+        return x, (np.log(x) if log else x**power) * rng.uniform(0.8, 1.2, (1, 4))
+
+    assert verify(build(sides, Rate(exponent=0.5), {"": tuple}, power=1.0)).ok
+    assert not verify(build(lambda rng, power=0.7: sides(rng, power), Rate(exponent=0.5), {"": tuple}, power=1.0)).holds
+    assert verify(build(lambda rng, log=True: sides(rng, log=log), Rate(exponent=0), {"": tuple}, log=False)).ok
