@@ -1,4 +1,4 @@
-from . import algorithms, experiments, instances, losses, models, planning
+from . import algorithms, delays, experiments, instances, losses, models, planning
 from .models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, from_functions, load, save
 
 __version__: str
@@ -8,6 +8,7 @@ __all__ = [
     "DiscountedMDP",
     "FiniteHorizonMDP",
     "algorithms",
+    "delays",
     "experiments",
     "from_functions",
     "instances",

@@ -1,0 +1,49 @@
+"""Late feedback: where it waits until it arrives, and the importance weights that the delay-adapted estimators put on it."""
+
+import numpy as np
+
+from tabular_rl.kernels.compiling import njit
+
+ADAPTED, ADAPTED_JOINT, PLAIN, ARRIVAL_ONLY = range(4)
+
+
+@njit
+def allocate_slots(arrival, order, pointer, keep_last):
+    """(slot [K], number of slots): the place of each episode's feedback, free again once it was used.
+
+    Without ``keep_last`` what arrives at the end of the last episode gets no place (-1).
+    """
+    K = len(arrival)
+    slot, free, n_free, n_slots = np.full(K, -1), np.empty(K, np.int64), 0, 0
+    for k in range(K):
+        if keep_last or arrival[k] < K - 1:
+            if n_free == 0:
+                slot[k] = n_slots
+                n_slots += 1
+            else:
+                n_free -= 1
+                slot[k] = free[n_free]
+        for j in order[pointer[k] : pointer[k + 1]]:
+            if slot[j] >= 0:
+                free[n_free] = slot[j]
+                n_free += 1
+    return slot, max(n_slots, 1)
+
+
+@njit
+def delay_weight(form, occupancy, played, arrived, gamma):
+    """The weight w of a loss in the estimate, for one (h, s, a): ``played`` is the policy then, ``arrived`` the policy now (dapo spec 2.1).
+
+    adapted         r / (q pi + gamma),   r = pi / M,   M = max(pi, p)
+    adapted joint   1 / (q M + gamma)
+    plain           1 / (q pi + gamma)
+    arrival only    1 / (q p + gamma)      a negative control: its mean can exceed the loss
+    """
+    if form == PLAIN:
+        return 1 / (occupancy * played + gamma)
+    if form == ARRIVAL_ONLY:
+        return 1 / (occupancy * arrived + gamma)
+    larger = max(played, arrived, 1e-300)
+    if form == ADAPTED_JOINT:
+        return 1 / (occupancy * larger + gamma)
+    return played / larger / (occupancy * played + gamma)
