@@ -17,8 +17,6 @@ and an adversary who charges whatever action the learner likes best.
 
 # %%
 # The problems. Eight steps suffice to cross either map; losses are 1 - reward.
-import pandas as pd
-
 import tabular_rl as trl
 from figures.style import band, figure, legend_below, points, reference_slope, save, size
 
@@ -41,20 +39,18 @@ algorithms = {
 # the end of a run, not of the way there. Hence runs of several lengths. Finished runs are kept: run the script again and only the
 # plot is redrawn.
 lengths = size(quick=[1_000, 10_000, 100_000], full=[1_000, 10_000, 100_000, 1_000_000])
-runs = [
-    trl.experiments.Experiment(f"dilated-bonus-po-regret, K={K}", problems, algorithms, K, replicates=16).run().assign(length=K)
-    for K in lengths
-]
-results = pd.concat(runs)
+grid = [trl.experiments.Experiment(f"dilated-bonus-po-regret, K={K}", problems, algorithms, K, replicates=16) for K in lengths]
+results = trl.experiments.run_cells([cell for experiment in grid for cell in experiment.cells])
 
 # %%
 # Regret is exact: the occupancy measure of each policy against the best fixed policy in hindsight. Curves are the longest runs, dots the
 # ends of runs of their own length. Dotted lines have slope 1/2, the theorem's, and slope 1: a learner that learns nothing.
+longest = results[results.length == lengths[-1]]
 ends = results[(results.episode == results.length) & results.algorithm.str.startswith("PO")]
 fig, axes = figure(2, 2, sharex=True, height=2.5)
 for axis, name in zip(axes.flat, problems, strict=True):
     axis.set(title=name, xscale="log", yscale="log", xlim=(10, 1.3 * lengths[-1]), ylim=(3, 60 * lengths[-1]))
-    band(axis, runs[-1][runs[-1].problem == name], x="episode", y="regret", by="algorithm")
+    band(axis, longest[longest.problem == name], x="episode", y="regret", by="algorithm")
     points(axis, ends[ends.problem == name], x="length", y="regret", by="algorithm")
     reference_slope(axis, 1, "$K$", through=(10, 150))
     reference_slope(axis, 1 / 2, r"$\sqrt{K}$", through=(10, 6))

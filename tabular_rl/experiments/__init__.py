@@ -3,7 +3,7 @@
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.experiments.cells import Cell, code_version
 from tabular_rl.experiments.execution import BACKENDS
-from tabular_rl.experiments.experiment import Experiment
+from tabular_rl.experiments.experiment import Experiment, run_cells
 from tabular_rl.experiments.store import Store
 
-__all__ = ["BACKENDS", "Cell", "Experiment", "Store", "Trace", "checkpoints", "code_version"]
+__all__ = ["BACKENDS", "Cell", "Experiment", "Store", "Trace", "checkpoints", "code_version", "run_cells"]

@@ -43,7 +43,7 @@ class Cell:
             "code": code_version(),
         }
 
-    @property
+    @cached_property
     def key(self):
         """32 hexadecimal digits that name the cell."""
         return hashlib.sha256(json.dumps(self.description, sort_keys=True).encode()).hexdigest()[:32]

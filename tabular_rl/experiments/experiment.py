@@ -53,59 +53,67 @@ class Experiment:
             for replicate in range(self.replicates)
         ]
 
-    def run(self, store=None, jobs=None, backend=None, progress=True):
-        """Run the cells that ``store`` does not hold yet, and return all of them.
+    def run(self, store=None, **execution):
+        """``run_cells`` of this grid; the keywords are those of that function."""
+        return run_cells(self.cells, store, **execution)
 
-        Parameters
-        ----------
-        store : path, optional
-            Folder of the results. Default: the environment's ``TABULAR_RL_STORE``, else ``results``. It may serve many experiments.
-        jobs : int, optional
-            Cells at a time, >= 1. Default: ``TABULAR_RL_JOBS``, else the number of cores.
-        backend : str, optional
-            "threads", "processes" or "dask" (the cluster at ``DASK_SCHEDULER_ADDRESS``, or a local one).
-            Default: ``TABULAR_RL_BACKEND``, else "threads". Neither it nor ``jobs`` changes a number.
-        progress : bool
-            Show a bar with rate and time left.
 
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``problem``, ``algorithm``, ``replicate``, then those of the traces (``episode``, ``regret``, ...), in the order of
-            ``cells``.
+def run_cells(cells, store=None, jobs=None, backend=None, progress=True):
+    """Run the cells that ``store`` does not hold yet, and return all of them.
 
-        Raises
-        ------
-        ValueError
-            A damaged or foreign file in the store, an unknown backend.
-        OSError
-            A store that cannot be written.
+    Parameters
+    ----------
+    cells : list of Cell
+        Any, of one experiment or of several.
+    store : path, optional
+        Folder of the results. Default: the environment's ``TABULAR_RL_STORE``, else ``results``. It may serve many experiments.
+    jobs : int, optional
+        Cells at a time, >= 1. Default: ``TABULAR_RL_JOBS``, else the number of cores.
+    backend : str, optional
+        "threads", "processes" or "dask" (the cluster at ``DASK_SCHEDULER_ADDRESS``, or a local one).
+        Default: ``TABULAR_RL_BACKEND``, else "threads". Neither it nor ``jobs`` changes a number.
+    progress : bool
+        Show a bar with rate and time left.
 
-        Interrupt it at any time: what is finished is kept, and the next call goes on from there.
-        """
-        import pandas as pd
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``problem``, ``algorithm``, ``replicate``, ``length`` (episodes of the run), then those of the traces (``episode``,
+        ``regret``, ...), in the order of ``cells``.
 
-        store = Store(store if store is not None else os.environ.get("TABULAR_RL_STORE", "results"))
-        jobs = check.integer("jobs", jobs if jobs is not None else _default_jobs(), 1)
-        backend = check.choice("backend", backend if backend is not None else os.environ.get("TABULAR_RL_BACKEND", "threads"), BACKENDS)
-        cells = self.cells
-        frames = {cell.labels: frame for cell in cells if (frame := store.load(cell)) is not None}
-        missing = [cell for cell in cells if cell.labels not in frames]
-        with _Progress(self.name, len(cells), missing, progress) as bar:
-            for cell, trace in execute(missing, jobs, backend):
-                store.save(cell, trace)
-                frames[cell.labels] = trace.to_frame()
-                bar.finish(cell)
-        for cell in cells:
-            for place, column in enumerate(("problem", "algorithm", "replicate")):
-                frames[cell.labels].insert(place, column, cell.labels[place + 1])
-        return pd.concat([frames[cell.labels] for cell in cells], ignore_index=True)
+    Raises
+    ------
+    ValueError
+        A damaged or foreign file in the store, an unknown backend.
+    OSError
+        A store that cannot be written.
+
+    Interrupt it at any time: what is finished is kept, and the next call goes on from there.
+    """
+    import pandas as pd
+
+    store = Store(store if store is not None else os.environ.get("TABULAR_RL_STORE", "results"))
+    jobs = check.integer("jobs", jobs if jobs is not None else _default_jobs(), 1)
+    backend = check.choice("backend", backend if backend is not None else os.environ.get("TABULAR_RL_BACKEND", "threads"), BACKENDS)
+    frames = {cell.key: frame for cell in cells if (frame := store.load(cell)) is not None}
+    missing = [cell for cell in cells if cell.key not in frames]
+    with _Progress(len(cells), missing, progress) as bar:
+        for cell, trace in execute(missing, jobs, backend):
+            store.save(cell, trace)
+            frames[cell.key] = trace.to_frame()
+            bar.finish(cell)
+    for cell in cells:
+        _, problem, algorithm, replicate = cell.labels
+        labels = {"problem": problem, "algorithm": algorithm, "replicate": replicate, "length": cell.n}
+        for place, (column, value) in enumerate(labels.items()):
+            frames[cell.key].insert(place, column, value)
+    return pd.concat([frames[cell.key] for cell in cells], ignore_index=True)
 
 
 class _Progress:
     """A line on the terminal: cells done, episodes per second, time left. Silent when nothing has to be run."""
 
-    def __init__(self, name, total, missing, shown):
+    def __init__(self, total, missing, shown):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -115,7 +123,9 @@ class _Progress:
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[cells]} cells" + kept),
             TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=Console(stderr=True), disable=not (shown and missing),
         )  # fmt: skip
-        self.task = self.bar.add_task(name, total=sum(cell.n for cell in missing), cells=f"{self.done}/{total}", rate="")
+        self.task = self.bar.add_task(
+            missing[0].labels[0] if missing else "", total=sum(cell.n for cell in missing), cells=f"{self.done}/{total}", rate=""
+        )
 
     def finish(self, cell):
         self.done += 1

@@ -13,7 +13,7 @@ import pytest
 
 import tabular_rl as trl
 from tabular_rl.algorithms import Trace
-from tabular_rl.experiments import Experiment
+from tabular_rl.experiments import Cell, Experiment, run_cells
 
 RIVER = trl.instances.river_swim(n=3, horizon=4)
 PROBLEMS = {"stochastic": trl.losses.stochastic(RIVER), "adversary": trl.losses.anti_greedy(RIVER)}
@@ -49,7 +49,7 @@ def reference(tmp_path_factory):
 def test_frame_has_every_cell_in_order(reference):
     cells = reference[["problem", "algorithm", "replicate"]].drop_duplicates().to_numpy().tolist()
     assert cells == [list(cell.labels[1:]) for cell in experiment().cells]
-    assert list(reference.columns[:5]) == ["problem", "algorithm", "replicate", "episode", "regret"]
+    assert list(reference.columns[:6]) == ["problem", "algorithm", "replicate", "length", "episode", "regret"]
     assert not reference.regret.isna().any()
 
 
@@ -65,6 +65,12 @@ def test_numbers_are_those_of_a_run_by_hand(reference):
 def test_neither_jobs_nor_backend_change_a_bit(reference, tmp_path, backend, jobs):
     frame = experiment().run(tmp_path, jobs=jobs, backend=backend, progress=False)
     pd.testing.assert_frame_equal(frame, reference, check_exact=True)
+
+
+def test_cells_of_any_kind_run_together(tmp_path):
+    cells = [Cell(("mixed", "river", "PO", 0), PROBLEMS["stochastic"], ALGORITHMS["PO"], n) for n in (50, 20)]
+    frame = run_cells(cells, store=tmp_path, progress=False)
+    assert frame.groupby("length", sort=False).episode.max().to_dict() == {50: 50, 20: 20}
 
 
 def test_replicates_differ(reference):
