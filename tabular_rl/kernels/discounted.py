@@ -5,6 +5,7 @@ A dense sweep reads 8 S^2 A bytes and does 2 S^2 A flops: it runs at the speed o
 """
 
 import numpy as np
+from numba import literally
 
 from tabular_rl.kernels.compiling import njit, njit_sums
 
@@ -125,3 +126,56 @@ def evaluate_sparse(data, indices, indptr, reward, discount, values, scratch, ta
             break
     values[:] = now + shift * 0.5 * (low + high)
     return sweep
+
+
+WIDTHS = (2, 4, 5, 6, 8)  # row lengths that have a sweep of their own
+
+
+@njit
+def padded_rows_of_policy(data, indices, indptr, reward, actions, out_data, out_indices, out_reward):
+    """The same rows, each filled up with zeros to one of WIDTHS: ``out_data``, ``out_indices`` [S, width]."""
+    S, A = reward.shape
+    for s in range(S):
+        row = s * A + actions[s]
+        start, length = indptr[row], indptr[row + 1] - indptr[row]
+        for i in range(out_data.shape[1]):
+            out_data[s, i] = data[start + i] if i < length else 0.0
+            out_indices[s, i] = indices[start + i] if i < length else 0
+        out_reward[s] = reward[s, actions[s]]
+
+
+@njit
+def evaluate_padded(data, indices, reward, discount, values, scratch, target, sweeps):
+    """``evaluate_sparse`` on rows [S, width] of ``padded_rows_of_policy``: a width that the compiler knows is twice as fast."""
+    shift, width = discount / (1 - discount), data.shape[1]
+    now, after = values, scratch
+    for sweep in range(1, sweeps + 1):
+        if width == 2:
+            low, high = _padded_sweep(data, indices, reward, discount, now, after, 2)
+        elif width == 4:
+            low, high = _padded_sweep(data, indices, reward, discount, now, after, 4)
+        elif width == 5:
+            low, high = _padded_sweep(data, indices, reward, discount, now, after, 5)
+        elif width == 6:
+            low, high = _padded_sweep(data, indices, reward, discount, now, after, 6)
+        else:
+            low, high = _padded_sweep(data, indices, reward, discount, now, after, 8)
+        now, after = after, now
+        if high - low <= target:
+            break
+    values[:] = now + shift * 0.5 * (low + high)
+    return sweep
+
+
+@njit
+def _padded_sweep(data, indices, reward, discount, now, after, width):
+    literally(width)
+    low, high = np.inf, -np.inf
+    for s in range(len(now)):
+        expected = 0.0
+        for i in range(width):
+            expected += data[s, i] * now[indices[s, i]]
+        after[s] = reward[s] + discount * expected
+        change = after[s] - now[s]
+        low, high = min(low, change), max(high, change)
+    return low, high

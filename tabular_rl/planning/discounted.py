@@ -125,12 +125,20 @@ class _Sparse:
         P, S = mdp.transition, mdp.n_states
         indices = P.indices.view(f"u{P.indices.itemsize}")
         self.csr, self.reward, self.discount = (P.data, indices, P.indptr), mdp.reward, mdp.discount
-        longest = int(np.diff(P.indptr).reshape(mdp.shape).max(axis=1).sum())
-        self.rows = np.empty(longest), np.empty(longest, indices.dtype), np.empty(S + 1, np.int64), np.empty(S)
+        lengths = np.diff(P.indptr)
+        self.width = next((width for width in kernels.WIDTHS if width >= lengths.max()), None)
+        if self.width is not None:
+            self.rows = np.empty((S, self.width)), np.empty((S, self.width), indices.dtype), np.empty(S)
+        else:
+            longest = int(lengths.reshape(mdp.shape).max(axis=1).sum())
+            self.rows = np.empty(longest), np.empty(longest, indices.dtype), np.empty(S + 1, np.int64), np.empty(S)
 
     def improve(self, values, cut, q_values, improved, actions):
         return kernels.improve_sparse(*self.csr, self.reward, self.discount, values, cut, q_values, improved, actions)
 
     def evaluate(self, actions, values, scratch, target):
-        kernels.rows_of_policy(*self.csr, self.reward, actions, *self.rows)
-        return kernels.evaluate_sparse(*self.rows, self.discount, values, scratch, target, EVALUATION_SWEEPS)
+        extract, sweep = kernels.rows_of_policy, kernels.evaluate_sparse
+        if self.width is not None:
+            extract, sweep = kernels.padded_rows_of_policy, kernels.evaluate_padded
+        extract(*self.csr, self.reward, actions, *self.rows)
+        return sweep(*self.rows, self.discount, values, scratch, target, EVALUATION_SWEEPS)

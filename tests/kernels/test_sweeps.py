@@ -86,6 +86,37 @@ def test_the_rows_of_a_policy_are_its_rows(shape):
     np.testing.assert_array_equal(out_reward, reward[np.arange(S), actions])
 
 
+@shapes
+def test_padded_rows_are_the_same_rows(shape):
+    P, reward, _ = model(shape)
+    S = shape[0]
+    actions, width = np.random.default_rng(1).integers(shape[1], size=S), S + 2
+    data, indices, out_reward = np.empty((S, width)), np.empty((S, width), np.uint32), np.empty(S)
+    kernels.padded_rows_of_policy(*csr(P), reward, actions, data, indices, out_reward)
+    matrix = np.zeros((S, S))
+    np.add.at(matrix, (np.arange(S)[:, None], indices), data)
+    np.testing.assert_array_equal(matrix, P[np.arange(S), actions])
+    np.testing.assert_array_equal(out_reward, reward[np.arange(S), actions])
+
+
+@pytest.mark.parametrize("width", kernels.WIDTHS)
+def test_padded_sweeps_are_sweeps(width):
+    S, discount, rng = 20, 0.9, np.random.default_rng(width)
+    data, indices, reward = rng.dirichlet(np.ones(width), S), rng.integers(S, size=(S, width)).astype(np.uint32), rng.random(S)
+    P = np.zeros((S, S))
+    np.add.at(P, (np.arange(S)[:, None], indices), data)
+    values, start = np.zeros(S), rng.random(S)
+    values[:] = start
+    assert kernels.evaluate_padded(data, indices, reward, discount, values, np.empty(S), 0.0, 3) == 3
+    now = start
+    for _ in range(3):
+        now, before = reward + discount * P @ now, now
+    middle = 0.5 * ((now - before).min() + (now - before).max())
+    np.testing.assert_allclose(values, now + discount / (1 - discount) * middle, rtol=1e-12)
+    kernels.evaluate_padded(data, indices, reward, discount, values, np.empty(S), 1e-13, 10_000)
+    np.testing.assert_allclose(values, np.linalg.solve(np.eye(S) - discount * P, reward), rtol=1e-10)
+
+
 def evaluate_both(P, reward, discount, actions, values, target, sweeps):
     """[(values, sweeps done)] of the dense and of the sparse evaluation."""
     S, one, two = np.arange(len(P)), values.copy(), values.copy()

@@ -1,0 +1,41 @@
+"""Learners and simulators: CPU time per episode and per step."""
+
+import tabular_rl as trl
+from benchmarks import peers
+from benchmarks.timing import Goal, Row, benchmark, race
+
+
+@benchmark([(5, 20, 2000)], tiny=[(2, 3, 20)])
+def ucbvi(repeats, n, H, episodes):
+    """UCBVI on a grid, counts shared by all steps, a new plan for every episode; ours also keeps the exact regret."""
+    mdp = trl.instances.gridworld(n, horizon=H)
+    P, loss = mdp.packed_transition[0], 1 - mdp.packed_reward[0]
+    learner = trl.algorithms.UCBVI(share_steps=True)
+    seconds = race(
+        {"ours": lambda: learner.run(mdp, episodes), "theirs": lambda: peers.ucbvi(P, loss, 0, H, episodes, seed=0)},
+        repeats,
+    )
+    S, A = loss.shape
+    moved = 8 * H * S * A * S
+    yield Row(
+        f"UCBVI, S={S} A={A} H={H}", "us per episode", seconds["ours"] * 1e6 / episodes,
+        "NumPy, one careful loop", seconds["theirs"] * 1e6 / episodes, Goal("faster", 25), moved,
+    )  # fmt: skip
+
+
+@benchmark([("known", 20_000, 6.0), ("unknown", 5_000, None)], tiny=[("known", 20, None), ("unknown", 20, None)])
+def dilated_bonus_po(repeats, transition, episodes, goal):
+    """Policy optimisation on the small instance of the experiments, H = S = 3, A = 2."""
+    mdp, learner = trl.instances.delay_instance(), trl.algorithms.DilatedBonusPO(transition=transition)
+    seconds = race({"ours": lambda: learner.run(mdp, episodes)}, repeats)["ours"]
+    job = f"DilatedBonusPO, transition {transition}, H=3 S=3 A=2"
+    yield Row(job, "us per episode", seconds * 1e6 / episodes, goal=goal and Goal("value", goal))
+
+
+@benchmark([(5, 20, 50_000)], tiny=[(2, 3, 20)])
+def sample_episodes(repeats, n, H, episodes):
+    """Episodes of a fixed policy in a known model, from alias tables (made anew in every call)."""
+    mdp = trl.instances.gridworld(n, horizon=H)
+    policy = trl.planning.solve(mdp).policy
+    seconds = race({"ours": lambda: trl.planning.sample_episodes(mdp, policy, episodes)}, repeats)["ours"]
+    yield Row(f"sample_episodes, S={n * n} A=4 H={H}", "ns per step", seconds * 1e9 / (episodes * H))
