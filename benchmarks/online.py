@@ -32,6 +32,23 @@ def dilated_bonus_po(repeats, transition, episodes, goal):
     yield Row(job, "us per episode", seconds * 1e6 / episodes, goal=goal and Goal("value", goal))
 
 
+@benchmark([("known", 20_000), ("known", 200_000), ("unknown", 5_000)], tiny=[("known", 20), ("unknown", 20)])
+def dapo(repeats, transition, episodes):
+    """Delay-adapted policy optimization on the small instance, every delay 5; the cost of an episode does not grow with their number."""
+    mdp, delay = trl.instances.delay_instance(), trl.delays.fixed(5)
+    problem = trl.delays.delayed(trl.losses.stochastic(mdp, bernoulli=False), delay)
+    learner, few = trl.algorithms.DAPO(transition=transition), min(episodes, 200)
+    jobs = {"ours": lambda: learner.run(problem, episodes)}
+    if transition == "known":
+        eta, gamma, c, _ = learner.resolve(mdp.shape, few, problem.schedule(few))
+        jobs["theirs"] = lambda: peers.dapo(mdp.transition, 1 - mdp.reward, mdp.initial, delay.sequence(few), eta, gamma, c, seed=0)
+    seconds = race(jobs, repeats)
+    ours, job = seconds["ours"] * 1e6 / episodes, f"DAPO, transition {transition}, H=3 S=3 A=2, {episodes} episodes"
+    yield Row(job, "us per episode", ours, goal=Goal("value", 4.0 if transition == "known" else 60.0))
+    if "theirs" in seconds:
+        yield Row(job, "us per episode", ours, "NumPy, one careful loop", seconds["theirs"] * 1e6 / few, Goal("faster", 50))
+
+
 @benchmark([(5, 20, 50_000)], tiny=[(2, 3, 20)])
 def sample_episodes(repeats, n, H, episodes):
     """Episodes of a fixed policy in a known model, from alias tables (made anew in every call)."""

@@ -59,3 +59,36 @@ def ucbvi(P, loss, start, H, episodes, seed, delta=0.05):
             total += loss[s, a]
             s = t
     return total
+
+
+def dapo(P, loss, initial, delays, eta, gamma, c, seed):
+    """DAPO, transition known, joint batches: the total expected loss. P [H, S, A, S]; mean ``loss`` [H, S, A], seen without noise."""
+    H, S, A = loss.shape
+    rng, log_weights, waiting, total = np.random.default_rng(seed), np.zeros((H, S, A)), {}, 0.0
+    for k in range(len(delays)):
+        weights = np.exp(log_weights - log_weights.max(axis=2, keepdims=True))
+        policy = weights / weights.sum(axis=2, keepdims=True)
+        occupancy = np.empty((H, S))
+        occupancy[0] = initial
+        for h in range(H - 1):
+            occupancy[h + 1] = np.einsum("s,sa,sat->t", occupancy[h], policy[h], P[h])
+        total += np.sum(occupancy[:, :, None] * policy * loss)
+        s, path = rng.choice(S, p=initial), []
+        for h in range(H):
+            a = rng.choice(A, p=policy[h, s])
+            path.append((h, s, a))
+            s = rng.choice(S, p=P[h, s, a])
+        waiting.setdefault(k + delays[k], []).append((policy, occupancy, path))
+        for played, visited, steps in waiting.pop(k, ()):
+            w = played / np.maximum(played, policy) / (visited[:, :, None] * played + gamma)
+            b = c * np.sum(policy * w, axis=2)
+            following = np.zeros(S)
+            for h in range(H - 1, -1, -1):
+                bonus = b[h][:, None] + (1 + 1 / H) * (P[h] @ following)
+                following = np.sum(policy[h] * bonus, axis=1)
+                log_weights[h] += eta * bonus
+            to_go = 0.0
+            for step in reversed(steps):
+                to_go += loss[step]
+                log_weights[step] -= eta * w[step] * to_go
+    return total
