@@ -93,8 +93,10 @@ class DAPO:
         check.number("confidence_scale", self.confidence_scale, at_least=0)
         check.number("confidence_bonus_scale", self.confidence_bonus_scale, at_least=0)
 
-    def run(self, problem, n, seed=0):
+    def run(self, problem, n, seed=0, disturbed=-1):
         """Play ``n`` episodes of a DelayedMDP (an AdversarialMDP or FiniteHorizonMDP has no delays).
+
+        The path of the episode ``disturbed``, if there is one, comes from another generator: the claim on what is known when does that.
 
         Returns
         -------
@@ -123,7 +125,8 @@ class DAPO:
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         loss, least, width, policy, drift, paid, total = _run(
             problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
-            *switches, eta, gamma, c, self.confidence_bonus_scale, log_term, index, *_generators(seed), -1,
+            *switches, eta, gamma, c, self.confidence_bonus_scale, log_term, index,
+            np.random.default_rng(seed), np.random.default_rng(1), disturbed,
         )  # fmt: skip
         series = {"regret": loss - least, "loss": loss} | ({} if self._known else {"uncertainty": width})
         bound = self.bound(problem.shape, n, schedule, eta, gamma, c) if proven and self._known else None
@@ -192,11 +195,6 @@ class DAPO:
         """sum_h [2 (H - h) + (1 + 1/H)^H bmax (H - 1 - h)] step_h: what one episode of delay costs."""
         to_go = np.arange(H, 0, -1)
         return float(np.sum((2 * to_go + (1 + 1 / H) ** H * largest * (to_go - 1)) * step))
-
-
-def _generators(seed):
-    """The run's generator, and one that replaces it in the episode that the claims disturb (dapo spec, L8)."""
-    return np.random.default_rng(seed), np.random.default_rng(1)
 
 
 @njit

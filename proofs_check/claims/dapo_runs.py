@@ -1,0 +1,102 @@
+"""DAPO as it runs: its certificate, the bounds SEQ and JOINT, what it may know when, and what nobody can know (dapo spec 5 to 7)."""
+
+import numpy as np
+
+from proofs_check import Expectation, claim, identity
+from proofs_check.strategies import delay_sequences, draw
+from tabular_rl import delays, instances, losses
+from tabular_rl.algorithms import DAPO, Uniform
+
+_BANDIT = instances.bandit([0.0, 1.0])
+_MDP = instances.delay_instance()
+
+
+def _problems(episodes):
+    return {
+        "bandit, no delay": lambda: (delays.delayed(losses.stochastic(_BANDIT), delays.none()), episodes),
+        "random model, delay 5": lambda: (delays.delayed(losses.stochastic(_MDP), delays.fixed(5)), episodes),
+        "losses switch, Pareto delays": lambda: (delays.delayed(losses.switching(_MDP, episodes // 2), delays.pareto(5.0)), episodes),
+        "losses drift, blackout": lambda: (delays.delayed(losses.drifting(_MDP, episodes), delays.blackout(5.0)), episodes),
+        "a tenth never arrives": lambda: (delays.delayed(losses.stochastic(_MDP), delays.missing(0.1)), episodes),
+    }
+
+
+def _regret(problem, episodes, learner, trace):
+    return (Uniform().run(problem.world, episodes) if learner == "uniform" else trace)["regret"][-1]
+
+
+@claim("dapo.certificate", kind=Expectation(replicates=400), source="dapo spec 5.3", provenance="derived",
+       given=_problems(1000), control={"learner": "uniform"})  # fmt: skip
+def certificate(problem, episodes, rng, learner="DAPO"):
+    """Sequential batches, theory constants: E[regret - certificate] <= 0, whatever the delays.
+
+    certificate = H log(A) / eta + sum_k [2 sum_h (H - h) <q*_h, TV(pi^k_h, p^k_h)> + (1 + 1/H) <initial, Bbar^k_0>], with q* of the best
+    policy in hindsight of an oblivious world. Control: the same certificate for a learner that learns nothing.
+    """
+    trace = DAPO(batch="sequential").run(problem, episodes, seed=rng)
+    H, _, A = problem.shape
+    eta, gamma, c = (trace.parameters[name] for name in ("learning_rate", "exploration", "bonus"))
+    promised = trace.parameters["certificate"]
+    drift, bonus = H * (H + 1), (1 + 1 / H) * c / gamma * H * ((1 + 1 / H) ** H - 1)  # the most that one episode can add
+    largest = H * np.log(A) / eta + episodes * (drift + bonus)
+    regret = _regret(problem, episodes, learner, trace)
+    return regret - promised, 0.0, -H * episodes - largest, np.inf, promised >= H * episodes
+
+
+def _bound(problem, episodes, rng, learner, batch):
+    H = problem.shape[0]
+    trace = DAPO(batch=batch).run(problem, episodes, seed=rng)
+    regret = _regret(problem, episodes, learner, trace)
+    return regret, trace.parameters["bound"], -H * episodes, H * episodes, trace.parameters["vacuous"]
+
+
+@claim("dapo.sequential-bound", kind=Expectation(replicates=200), source="dapo spec 6, SEQ", provenance="derived",
+       given=_problems(1000), control={"learner": "uniform"})  # fmt: skip
+def sequential_bound(problem, episodes, rng, learner="DAPO"):
+    """E regret <= H log(A) / eta + (1 + 1/H)^H c H S A K + D~ sum_h [2 (H - h) + (1 + 1/H)^H bmax (H - 1 - h)] delta_h, known transition.
+
+    Control: the bound for a learner that learns nothing.
+    """
+    return _bound(problem, episodes, rng, learner, "sequential")
+
+
+@claim("dapo.joint-bound", kind=Expectation(replicates=200), source="dapo spec 6, JOINT", provenance="derived",
+       given=_problems(1000), control={"learner": "uniform"})  # fmt: skip
+def joint_bound(problem, episodes, rng, learner="DAPO"):
+    """The bound SEQ with D_out in place of D~, plus D_in sum_h [(H - h) + kappa eta (H - h)^2 / gamma + beta_h (1 + kappa theta)] delta_h.
+
+    Control: the bound for a learner that learns nothing.
+    """
+    return _bound(problem, episodes, rng, learner, "joint")
+
+
+def an_episode(first, seed):
+    """The number of one of the episodes whose delays are drawn."""
+    return int(np.random.default_rng(seed).integers(len(first)))
+
+
+@claim("dapo.filtration", kind=identity, source="dapo spec L8", provenance="derived",
+       given=(delay_sequences(max_episodes=8), draw(an_episode, fit=True)), control={"after": 1})  # fmt: skip
+def filtration(d, i, after=0):
+    """A path of episode i drawn anew, with its losses, changes no policy up to the arrival of its feedback: pi^k for k <= i + d[i].
+
+    Each policy is seen through its expected loss in its episode. Control: up to one episode more.
+    """
+    problem = delays.delayed(losses.stochastic(_MDP), d)
+    learner = DAPO("practical", learning_rate=0.5, exploration=0.2, batch="sequential" if i % 2 else "joint")
+    one, other = (np.diff(learner.run(problem, len(d), seed=i, disturbed=episode)["loss"], prepend=0) for episode in (-1, i))
+    last = problem.schedule(len(d)).arrival[i] + 1 + after
+    return one[:last], other[:last]
+
+
+@claim("dapo.zero-information", kind=Expectation(replicates=400, equal=True), source="dapo spec 7.3", provenance="derived",
+       given={"blocks of two, one state": lambda: (500,)}, control={"delay": 0})  # fmt: skip
+def zero_information(episodes, rng, delay=1):
+    """Against blocks of 2 equal fair coins, heard of one episode late, the mean loss of an episode is exactly 1/2 for every learner.
+
+    Control: feedback that arrives one episode early.
+    """
+    seed = int(rng.integers(2**40))
+    problem = delays.delayed(losses.block(_BANDIT, length=2, seed=seed), delays.fixed(delay))
+    trace = DAPO("practical", learning_rate=1.0, exploration=0.5, bonus_scale=0.0).run(problem, episodes, seed=rng)
+    return trace["loss"][-1] / episodes, 0.5, 0.0, 1.0
