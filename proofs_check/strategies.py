@@ -177,6 +177,11 @@ def finite_horizon_mdps(min_horizon=1):
     return draw(episodic, st.integers(min_horizon, 5), st.integers(1, 4), st.integers(1, 3), st.sampled_from(MODEL_STYLES), space=Model())
 
 
+def enumerable_mdps(min_horizon=1):
+    """H, S and A up to 3: all trajectories, at most 729, can be listed."""
+    return draw(episodic, st.integers(min_horizon, 3), st.integers(1, 3), st.integers(1, 3), st.sampled_from(MODEL_STYLES), space=Model())
+
+
 def discounted_mdps():
     """S up to 5, A up to 4, discounts from nearly 0 to nearly 1."""
     discounts = st.sampled_from([0.9, 0.5, 0.99, 0.001, 0.999])
