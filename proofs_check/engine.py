@@ -88,7 +88,8 @@ class Verdict:
 
 
 def verify(claim, profile=PROFILES["quick"], database=None):
-    """The Verdict on ``claim``. The same instances in every run, after what violated it before.
+    """The Verdict on ``claim``. The same instances in every run of the same code (Hypothesis also tries constants that it
+    finds in the loaded sources), after what violated it before.
 
     ``database`` is a folder of violations, one file of Python per claim: the code that rebuilds the instance (Hypothesis's own database
     is not used with fixed seeds, and nobody can read it). A file goes when its instance is no violation any more.
