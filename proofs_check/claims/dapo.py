@@ -115,12 +115,18 @@ theorem(
     provenance="derived",
     claims=(
         "mdp.performance-difference-episodic", "dapo-linear.parameters", "dapo-linear.estimator-mean", "dapo-linear.bias",
-        "dapo-linear.moments", "dapo-linear.dimension", "dapo-linear.weights-step", "dapo-linear.step-drift", "dapo.ratio-drift",
-        "bonus.dilated-telescoping", "dapo.occupancy-drift", "delays.counting", "dapo-linear.resampling-mean",
+        "dapo-linear.moments", "dapo-linear.dimension", "dapo-linear.weights-step", "dapo-linear.episode", "dapo-linear.step-drift",
+        "dapo.ratio-drift", "bonus.dilated-telescoping", "dapo.occupancy-drift", "delays.counting", "dapo-linear.resampling-mean",
         "dapo-linear.resampling-norm",
     ),
-    uses={"dapo-linear.bias": ("dapo-linear.estimator-mean", "dapo-linear.parameters"),
-          "dapo-linear.resampling-norm": ("dapo-linear.resampling-mean",)},
+    uses={
+        "dapo-linear.bias": ("dapo-linear.estimator-mean", "dapo-linear.parameters"),
+        "dapo-linear.episode": (
+            "mdp.performance-difference-episodic", "dapo-linear.bias", "dapo-linear.moments", "dapo-linear.weights-step",
+            "dapo.ratio-drift", "bonus.dilated-telescoping",
+        ),
+        "dapo-linear.resampling-norm": ("dapo-linear.resampling-mean",),
+    },
 )  # fmt: skip
 
 theorem(

@@ -190,7 +190,7 @@ _weights = draw(cell_weights, st.sampled_from(STYLES), space=Simplex(), fit=True
 @claim("dapo.implicit-exploration", kind=inequality, source="Neu 2015; dapo spec L9", provenance="derived",
        given=(enumerable_mdps(), policies("played"), policies("arrived"), _weights, explorations, st.sampled_from((*ADAPTED, "plain"))),
        control={"exploration": 0})  # fmt: skip
-def implicit_exploration(mdp, pi, p, z, gamma, form, exploration=1):
+def implicit_exploration(mdp, pi, p, z, gamma, form, exploration=1, factor=2):
     """log E exp((2 gamma / H) <z, Qhat>) <= (2 gamma / H) <z, Q> for weights z >= 0 of sum 1 over all (h, s, a).
 
     Multiplied over episodes: sum <z_n, Qhat_n - Q_n> <= H log(1/delta) / (2 gamma) with probability 1 - delta.
@@ -202,10 +202,10 @@ def implicit_exploration(mdp, pi, p, z, gamma, form, exploration=1):
     visited = occupancy(mdp, pi)
     w = importance_weights(visited.sum(axis=-1), pi, p, gamma, form) if exploration else 1 / np.maximum(visited, 1e-200)
     likely = paths.probability > 0
-    exponent = 2 * gamma / mdp.horizon * np.sum(paths.at(z * w) * paths.to_go, axis=0)[likely]
+    exponent = factor * gamma / mdp.horizon * np.sum(paths.at(z * w) * paths.to_go, axis=0)[likely]
     largest = exponent.max()
     lhs = largest + np.log(paths.probability[likely] @ np.exp(exponent - largest))
-    return lhs, 2 * gamma / mdp.horizon * np.sum(z * evaluate(mdp, pi).q_values), 1.0
+    return lhs, factor * gamma / mdp.horizon * np.sum(z * evaluate(mdp, pi).q_values), 1.0
 
 
 @claim("dapo.lower-deviation", kind=inequality, source="dapo spec, HP (E1)", provenance="derived",

@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import claim, identity, inequality
-from proofs_check.calculus import evaluate, occupancy
+from proofs_check.calculus import evaluate, occupancy, state_occupancy
 from proofs_check.claims.dapo_estimator import explorations, ratio_of, to_go, total_variation, trajectories
 from proofs_check.claims.dapo_steps import KAPPA, comparators, entropy_decrease, interior, rates, updated
 from proofs_check.strategies import STYLES, draw, policies, rows, scales, simplex_points, vectors
@@ -144,6 +144,40 @@ def linear_step_drift(p, charges, gains, constant=np.e - 1):
     """TV(p, p') <= (e - 1) <p, |y|> for p' = p exp(-y) / Z, |y| <= 1.  Control: the constant 1."""
     p, y = interior(p), charges - gains
     return total_variation(p, np.exp(updated(p, y))), constant * (p @ np.abs(y)), 1
+
+
+@claim("dapo-linear.episode", kind=inequality, source=SOURCE, provenance="derived",
+       given=(_worlds, policies("played"), policies("arrived"), scales(-6, 0), policies("comparator"), explorations, scales(-6, 0),
+              scales(-5, 0)), control={"charge": 0})  # fmt: skip
+def linear_episode(world, pi, p, distance, comparator, gamma, alpha, eta, charge=1):
+    """V_pi - V_* <= E sum q* (KL(pi*, p) - KL(pi*, p')) / eta + 2 sum (H - h) q* TV(pi, p) + H gamma Theta^2 / (2 alpha)
+    + (1 + 1/H) <initial, Bbar[0]> for b = alpha r x2 + (alpha + 2 kappa eta H^2) <p, r x2> and the conditions of LIN on eta.
+
+    The p of an instance is drawn at every distance from pi. Control: the shrinkage of the regularisation is free.
+    """
+    H, n = world.mdp.horizon, world.features.shape[-1]
+    p = interior(pi + distance * (p - pi))
+    while True:
+        beta = 2 * (alpha + KAPPA * eta * H**2) / gamma * H * ((1 + 1 / H) ** H - 1)
+        if max(eta * (H / gamma + beta), 2 * KAPPA * eta * beta * H) <= 1:
+            break
+        eta /= 2
+    G, x2 = geometry(world, pi, gamma)
+    ratio = ratio_of(pi, p)
+    b = alpha * ratio * x2 + (alpha + 2 * KAPPA * eta * H**2) * np.sum(p * ratio * x2, axis=-1, keepdims=True)
+    B = np.zeros_like(b)
+    for h in reversed(range(H)):
+        B[h] = b[h] + ((1 + 1 / H) * world.mdp.transition[h] @ np.sum(p[h + 1] * B[h + 1], axis=-1) if h + 1 < H else 0)
+    paths, phi = trajectories(world.mdp, pi), world.features
+    visited = np.stack([phi[h].reshape(-1, n)[cells] for h, cells in enumerate(paths.cells)])  # [H, paths, n]
+    kernel = np.einsum("hsai,hij,hkj->khsa", phi, G, visited)
+    estimate = ratio * kernel * paths.to_go.T[:, :, None, None]
+    q_star = state_occupancy(world.mdp, comparator)
+    decrease = np.tensordot(paths.probability, entropy_decrease(p, eta * (estimate - B), comparator), 1)
+    drift = 2 * to_go(world.mdp)[..., 0] * total_variation(pi, p)
+    paid = (1 + 1 / H) * (world.mdp.initial @ np.sum(p[0] * B[0], axis=-1)) + charge * H * gamma * n * H**2 / (2 * alpha)
+    regret = world.mdp.initial @ (evaluate(world.mdp, pi).values[0] - evaluate(world.mdp, comparator).values[0])
+    return regret, np.sum(q_star * (decrease / eta + drift)) + paid, 30 * H / eta, H
 
 
 @cache

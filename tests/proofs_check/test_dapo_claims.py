@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
+from proofs_check.claims.bonus import dilated_telescoping
 from proofs_check.claims.dapo_confidence import largest_expectation
-from proofs_check.claims.dapo_estimator import importance_weights, trajectories
+from proofs_check.claims.dapo_estimator import estimator_mean, implicit_exploration, importance_weights, trajectories
 from proofs_check.claims.dapo_steps import KAPPA, constants
 from proofs_check.claims.delays import counting, lossy_delays, tie_breaks
 from proofs_check.strategies import MODEL_STYLES, Model, Simplex, episodic, policy, rational
 from tabular_rl.kernels.feedback import delay_weight
-from tabular_rl.planning import evaluate, occupancy, sample_episodes
+from tabular_rl.models import FiniteHorizonMDP
+from tabular_rl.planning import dilated_bonus, evaluate, occupancy, sample_episodes, state_occupancy
 
 
 @pytest.mark.parametrize("style", MODEL_STYLES)
@@ -84,3 +86,45 @@ def test_counting_of_a_small_schedule():
     assert one == other == 2
     assert lossy_delays(4, "none", 1.0, 0).tolist() == [-1] * 4
     assert sorted(tie_breaks(delays, 0)) == [0, 1, 2]
+
+
+def one_state(losses, pi):
+    losses = np.array(losses, float)
+    return FiniteHorizonMDP(np.ones((1, 1, len(losses), 1)), losses[None, None], np.ones(1)), np.array([[pi]])
+
+
+def test_a_ratio_that_has_seen_the_trajectory_is_biased_by_what_the_spec_says():
+    mdp, pi = one_state([0.5, 1.0], [0.3, 0.7])
+    p = np.array([[[0.6, 0.4]]])
+    lhs, rhs, _ = estimator_mean(mdp, pi, p, 0.1, "adapted", policy="after the update")
+    assert lhs[0, 0, 0] - rhs[0, 0, 0] == pytest.approx(0.0275, abs=5e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.05, 0.2])
+def test_implicit_exploration_has_no_room_for_twice_the_exponent(gamma):
+    """The spec's instance: an action of probability gamma, all weight on it, loss 1."""
+    mdp, pi = one_state([1.0, 0.0], [gamma, 1 - gamma])
+    z = np.array([1.0, 0.0])
+    once, twice = (implicit_exploration(mdp, pi, pi, z, gamma, "adapted", factor=factor) for factor in (2, 4))
+    assert once[0] <= once[1]
+    assert twice[0] > twice[1]
+    assert twice[0] == pytest.approx(np.log(1 + gamma * np.expm1(2)))
+
+
+@pytest.mark.parametrize("small", [0.3, 1e-2, 1e-6])
+def test_what_the_adaptation_saves(small):
+    """pi = (1 - e, e) and p = (e, 1 - e): the plain sum is about 1 / e, the adapted one 1 / (1 - e)."""
+    pi, p = np.array([[[1 - small, small]]]), np.array([[[small, 1 - small]]])
+    plain, adapted = (np.sum(p * importance_weights(np.ones((1, 1)), pi, p, 0.0, form)) for form in ("plain", "adapted"))
+    assert plain == pytest.approx(small / (1 - small) + (1 - small) / small)
+    assert adapted == pytest.approx(1 / (1 - small))
+
+
+def test_without_dilation_the_bonus_falls_short_by_what_the_spec_says():
+    """(1/H) sum over h >= 1 of <q*[h], Bbar[h]>."""
+    mdp = episodic(3, 2, 2, "smooth", 0)
+    pi, comparator = (policy(mdp, name, "smooth", 0) for name in ("pi", "comparator"))
+    b = np.random.default_rng(0).random((3, 2))
+    lhs, rhs, _ = dilated_telescoping(mdp, pi, comparator, b, dilation=1)
+    missing = np.sum(state_occupancy(mdp, comparator)[1:] * np.sum(pi * dilated_bonus(mdp, pi, b, 1.0), axis=-1)[1:])
+    assert lhs - rhs == pytest.approx(missing / 3)
