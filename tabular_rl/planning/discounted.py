@@ -127,6 +127,7 @@ class _Sparse:
         self.csr, self.reward, self.discount = (P.data, indices, P.indptr), mdp.reward, mdp.discount
         lengths = np.diff(P.indptr)
         self.width = next((width for width in kernels.WIDTHS if width >= lengths.max()), None)
+        self.rows: tuple[np.ndarray, ...]
         if self.width is not None:
             self.rows = np.empty((S, self.width)), np.empty((S, self.width), indices.dtype), np.empty(S)
         else:
