@@ -1,9 +1,12 @@
 """One file per algorithm; the update reads like the paper's pseudo-code."""
 
 from tabular_rl.algorithms.dapo import DAPO
+from tabular_rl.algorithms.delayed_hedge import DelayedHedge
+from tabular_rl.algorithms.delayed_oppo import DelayedOPPO
+from tabular_rl.algorithms.delayed_oreps import DelayedOREPS
 from tabular_rl.algorithms.dilated_bonus_po import DilatedBonusPO
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.algorithms.ucbvi import UCBVI
 from tabular_rl.algorithms.uniform import Uniform
 
-__all__ = ["DAPO", "UCBVI", "DilatedBonusPO", "Trace", "Uniform", "checkpoints"]
+__all__ = ["DAPO", "UCBVI", "DelayedHedge", "DelayedOPPO", "DelayedOREPS", "DilatedBonusPO", "Trace", "Uniform", "checkpoints"]
