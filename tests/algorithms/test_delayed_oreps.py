@@ -194,3 +194,26 @@ def test_huge_steps_go_on_or_warn():
     trace = DelayedOREPS(5.0, 0.1).run(world, 300)
     assert trace.parameters["flow_residual"] <= 1e-6
     np.testing.assert_allclose(trace.policy.sum(axis=-1), 1)
+
+
+@pytest.mark.parametrize("batch", ["joint", "sequential"])
+def test_the_regularized_leader_visits_the_same_occupancies(batch):
+    problem = delays.delayed(losses.stochastic(instances.delay_instance()), delays.uniform(4))
+    mirror, leader = (DelayedOREPS(learning_rate=0.05, batch=batch, lazy=lazy).run(problem, 300, seed=1) for lazy in (False, True))
+    np.testing.assert_allclose(leader["loss"], mirror["loss"], rtol=1e-8)
+    np.testing.assert_allclose(leader.policy, mirror.policy, atol=1e-7)
+    assert np.abs(leader.policy - 0.5).max() > 0.2  # something was learned
+
+
+def test_the_regularized_leader_is_that_of_the_convex_program():
+    """argmin <q, total> + sum q log q / eta is the projection of exp(-eta total)."""
+    rng, mdp, eta = np.random.default_rng(0), instances.random_episodic(3, 3, 2, seed=4), 0.3
+    total = 5 * rng.random((3, 3, 2))
+    q, _, residual = project(mdp.transition, mdp.initial, -eta * total)
+    x = [cp.Variable((3, 2), nonneg=True) for _ in range(3)]
+    flow = [cp.sum(x[0], axis=1) == mdp.initial]
+    flow += [cp.sum(x[h + 1], axis=1) == sum(mdp.transition[h][:, a].T @ x[h][:, a] for a in range(2)) for h in range(2)]
+    objective = sum(cp.sum(cp.multiply(x[h], total[h])) - cp.sum(cp.entr(x[h])) / eta for h in range(3))
+    cp.Problem(cp.Minimize(objective), flow).solve(solver="CLARABEL")
+    np.testing.assert_allclose(q, np.stack([layer.value for layer in x]), atol=2e-5)
+    assert residual <= 1e-10
