@@ -1,5 +1,5 @@
 from . import algorithms, delays, experiments, instances, losses, models, planning
-from .models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, from_functions, load, save
+from .models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, LinearMDP, from_functions, load, save
 
 __version__: str
 
@@ -7,6 +7,7 @@ __all__ = [
     "AdversarialMDP",
     "DiscountedMDP",
     "FiniteHorizonMDP",
+    "LinearMDP",
     "algorithms",
     "delays",
     "experiments",

@@ -117,7 +117,7 @@ theorem(
         "mdp.performance-difference-episodic", "dapo-linear.parameters", "dapo-linear.estimator-mean", "dapo-linear.bias",
         "dapo-linear.moments", "dapo-linear.dimension", "dapo-linear.weights-step", "dapo-linear.episode", "dapo-linear.step-drift",
         "dapo.ratio-drift", "bonus.dilated-telescoping", "dapo.occupancy-drift", "delays.counting", "dapo-linear.resampling-mean",
-        "dapo-linear.resampling-norm",
+        "dapo-linear.resampling-norm", "dapo-linear.bound",
     ),
     uses={
         "dapo-linear.bias": ("dapo-linear.estimator-mean", "dapo-linear.parameters"),
@@ -126,6 +126,9 @@ theorem(
             "dapo.ratio-drift", "bonus.dilated-telescoping",
         ),
         "dapo-linear.resampling-norm": ("dapo-linear.resampling-mean",),
+        "dapo-linear.bound": (
+            "dapo-linear.episode", "dapo-linear.dimension", "dapo-linear.step-drift", "dapo.occupancy-drift", "delays.counting",
+        ),
     },
 )  # fmt: skip
 
@@ -137,9 +140,15 @@ theorem(
     provenance="derived",
     claims=(
         "delayed-hedge.weights-step", "delayed-hedge.estimator", "delayed-hedge.second-moment", "delayed-hedge.value-drift",
-        "delayed-hedge.drift", "delays.truncation", "delays.counting",
+        "delayed-hedge.drift", "delays.truncation", "delays.counting", "delayed-hedge.bound",
     ),
-    uses={"delayed-hedge.drift": ("delayed-hedge.estimator",)},
+    uses={
+        "delayed-hedge.drift": ("delayed-hedge.estimator",),
+        "delayed-hedge.bound": (
+            "delayed-hedge.weights-step", "delayed-hedge.second-moment", "delayed-hedge.value-drift", "delayed-hedge.drift",
+            "delays.truncation", "delays.counting",
+        ),
+    },
 )  # fmt: skip
 
 theorem(

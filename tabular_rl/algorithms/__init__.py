@@ -1,6 +1,7 @@
 """One file per algorithm; the update reads like the paper's pseudo-code."""
 
 from tabular_rl.algorithms.dapo import DAPO
+from tabular_rl.algorithms.dapo_linear import LinearDAPO
 from tabular_rl.algorithms.delayed_hedge import DelayedHedge
 from tabular_rl.algorithms.delayed_oppo import DelayedOPPO
 from tabular_rl.algorithms.delayed_oreps import DelayedOREPS
@@ -9,4 +10,15 @@ from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.algorithms.ucbvi import UCBVI
 from tabular_rl.algorithms.uniform import Uniform
 
-__all__ = ["DAPO", "UCBVI", "DelayedHedge", "DelayedOPPO", "DelayedOREPS", "DilatedBonusPO", "Trace", "Uniform", "checkpoints"]
+__all__ = [
+    "DAPO",
+    "UCBVI",
+    "DelayedHedge",
+    "DelayedOPPO",
+    "DelayedOREPS",
+    "DilatedBonusPO",
+    "LinearDAPO",
+    "Trace",
+    "Uniform",
+    "checkpoints",
+]

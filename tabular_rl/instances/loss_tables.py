@@ -7,7 +7,7 @@ import numpy as np
 
 from tabular_rl.models import validation as check
 
-__all__ = ["spread", "square", "uniform"]
+__all__ = ["linear", "spread", "square", "uniform"]
 
 
 def uniform(H, S, A, seed=0):
@@ -36,6 +36,18 @@ def spread(H, S, A, episodes, seed=0):
     best = np.random.default_rng(check.integer("seed", seed, 0)).integers(A, size=(H, S))
     gap = min(0.25, 0.5 * np.sqrt(S * A / check.integer("episodes", episodes, 1)))
     return 0.5 - gap * (np.arange(A) == best[..., None])
+
+
+def linear(features, H, episodes, seed=7, spread=0.3):
+    """Losses [episodes, H, S, A] that are linear in ``features`` [S, A, d] (rows in the simplex), with parameters that jitter.
+
+    <phi, clip(lambda_h + spread U(-1, 1), 0, 1)>, lambda U[0, 1]^d per step; draws: lambda, then the jitter of all episodes.
+    """
+    features = check.distribution("features", features, (None, None, None))
+    rng, d = np.random.default_rng(check.integer("seed", seed, 0)), features.shape[-1]
+    base = rng.random((check.integer("H", H, 1), d))
+    jitter = check.number("spread", spread, at_least=0) * rng.uniform(-1, 1, (check.integer("episodes", episodes, 1), *base.shape))
+    return np.minimum(np.einsum("sad,khd->khsa", features, np.clip(base + jitter, 0, 1)), 1.0)
 
 
 def _shape(H, S, A):

@@ -8,11 +8,13 @@ from tabular_rl.models.files import load, save
 from tabular_rl.models.finite_horizon import FiniteHorizonMDP
 from tabular_rl.models.functions import from_functions
 from tabular_rl.models.gymnasium import from_gymnasium, to_gymnasium
+from tabular_rl.models.linear import LinearMDP
 
 __all__ = [
     "AdversarialMDP",
     "DiscountedMDP",
     "FiniteHorizonMDP",
+    "LinearMDP",
     "from_arrays",
     "from_functions",
     "from_gymnasium",
