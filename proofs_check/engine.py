@@ -204,6 +204,8 @@ def _verify_exact(claim, profile, database):
     if claim.control and found["holds"]:
         try:
             control = Search(claim, claim.control).run(max(profile.examples, CONTROL_EXAMPLES), shrink=False)
+            if not control.violated:  # violations may be rare: look once more, SIBLINGS times as long
+                control.run(SIBLINGS * max(profile.examples, CONTROL_EXAMPLES), shrink=False)
         except Exception as problem:
             return found | {"error": f"control: {type(problem).__name__}: {problem}"}
         found |= {"refuted_control": control.violated, "control_instance": control.code if control.violated else ""}

@@ -116,7 +116,7 @@ def zero_information(sizes, eta, gamma, form, leak=0):
     likely, log_weight, policies, q = np.full(losses.shape[1], 0.5**n), np.zeros(losses.shape[1]), [], np.ones(1)
     expected = np.empty(K)
     for k in range(K):
-        first = 1 / (1 + np.exp(-log_weight))  # log_weight: of action 0 over action 1
+        first = np.exp(-np.logaddexp(0, -log_weight))  # log_weight: of action 0 over action 1
         policies.append(np.stack([first, 1 - first], axis=-1))
         chosen = np.where(actions[k] == 0, first, 1 - first)
         likely = likely * chosen
