@@ -75,9 +75,14 @@ theorem(
     provenance="derived",
     claims=(
         "dapo-sequential", "dapo.exploration-sum", "dapo.second-moment", "dapo.implicit-exploration", "dapo.squared-sum",
-        "dapo.lower-deviation",
+        "dapo.lower-deviation", "dapo.high-probability-bound",
     ),
-    uses={"dapo.squared-sum": ("dapo.second-moment",)},
+    uses={
+        "dapo.squared-sum": ("dapo.second-moment",),
+        "dapo.high-probability-bound": (
+            "dapo-sequential", "dapo.exploration-sum", "dapo.implicit-exploration", "dapo.squared-sum", "dapo.lower-deviation",
+        ),
+    },
 )  # fmt: skip
 
 theorem(

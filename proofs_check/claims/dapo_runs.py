@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from proofs_check import Expectation, claim, identity
+from proofs_check import Expectation, HighProbability, claim, identity
 from proofs_check.strategies import delay_sequences, draw
 from tabular_rl import delays, instances, losses
 from tabular_rl.algorithms import DAPO, DelayedHedge, LinearDAPO, Uniform
+from tabular_rl.algorithms.dapo import KAPPA
 
 _BANDIT = instances.bandit([0.0, 1.0])
 _MDP = instances.delay_instance()
@@ -68,6 +69,38 @@ def joint_bound(problem, episodes, rng, learner="DAPO"):
     Control: the bound for a learner that learns nothing.
     """
     return _bound(problem, episodes, rng, learner, "joint")
+
+
+def _most_waiting(schedule):
+    """max_j |{k : j in N_k}|: of how many episodes the updates while they wait include that of j (dapo spec, L7 and HP)."""
+    K, most = len(schedule.arrival), 0
+    place, reach = np.argsort(schedule.order), int(schedule.effective.max())
+    for j in range(K if reach > 0 else 0):
+        later = np.arange(max(0, j - reach), schedule.arrival[j] + 1)
+        most = max(most, int(np.sum(place[later] > place[j])))
+    return most
+
+
+@claim("dapo.high-probability-bound", kind=HighProbability(failure=0.05), source="dapo spec 6, HP", provenance="derived",
+       given={"bandit, no delay": lambda: (delays.delayed(losses.stochastic(_BANDIT), delays.none()), 10_000),
+              "random model, delay 2": lambda: (delays.delayed(losses.stochastic(_MDP), delays.fixed(2)), 500)},
+       control={"learner": "uniform"})  # fmt: skip
+def high_probability_bound(problem, episodes, rng, learner="DAPO"):
+    """With c = gamma H + 2 kappa eta H^2 the regret is at most SEQ(c) + iota [H / (2 kappa eta) + H^2 / (2 gamma) + ...] with probability
+    1 - delta, iota = log(5 / delta); delta = 0.05. The second problem's bound is vacuous.
+
+    Control: the bound for a learner that learns nothing.
+    """
+    H, _, _ = problem.shape
+    plan = problem.schedule(episodes)
+    eta, gamma, c, _ = DAPO(batch="sequential").resolve(problem.shape, episodes, plan)
+    scale = (gamma * H + 2 * KAPPA * eta * H**2) / c
+    trace = DAPO(batch="sequential", learning_rate=eta, exploration=gamma, bonus_scale=scale).run(problem, episodes, seed=rng)
+    iota, most, dilation = np.log(5 / 0.05), _most_waiting(plan), (1 + 1 / H) ** H
+    deviations = H / (2 * KAPPA * eta) + H**2 / (2 * gamma) + KAPPA * eta * H**3 / (2 * gamma**2)
+    deviations += eta * H**3 * most / gamma * (1 + dilation * scale * c / gamma / 2)
+    bound = DAPO(batch="sequential").bound(problem.shape, episodes, plan, eta, gamma, scale * c)
+    return _regret(problem, episodes, learner, trace) <= bound + iota * deviations
 
 
 def an_episode(first, seed):

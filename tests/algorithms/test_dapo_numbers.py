@@ -91,3 +91,12 @@ def test_both_directions_of_the_adaptation():
     switching = both(losses.switching(MDP, K // 2), 2000, 1.2e-3)
     assert agrees(switching["adapted"], -2260, 109)
     assert agrees(switching["plain"], 87, 193)
+
+
+def test_unknown_transition():
+    """9.5, bonus_scale 0.1 and confidence bonus 0.05, d = 0: 376 / 859 / 2161 at K = 2000 / 8000 / 32000, of one seed."""
+    learner = DAPO("practical", transition="unknown", confidence_bonus_scale=0.05, propagation="delivery")
+    for K, seeds, expected in ((2000, 16, 376), (8000, 8, 859), (32_000, 4, 2161)):
+        ours = regrets(learner, STOCHASTIC, K, seeds)
+        print(f"K={K}: {np.mean(ours):.0f} ± {np.std(ours) / np.sqrt(seeds):.0f}, specification {expected}")
+        assert abs(np.mean(ours) - expected) < 5 * np.std(ours, ddof=1) * np.sqrt(1 + 1 / seeds)
