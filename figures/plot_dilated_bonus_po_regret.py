@@ -38,7 +38,7 @@ algorithms = {
 # Every learner meets every world, 16 times. The learning rate belongs to the number of episodes, and so does the theorem: it speaks of
 # the end of a run, not of the way there. Hence runs of several lengths. Finished runs are kept: run the script again and only the
 # plot is redrawn.
-lengths = size(quick=[500, 5_000, 50_000], full=[1_000, 10_000, 100_000, 1_000_000])
+lengths = size(quick=[300, 3_000, 30_000], full=[1_000, 10_000, 100_000, 1_000_000])
 grid = [trl.experiments.Experiment(f"dilated-bonus-po-regret, K={K}", problems, algorithms, K, replicates=16) for K in lengths]
 results = trl.experiments.run_cells([cell for experiment in grid for cell in experiment.cells])
 
