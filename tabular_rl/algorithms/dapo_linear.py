@@ -29,6 +29,7 @@ from tabular_rl.kernels.feedback import allocate_slots
 from tabular_rl.kernels.linear import add_covariance, invert, quadratic_form, resample_inverse
 from tabular_rl.kernels.losses import mean_losses
 from tabular_rl.models import validation as check
+from tabular_rl.models.linear import feature_map
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class LinearDAPO:
 
     Parameters
     ----------
-    features : array [S, A, d]
+    features : array [S, A, d], or [H, S, A, d]
         phi, rows of norm at most 1.
     preset : str
         "theory" (the numbers that minimise theorem LIN) or "practical".
@@ -67,10 +68,7 @@ class LinearDAPO:
     parameter_norm: float | None = None
 
     def __post_init__(self):
-        features = check.real_array("features", self.features, (None, None, None))
-        norms = np.linalg.norm(features, axis=-1)
-        if norms.size == 0 or norms.max() > 1 + 1e-9:
-            raise ValueError(f"features must have rows of norm at most 1, got {norms.max(initial=0):.6g}")
+        features = feature_map(self.features)
         object.__setattr__(self, "features", check.frozen(features, self.features))
         check.choice("preset", self.preset, ("theory", "practical"))
         check.choice("batch", self.batch, ("joint", "sequential"))
@@ -96,8 +94,9 @@ class LinearDAPO:
         """
         problem = as_delayed(problem)
         H, S, A = problem.shape
-        if self.features.shape[:2] != (S, A):
-            raise ValueError(f"features must have shape ({S}, {A}, d) for this problem, got {self.features.shape}")
+        if self.features.shape[:-1] not in ((S, A), (H, S, A)):
+            raise ValueError(f"features must have shape ({S}, {A}, d) or ({H}, {S}, {A}, d) for this problem, got {self.features.shape}")
+        features = self.features if self.features.ndim == 4 else self.features[None]
         schedule, index = problem.schedule(n), checkpoints(n)
         numbers = self.resolve(problem.shape, n, schedule)
         eta, gamma, beta, beta_p = numbers
@@ -108,7 +107,7 @@ class LinearDAPO:
             samples = self.samples or int(np.ceil(np.log(max(10 / gamma, np.e)) / (step * gamma)))
         loss, least, policy = _run(
             problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
-            self.features, self.adapted, self.batch == "joint", samples, step, eta, gamma, beta, beta_p, index, np.random.default_rng(seed),
+            features, self.adapted, self.batch == "joint", samples, step, eta, gamma, beta, beta_p, index, np.random.default_rng(seed),
         )  # fmt: skip
         proven = self.adapted and self.batch == "sequential" and samples == 0
         bound = self.bound(problem.shape, n, schedule, *numbers) if proven else None
@@ -161,7 +160,7 @@ def _run(
     features, adapted, joint, samples, step, eta, gamma, beta, beta_p, index, rng,
 ):  # fmt: skip
     _, H, S, A = tables.shape
-    d = features.shape[2]
+    d = features.shape[3]
     log_weights, policy, occupancy = np.zeros((H, S, A)), np.full((H, S, A), 1.0 / A), np.empty((H, S))
     bonus, values, following = np.empty((H, S, A)), np.zeros(S), np.zeros(S)
     ratio, x2 = np.empty(A), np.empty(A)
@@ -194,7 +193,7 @@ def _run(
                 for h in range(H):
                     for m in range(d):
                         covariance[h, m, m] = gamma
-                    add_covariance(features, old_occupancy[i, h], played[h], covariance[h])
+                    add_covariance(features[h % len(features)], old_occupancy[i, h], played[h], covariance[h])
                     invert(covariance[h], inverse[h])
             else:
                 product[:], inverse[:] = 0.0, 0.0
@@ -204,13 +203,14 @@ def _run(
                 for _ in range(samples):
                     sample_episode(P, played, initial, means, False, rng, states, actions, path_losses)
                     for h in range(H):
-                        resample_inverse(features[states[h], actions[h]], gamma, step, product[h], work, inverse[h])
+                        resample_inverse(features[h % len(features), states[h], actions[h]], gamma, step, product[h], work, inverse[h])
 
             to_go = 0.0
             following[:] = 0.0
             for h in range(H - 1, -1, -1):
                 to_go += old_losses[i, h]
-                seen = features[old_states[i, h], old_actions[i, h]]
+                phi = features[h % len(features)]
+                seen = phi[old_states[i, h], old_actions[i, h]]
                 for m in range(d):
                     direction[m] = 0.0
                     for m2 in range(d):
@@ -220,7 +220,7 @@ def _run(
                     for a in range(A):
                         larger = max(played[h, s, a], policy[h, s, a], 1e-300)
                         ratio[a] = played[h, s, a] / larger if adapted else 1.0
-                        x2[a] = max(0.0, quadratic_form(inverse[h], features[s, a], features[s, a]))
+                        x2[a] = max(0.0, quadratic_form(inverse[h], phi[s, a], phi[s, a]))
                         shared += policy[h, s, a] * ratio[a] * x2[a]
                     values[s] = 0.0
                     for a in range(A):
@@ -231,7 +231,7 @@ def _run(
                         values[s] += policy[h, s, a] * bonus[h, s, a]
                         estimate = 0.0
                         for m in range(d):
-                            estimate += features[s, a, m] * direction[m]
+                            estimate += phi[s, a, m] * direction[m]
                         log_weights[h, s, a] -= eta * ratio[a] * estimate * to_go
                 following[:] = values
             log_weights += eta * bonus

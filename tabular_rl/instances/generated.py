@@ -95,16 +95,16 @@ def gap_instance(H=3, S=3, A=2, gap=0.25, seed=0):
 
 
 def linear_mdp(H=3, S=20, A=4, d=3, seed=0, loss_seed=7, concentration=0.3):
-    """A LinearMDP with features and factors in the simplex, Dirichlet(``concentration``), start in state 0; losses phi lambda.
+    """A LinearMDP with features (of every step) and factors in the simplex, Dirichlet(``concentration``), start in state 0.
 
-    Rewards are 1 - loss with lambda U[0, 1] for each step from ``loss_seed``; ``loss_tables.linear`` has losses that change.
+    Rewards are 1 - phi lambda with lambda U[0, 1] for each step from ``loss_seed``; ``loss_tables.linear`` has losses that change.
     Draws: features, factors.
 
     Source: the linear experiments with delayed feedback (after Lancewicki, Rosenberg, Sotnikov 2023).
     """
     H, d = check.integer("H", H, 1), check.integer("d", d, 1)
     S, A, rng, alpha = _sizes(S, A, seed, concentration)
-    features, factors = rng.dirichlet(np.full(d, concentration), (S, A)), rng.dirichlet(alpha, (H, d))
+    features, factors = rng.dirichlet(np.full(d, concentration), (H, S, A)), rng.dirichlet(alpha, (H, d))
     return LinearMDP(features, factors, 1 - loss_tables.linear(features, H, 1, loss_seed, spread=0.0)[0])
 
 

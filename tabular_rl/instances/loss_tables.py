@@ -39,15 +39,15 @@ def spread(H, S, A, episodes, seed=0):
 
 
 def linear(features, H, episodes, seed=7, spread=0.3):
-    """Losses [episodes, H, S, A] that are linear in ``features`` [S, A, d] (rows in the simplex), with parameters that jitter.
+    """Losses [episodes, H, S, A] that are linear in ``features`` ([S, A, d] or [H, S, A, d], rows in the simplex); the parameters jitter.
 
     <phi, clip(lambda_h + spread U(-1, 1), 0, 1)>, lambda U[0, 1]^d per step; draws: lambda, then the jitter of all episodes.
     """
-    features = check.distribution("features", features, (None, None, None))
+    features = check.distribution("features", features)
     rng, d = np.random.default_rng(check.integer("seed", seed, 0)), features.shape[-1]
     base = rng.random((check.integer("H", H, 1), d))
     jitter = check.number("spread", spread, at_least=0) * rng.uniform(-1, 1, (check.integer("episodes", episodes, 1), *base.shape))
-    return np.minimum(np.einsum("sad,khd->khsa", features, np.clip(base + jitter, 0, 1)), 1.0)
+    return np.minimum(np.einsum("...sad,k...d->k...sa", features, np.clip(base + jitter, 0, 1)), 1.0)
 
 
 def _shape(H, S, A):

@@ -37,26 +37,31 @@ def weighted_rows(weights, rows, out):
 
 
 @njit_sums
-def expectations(rows, values, out):
-    """out[a] = <rows[a], values> for long rows: four at a time, which keeps four streams of memory busy (1.1 times faster than one)."""
-    a, A = 0, len(rows)
-    while a + 4 <= A:
-        r0, r1, r2, r3 = rows[a], rows[a + 1], rows[a + 2], rows[a + 3]
+def expectations(rows, picked, count, values, out):
+    """out[a] = <rows[a], values> for the first ``count`` actions a in ``picked``.
+
+    Four rows at a time: four streams of memory are busy, and ``values`` is read a quarter as often (1.2 times faster than row by row
+    at 1000 columns, even at 200, 1.1 times slower at 50).
+    """
+    i = 0
+    while i + 4 <= count:
+        a0, a1, a2, a3 = picked[i], picked[i + 1], picked[i + 2], picked[i + 3]
+        r0, r1, r2, r3 = rows[a0], rows[a1], rows[a2], rows[a3]
         e0, e1, e2, e3 = 0.0, 0.0, 0.0, 0.0
         for t in range(len(values)):
             e0 += r0[t] * values[t]
             e1 += r1[t] * values[t]
             e2 += r2[t] * values[t]
             e3 += r3[t] * values[t]
-        out[a], out[a + 1], out[a + 2], out[a + 3] = e0, e1, e2, e3
-        a += 4
-    while a < A:
-        row = rows[a]
+        out[a0], out[a1], out[a2], out[a3] = e0, e1, e2, e3
+        i += 4
+    while i < count:
+        row = rows[picked[i]]
         expected = 0.0
         for t in range(len(values)):
             expected += row[t] * values[t]
-        out[a] = expected
-        a += 1
+        out[picked[i]] = expected
+        i += 1
 
 
 @njit_sums
@@ -95,26 +100,66 @@ def evaluate_episodic(P, reward, policy, q_values, values):
 def backward_induction(P, reward, q_values, values, actions):
     """Fill optimal ``q_values`` [H, S, A], ``values`` [H + 1, S] and greedy ``actions`` [H, S] (ties: lowest index)."""
     H, S, A = q_values.shape
-    long_rows = S >= 512  # beyond the cache, where reading is what takes the time
+    everything = np.arange(A)
     values[H] = 0.0
     for h in range(H - 1, -1, -1):
-        stage, r, following = P[h % len(P)], reward[h % len(reward)], values[h + 1]
+        stage, r = P[h % len(P)], reward[h % len(reward)]
         for s in range(S):
-            if long_rows:
-                expectations(stage[s], following, q_values[h, s])
+            expectations(stage[s], everything, A, values[h + 1], q_values[h, s])
             best, greedy = -np.inf, 0
             for a in range(A):
-                expected = q_values[h, s, a]
-                if not long_rows:
-                    row = stage[s, a]
-                    expected = 0.0
-                    for t in range(S):
-                        expected += row[t] * following[t]
-                q = r[s, a] + expected
+                q = r[s, a] + q_values[h, s, a]
                 q_values[h, s, a] = q
                 if q > best:
                     best, greedy = q, a
             values[h, s], actions[h, s] = best, greedy
+
+
+@njit_sums
+def stationary_induction(P, reward, row_error, values, actions):
+    """``backward_induction`` with the same ``P`` [S, A, S] and ``reward`` [S, A] at every step, reading no row that cannot matter.
+
+    With d = values[h+1] - values[h+2], every q-value changes by P d, so by min d at least and max d at most, from step h + 1 to h. An
+    action whose last q-value plus all max d since then stays under the state's value plus min d is not greedy (MacQueen 1967, for
+    finite horizons): its row is left alone. Row sums within ``row_error`` of 1 and the sums' rounding widen the two. The values are those of
+    ``backward_induction`` up to rounding. The first step needs no P. Returns the number of rows read.
+    """
+    H, S = actions.shape
+    A = reward.shape[1]
+    above, picked, expected, rows = reward.copy(), np.empty(A, np.int64), np.empty(A), 0
+    largest = 0.0
+    for s in range(S):
+        best, greedy = -np.inf, 0
+        for a in range(A):
+            largest = max(largest, abs(reward[s, a]))
+            if reward[s, a] > best:
+                best, greedy = reward[s, a], a
+        values[H, s], values[H - 1, s], actions[H - 1, s] = 0.0, best, greedy
+    for h in range(H - 2, -1, -1):
+        low, high, size = np.inf, -np.inf, 0.0
+        for s in range(S):
+            change = values[h + 1, s] - values[h + 2, s]
+            low, high, size = min(low, change), max(high, change), max(size, abs(values[h + 1, s]), abs(values[h + 2, s]))
+        slack = row_error * max(abs(low), abs(high)) + 4 * (S + 4) * 2.0**-52 * (largest + size)
+        low, high = low - slack, high + slack
+        for s in range(S):
+            count, floor = 0, values[h + 1, s] + low
+            for a in range(A):
+                above[s, a] += high
+                if not above[s, a] < floor:
+                    picked[count] = a
+                    count += 1
+            expectations(P[s], picked, count, values[h + 1], expected)
+            rows += count
+            best, greedy = -np.inf, 0
+            for i in range(count):
+                a = picked[i]
+                q = reward[s, a] + expected[a]
+                above[s, a] = q
+                if q > best:
+                    best, greedy = q, a
+            values[h, s], actions[h, s] = best, greedy
+    return rows
 
 
 @njit_sums

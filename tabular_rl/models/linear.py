@@ -12,12 +12,12 @@ from tabular_rl.models.finite_horizon import FiniteHorizonMDP, initial_distribut
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LinearMDP:
-    """An episodic MDP with transition[h, s, a, t] = <features[s, a], factors[h, :, t]> (Jin, Yang, Wang, Jordan 2020).
+    """An episodic MDP with transition[h, s, a, t] = <features[h, s, a], factors[h, :, t]> (Jin, Yang, Wang, Jordan 2020).
 
     Parameters
     ----------
-    features : array [S, A, d]
-        phi, rows of Euclidean norm at most 1.
+    features : array [S, A, d], or [H, S, A, d]
+        phi, rows of Euclidean norm at most 1; without the leading axis the same at every step.
     factors : array [H, d, S]
         mu; every product with a feature must be a probability distribution within 1e-9.
     reward : array [H, S, A]
@@ -37,13 +37,11 @@ class LinearMDP:
     initial: Any = None
 
     def __post_init__(self):
-        features = check.real_array("features", self.features, (None, None, None))
-        S, A, d = features.shape
+        features = feature_map(self.features)
+        S, A, d = features.shape[-3:]
         factors = check.real_array("factors", self.factors, (None, d, S))
-        norms = np.linalg.norm(features, axis=-1)
-        if (norms > 1 + 1e-9).any():
-            index = check.first_index(norms > 1 + 1e-9)
-            raise ValueError(f"features{list(index)} has norm {norms[index]:.6g}, expected at most 1")
+        if features.ndim == 4 and len(features) != len(factors):
+            raise ValueError(f"features has {len(features)} steps and factors has {len(factors)}, expected the same number")
         reward = check.real_array("reward", self.reward, (len(factors), S, A))
         for name, value in {
             "features": check.frozen(features, self.features),
@@ -57,7 +55,7 @@ class LinearMDP:
     @cached_property
     def tabular(self):
         """The FiniteHorizonMDP [H, S, A] of the same numbers."""
-        transition = np.einsum("sad,hdt->hsat", self.features, self.factors)
+        transition = np.einsum("...sad,...dt->...sat", self.features, self.factors)
         if transition.min() < -1e-9:
             index = check.first_index(transition < -1e-9)
             raise ValueError(f"features @ factors is {transition[index]} at {list(index)}, expected a probability >= 0")
@@ -74,3 +72,15 @@ class LinearMDP:
     def __repr__(self):
         H, S, A = self.shape
         return f"LinearMDP(H={H}, S={S}, A={A}, d={self.dimension})"
+
+
+def feature_map(value):
+    """Validated features [S, A, d] or [H, S, A, d], rows of norm at most 1."""
+    features = check.real_array("features", value)
+    if features.ndim not in (3, 4) or 0 in features.shape:
+        raise ValueError(f"features must have shape [S, A, d] or [H, S, A, d], got {features.shape}")
+    norms = np.linalg.norm(features, axis=-1)
+    if (norms > 1 + 1e-9).any():
+        index = check.first_index(norms > 1 + 1e-9)
+        raise ValueError(f"features{list(index)} has norm {norms[index]:.6g}, expected at most 1")
+    return features
