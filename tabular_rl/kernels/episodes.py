@@ -40,11 +40,11 @@ def weighted_rows(weights, rows, out):
 def expectations(rows, picked, count, values, out):
     """out[a] = <rows[a], values> for the first ``count`` actions a in ``picked``.
 
-    Four rows at a time: four streams of memory are busy, and ``values`` is read a quarter as often (1.2 times faster than row by row
-    at 1000 columns, even at 200, 1.1 times slower at 50).
+    Long rows are read four at a time: that keeps four streams of memory busy (1.2 times faster at 1000 columns). Short ones gain
+    nothing, and row by row equal rows have equal sums to the last bit, so that ties stay ties.
     """
-    i = 0
-    while i + 4 <= count:
+    i, long_rows = 0, len(values) >= 256
+    while long_rows and i + 4 <= count:
         a0, a1, a2, a3 = picked[i], picked[i + 1], picked[i + 2], picked[i + 3]
         r0, r1, r2, r3 = rows[a0], rows[a1], rows[a2], rows[a3]
         e0, e1, e2, e3 = 0.0, 0.0, 0.0, 0.0
@@ -121,8 +121,8 @@ def stationary_induction(P, reward, row_error, values, actions):
 
     With d = values[h+1] - values[h+2], every q-value changes by P d, so by min d at least and max d at most, from step h + 1 to h. An
     action whose last q-value plus all max d since then stays under the state's value plus min d is not greedy (MacQueen 1967, for
-    finite horizons): its row is left alone. Row sums within ``row_error`` of 1 and the sums' rounding widen the two. The values are those of
-    ``backward_induction`` up to rounding. The first step needs no P. Returns the number of rows read.
+    finite horizons): its row is left alone. Row sums within ``row_error`` of 1 and the sums' rounding widen the two. The values are
+    those of ``backward_induction`` up to rounding. The first step needs no P. Returns the number of rows read.
     """
     H, S = actions.shape
     A = reward.shape[1]

@@ -46,7 +46,11 @@ class Solution:
 
     @cached_property
     def q_values(self):
-        return bellman_backup(self.mdp, self.values)
+        if isinstance(self.mdp, DiscountedMDP):
+            return bellman_backup(self.mdp, self.values)
+        from tabular_rl.planning.evaluation import evaluate
+
+        return evaluate(self.mdp, self.actions).q_values  # the same sums as the solver's: its ties stay ties
 
     @property
     def radius(self):

@@ -146,3 +146,50 @@ def test_dilated_bonus(case, dilation):
         following = np.sum(case.policy[h] * twin[h], axis=1)
         np.testing.assert_allclose(values[h], following, rtol=1e-13)
     np.testing.assert_allclose(bonus, twin, rtol=1e-13)
+
+
+@pytest.mark.parametrize("S", [1, 3, 255, 256, 300])
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 9])
+def test_expectations_of_picked_rows(S, count):
+    rng = np.random.default_rng(S)
+    rows, values, picked = rng.normal(size=(9, S)), rng.normal(size=S), rng.permutation(9)
+    out = np.full(9, np.nan)
+    kernels.expectations(rows, picked, count, values, out)
+    expected = np.full(9, np.nan)
+    expected[picked[:count]] = rows[picked[:count]] @ values
+    np.testing.assert_allclose(out, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("S", [1, 4, 30, 300])
+@pytest.mark.parametrize("kind", ["dense", "sticky", "deterministic", "rows off by 1e-9", "losses", "huge", "equal actions"])
+def test_stationary_induction_leaves_out_nothing_that_matters(S, kind):
+    A, H, rng = 6, 40, np.random.default_rng(S)
+    P, reward = rng.dirichlet(np.ones(S), (S, A)), rng.random((S, A))
+    if kind == "sticky":  # mixes slowly: hardly an action can be ruled out
+        P = 0.01 * P + 0.99 * np.eye(S)[:, None]
+    elif kind == "deterministic":
+        P = np.eye(S)[rng.integers(0, S, (S, A))]
+    elif kind == "rows off by 1e-9":
+        P *= 1 + rng.uniform(-1e-9, 1e-9, (S, A, 1))
+    elif kind in ("losses", "huge"):
+        reward = {"losses": -reward, "huge": 1e8 * (reward - 0.5)}[kind]
+    elif kind == "equal actions":
+        P, reward = np.repeat(P[:, :1], A, axis=1), np.repeat(reward[:, :1], A, axis=1)
+    q_values, full, greedy = np.empty((H, S, A)), np.empty((H + 1, S)), np.empty((H, S), np.int64)
+    kernels.backward_induction(P[None], reward[None], q_values, full, greedy)
+    values, actions = np.full((H + 1, S), np.nan), np.full((H, S), -1)
+    rows = kernels.stationary_induction(P, reward, 2e-9, values, actions)
+    assert rows <= (H - 1) * S * A
+    if S < 256:  # row by row: the same sums
+        np.testing.assert_array_equal(values, full)
+        np.testing.assert_array_equal(actions, greedy)
+    np.testing.assert_allclose(values, full, rtol=1e-13, atol=1e-13)
+    chosen = np.take_along_axis(q_values, actions[..., None], axis=2)[..., 0]
+    np.testing.assert_allclose(chosen, full[:-1], rtol=1e-13, atol=1e-13)
+
+
+def test_stationary_induction_reads_little_where_mixing_is_fast():
+    S, A, H, rng = 60, 10, 50, np.random.default_rng(0)
+    P, reward = rng.dirichlet(np.ones(S), (S, A)), rng.random((S, A))
+    rows = kernels.stationary_induction(P, reward, 2e-9, np.empty((H + 1, S)), np.empty((H, S), np.int64))
+    assert H * S <= rows + S <= 1.5 * H * S  # of H * S * A
