@@ -52,13 +52,12 @@ class DelayedOREPS:
     batch : str
         What arrives together is one update against one occupancy ("joint", one projection per episode), or one after the other
         ("sequential", the theorem's).
-
     lazy : bool
         Project the sum of all estimates from q^0 anew (follow the regularized leader: delayed UOB-FTRL with a known transition, dapo
         spec, section 4 item 6), in place of the newest ones from the last occupancy. The two are one algorithm: with a constant eta
         and an entropy that is a Bregman divergence on the same constraints they visit the same occupancies.
 
-    Speed: 3 to 4 Newton steps per projection; 8 microseconds per episode of S=3, A=2, H=3.
+    Speed: 2 to 4 Newton steps per projection; 6 to 9 microseconds per episode of S=3, A=2, H=3, lazily 15 to 30 (its changes add up).
     """
 
     learning_rate: float | None = None

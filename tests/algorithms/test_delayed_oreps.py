@@ -26,7 +26,7 @@ def reference(P, initial, weights):
     flow = [cp.sum(q[0], axis=1) == initial]
     flow += [cp.sum(q[h + 1], axis=1) == sum(P[h][:, a].T @ q[h][:, a] for a in range(A)) for h in range(H - 1)]
     distance = sum(cp.sum(cp.kl_div(q[h], weights[h])) for h in range(H))
-    cp.Problem(cp.Minimize(distance), flow).solve(solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
+    cp.Problem(cp.Minimize(distance), flow).solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10)
     return np.stack([x.value for x in q])
 
 
