@@ -34,33 +34,42 @@ def benchmarks(
         raise ValueError(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
     output.parent.mkdir(parents=True, exist_ok=True)
     for name in names or BENCHMARKS:
-        console.print(f"[bold]{name}[/bold]: {BENCHMARKS[name].function.__doc__.splitlines()[0]}", highlight=False)
-        for row in BENCHMARKS[name].rows(repeats):
-            record = {"benchmark": name} | row.record()
-            records.append(record)
-            console.print(line(record), highlight=False)
+        rows = [{"benchmark": name} | row.record() for row in BENCHMARKS[name].rows(repeats)]
+        records += rows
+        console.print(table(f"{name}: {BENCHMARKS[name].function.__doc__.splitlines()[0]}", rows))
     pd.DataFrame(records).to_csv(output, index=False)
     console.print(f"load {os.getloadavg()[0]:.1f}, {repeats} samples a side; written to {output}")
 
 
-def line(record):
-    """One result as a line or two of text."""
-    text = f"  {record['job']}: {span(record, 'ours')} {record['unit']}"
-    if record["peer"]:
-        kind = "x" if record["goal_kind"] == "overhead" else "times faster than"
-        text += f"\n    {span(record, 'ratio')} {kind} {record['peer']} ({span(record, 'peer')} {record['unit']})"
-    if record["plain_read_median"] > 0:
-        text += f"\n    {record['ours_median'] / record['plain_read_median']:.2f} x reading its {record['moved_bytes'] / 1e6:.3g} MB once"
-    if record["verdict"]:
-        word = {"faster": "at least", "overhead": "at most", "value": "at most"}[record["goal_kind"]]
-        colour = {"reached": "green", "missed": "red"}.get(record["verdict"], "yellow")
-        text += f"\n    goal {word} {record['goal']:g}: [{colour}]{record['verdict']}[/{colour}]"
-    return text + (f"\n    {record['note']}" if record["note"] else "")
+def table(title, records):
+    """The rows of one benchmark: medians with their ranges, and the goals."""
+    from rich.table import Table
+
+    result = Table(
+        "job", "ours", "beside it", "ratio", "goal", "plain read", title=title, title_justify="left", expand=True, show_lines=True
+    )
+    for record in records:
+        unit, peer, note = record["unit"], record["peer"], record["note"]
+        job = record["job"] + (f"\n[dim]{note}[/dim]" if note else "")
+        beside = f"{peer}\n{span(record, 'peer')} {unit}" if peer else ""
+        factor = "\nours / it" if record["goal_kind"] == "overhead" else "\nit / ours"
+        plain = f"{record['moved_bytes'] / 1e6:.3g} MB\n{span(record, 'plain_read')} {unit}" if record["plain_read_median"] > 0 else ""
+        ratio = span(record, "ratio") + factor if peer else ""
+        result.add_row(job, f"{span(record, 'ours')} {unit}", beside, ratio, goal(record), plain)
+    return result
+
+
+def goal(record):
+    """The goal in words and the verdict in colour; empty without a goal."""
+    if not record["verdict"]:
+        return ""
+    colour = {"reached": "green", "missed": "red"}.get(record["verdict"], "yellow")
+    return f"{'≥' if record['goal_kind'] == 'faster' else '≤'} {record['goal']:g}\n[{colour}]{record['verdict']}[/{colour}]"
 
 
 def span(record, name):
     """Median and range."""
-    return f"{record[f'{name}_median']:.3g} ({record[f'{name}_min']:.3g} .. {record[f'{name}_max']:.3g})"
+    return f"{record[f'{name}_median']:.3g} \\[{record[f'{name}_min']:.3g} .. {record[f'{name}_max']:.3g}]"
 
 
 if __name__ == "__main__":
