@@ -4,6 +4,8 @@ Proof: q*[h+1] = q*[h] pi* P moves sum q* <pi*, B> one layer down with the facto
 gives the weights (1 + 1/H)^(h+1) <= e on the policy's own occupancy.
 """
 
+import math
+
 import numpy as np
 
 from proofs_check import claim, identity, inequality, theorem
@@ -38,7 +40,7 @@ def unrolled(mdp, pi, b, power=1):
 
 @claim("bonus.at-most-e", kind=inequality, source="bobw spec L2", provenance="derived",
        given=(finite_horizon_mdps(), policies("pi"), bonuses()), control={"constant": 1.0})  # fmt: skip
-def at_most_e(mdp, pi, b, constant=np.e):
+def at_most_e(mdp, pi, b, constant=math.e):
     """(1 + 1/H) <initial, Bbar[0]> <= e <occupancy, b>: dilation costs a constant factor.  Control: the constant 1."""
     B_bar = np.sum(pi * dilated_bonus(mdp, pi, b), axis=-1)
     return (1 + 1 / mdp.horizon) * mdp.initial @ B_bar[0], constant * np.sum(state_occupancy(mdp, pi) * b)

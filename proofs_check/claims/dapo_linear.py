@@ -5,6 +5,7 @@ Linear MDP: phi[h,s,a] in the simplex of R^n, P[h,s,a] = phi @ factors[h], loss 
     Sigma[h] = E_pi[phi phi^T],  G = (gamma I + Sigma)^-1,  Qhat = r phi^T G phi(s_h,a_h) L_h,  x2 = phi^T G phi,  r = pi / max(pi, p)
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -140,7 +141,7 @@ def linear_step(p, estimate, bonus, u, eta, factor=2):
 
 @claim("dapo-linear.step-drift", kind=inequality, source=SOURCE, provenance="derived",
        given=(simplex_points(), vectors(), vectors()), control={"constant": 1.0})  # fmt: skip
-def linear_step_drift(p, charges, gains, constant=np.e - 1):
+def linear_step_drift(p, charges, gains, constant=math.e - 1):
     """TV(p, p') <= (e - 1) <p, |y|> for p' = p exp(-y) / Z, |y| <= 1.  Control: the constant 1."""
     p, y = interior(p), charges - gains
     return total_variation(p, np.exp(updated(p, y))), constant * (p @ np.abs(y)), 1

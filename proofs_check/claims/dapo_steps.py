@@ -5,6 +5,7 @@ beta_h = (c / gamma) H ((1 + 1/H)^(H-h) - 1) >= B[h],   theta = eta beta_0,   om
 delta_h = eta (H - h + omega beta_h)
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from proofs_check.claims.dapo_estimator import (
 from proofs_check.claims.exponential_weights import comparator_like
 from proofs_check.strategies import STYLES, Simplex, draw, enumerable_mdps, policies, scales, simplex_points, tables, vectors
 
-KAPPA = np.e - 2
+KAPPA = math.e - 2
 rates = scales(-4, 0)
 comparators = draw(comparator_like, st.sampled_from(STYLES), space=Simplex(), fit=True)
 

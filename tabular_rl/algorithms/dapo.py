@@ -14,6 +14,7 @@ Provenance. The ratio and the implicit exploration are the paper's; structure an
 ``practical`` [dapo spec 6.1] was chosen by looking at one small instance, no theorem. Unknown transition: dapo spec 2.5 [reconstructed].
 """
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ from tabular_rl.kernels.losses import mean_losses
 from tabular_rl.models import FiniteHorizonMDP
 from tabular_rl.models import validation as check
 
-KAPPA = np.e - 2  # exp(-y) <= 1 - y + KAPPA * y**2 for y >= -1
+KAPPA = math.e - 2  # exp(-y) <= 1 - y + KAPPA * y**2 for y >= -1
 ESTIMATORS = ("adapted", "adapted_joint", "plain", "arrival_only")  # in the order of the kernel's codes
 
 
@@ -165,7 +166,7 @@ class DAPO:
             largest = H * (1 + KAPPA + extra)  # bmax at gamma = eta H
             beta = largest * H * ((1 + 1 / H) ** np.arange(H, 0, -1) - 1)
             spread = (1 + 1 / H) ** H * H**3 * (1 + KAPPA) * S * A * n
-            spread += schedule.effective_total * self._drift(H, largest, np.arange(H, 0, -1) + (np.e - 1) * beta)
+            spread += schedule.effective_total * self._drift(H, largest, np.arange(H, 0, -1) + (math.e - 1) * beta)
             # a hair below the conditions, so that they hold as computed
             eta = min(np.sqrt(H * log_actions / spread), (1 - 1e-12) / beta[0], (1 - 1e-12) / (KAPPA * H * beta[0]))
             ratio, scale = 1.0, 1.0

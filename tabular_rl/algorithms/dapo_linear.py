@@ -15,6 +15,7 @@ the mean regret for exact covariances and sequential batches; at the lengths of 
 constants of section 9.6: no theorem. With indicators as features, beta = 0 and beta' = c this is tabular DAPO.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,7 +105,7 @@ class LinearDAPO:
         step = 0.5 if gamma <= 1 else 0.5 / gamma
         samples = 0
         if self.covariance == "resampling":
-            samples = self.samples or int(np.ceil(np.log(max(10 / gamma, np.e)) / (step * gamma)))
+            samples = self.samples or int(np.ceil(np.log(max(10 / gamma, math.e)) / (step * gamma)))
         loss, least, policy = _run(
             problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
             features, self.adapted, self.batch == "joint", samples, step, eta, gamma, beta, beta_p, index, np.random.default_rng(seed),
@@ -139,7 +140,7 @@ class LinearDAPO:
         charged = beta > 0 and beta_p >= beta + 2 * KAPPA * eta * H**2 - 1e-15
         if not charged or eta * (H / gamma + betas[0]) > 1 or 2 * KAPPA * eta * betas[0] * H > 1:
             return None
-        step = (np.e - 1) * eta * (to_go / np.sqrt(gamma) + betas)
+        step = (math.e - 1) * eta * (to_go / np.sqrt(gamma) + betas)
         drift = np.sum((2 * to_go + dilation * largest * (to_go - 1)) * step)
         bias = n * H * gamma * self._parameter_norm(H, d) ** 2 / (2 * beta)
         learning = H * np.log(max(A, 2)) / eta + dilation * (beta + beta_p) * d * H * n

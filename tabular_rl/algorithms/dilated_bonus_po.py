@@ -14,6 +14,7 @@ the paper, bobw spec section 6 item 1 [reconstructed]. Unknown transition: dapo 
 to the probability that the transition leaves a confidence set.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ from tabular_rl.kernels.episodes import dilated_bonus, expected_loss, exponentia
 from tabular_rl.kernels.losses import mean_losses
 from tabular_rl.models import validation as check
 
-KAPPA = np.e - 2  # exp(-y) <= 1 - y + KAPPA * y**2 for y >= -1
+KAPPA = math.e - 2  # exp(-y) <= 1 - y + KAPPA * y**2 for y >= -1
 
 
 @dataclass(frozen=True)
