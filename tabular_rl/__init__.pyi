@@ -1,5 +1,5 @@
-from . import algorithms, delays, experiments, instances, losses, models, planning
-from .models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, LinearMDP, from_functions, load, save
+from . import algorithms, delays, experiments, instances, losses, models, planning, submodular
+from .models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, LinearMDP, SubmodularMDP, from_functions, load, save
 
 __version__: str
 
@@ -8,6 +8,7 @@ __all__ = [
     "DiscountedMDP",
     "FiniteHorizonMDP",
     "LinearMDP",
+    "SubmodularMDP",
     "algorithms",
     "delays",
     "experiments",
@@ -18,4 +19,5 @@ __all__ = [
     "models",
     "planning",
     "save",
+    "submodular",
 ]

@@ -9,12 +9,14 @@ from tabular_rl.models.finite_horizon import FiniteHorizonMDP
 from tabular_rl.models.functions import from_functions
 from tabular_rl.models.gymnasium import from_gymnasium, to_gymnasium
 from tabular_rl.models.linear import LinearMDP
+from tabular_rl.models.submodular import SubmodularMDP
 
 __all__ = [
     "AdversarialMDP",
     "DiscountedMDP",
     "FiniteHorizonMDP",
     "LinearMDP",
+    "SubmodularMDP",
     "from_arrays",
     "from_functions",
     "from_gymnasium",
