@@ -7,8 +7,8 @@ that of the log-barrier: the rate of an episode is known before it, the episode'
     N_t = N_{t-1} + max(min(1 / (u_t hhat_t), cap_t), 1 / u_t),   beta_t = R sqrt(A N_{t-1}) / c0
     b_t = (beta_{t+1} - beta_t) (5/2) ln A hhat_t + R^2 mu_t A / (u_t^2 beta_t) + R (1 - mu_t / u_t)
 
-at one (h, s), R = H - h, with the constants c0 = 1/sqrt(2), eps = sqrt(2)/4, N0 of the spec's theory. Then Ent(pi_{t+1}) <= (5/2) ln A hhat_t
-whatever was drawn, so b_t pays for the penalty, and the chain of the certificate goes through with nothing left to measure.
+at one (h, s), R = H - h, with the constants c0 = 1/sqrt(2), eps = sqrt(2)/4, N0 of the spec's theory. Then, whatever was drawn,
+Ent(pi_{t+1}) <= (5/2) ln A hhat_t, so b_t pays for the penalty, and the chain of the certificate goes through with nothing left to measure.
 """
 
 import math
@@ -69,10 +69,10 @@ def entropy_growth(x, time, drawn, loss, bonus, moved, power=None):
     alpha = beta_t / beta_{t+1} >= (1 + 1/(8 ln(e A (t + 1))))^(-1/2); estimate = w at the drawn action, w <= 1 / (4 sqrt(A) x_drawn);
     bonus in [0, 1/8] (for H = 1 it is 0: a bonus that is constant over the actions does nothing).  Control: beta four times as large.
 
-    Proof: the normaliser is at least 1 - x_d (1 - e^-w) >= 1 - 1/(4 sqrt A), so y_a <= g x_a^alpha, g = e^(1/8) / (1 - 1/(4 sqrt 2)) <= 1.3765.
-    With tau = (e A (t + 1))^-2: x_a >= tau has x_a^alpha <= e^(1/8) x_a. p ln(e / p) increases and G p ln(e / p) >= (G p) ln(e / (G p)), so by
-    ``bobw-entropy.vertex`` these a give at most 1.3 g e^(1/8) Ent(x); the others at most (A - 1) g e^(1/8) tau ln(e / tau) <= 0.141 g e^(1/8) ln A / t.
-    Altogether 1.441 x 1.3765 x 1.1332 = 2.248.
+    Proof: the normaliser is at least 1 - x_d (1 - e^-w) >= 1 - 1/(4 sqrt A), so y_a <= g x_a^alpha, g = e^(1/8) / (1 - 1/(4 sqrt 2)) <=
+    1.3765. With tau = (e A (t + 1))^-2: x_a >= tau has x_a^alpha <= e^(1/8) x_a. As p ln(e / p) increases and G p ln(e / p) >=
+    (G p) ln(e / (G p)) for G >= 1, these a give at most 1.3 g e^(1/8) Ent(x) by ``bobw-entropy.vertex``, the others at most
+    (A - 1) g e^(1/8) tau ln(e / tau) <= 0.141 g e^(1/8) ln A / t. Altogether 1.441 x 1.3765 x 1.1332 = 2.248.
     """
     A, t = len(x), int(time)
     x = np.maximum(x, 1e-300)
@@ -87,7 +87,7 @@ def entropy_growth(x, time, drawn, loss, bonus, moved, power=None):
 @claim("bobw-entropy.cap", kind=inequality, source=SOURCE, provenance="derived",
        given=(st.integers(1, 30), st.integers(2, 300), scales(0, 9)), control={"cap": 30})  # fmt: skip
 def cap_above_clip(H, A, time, cap=8):
-    """1 / u_t <= eps sqrt(N_{t-1}) <= cap_t, so that a clipped episode is never capped: N0 + t - 1 <= N_{t-1} and 8 ln(eA(t+1))^2 <= N0 + t - 1.
+    """8 ln(e A (t + 1))^2 <= N0 + t - 1 <= N_{t-1}: then 1 / u_t <= eps sqrt(N_{t-1}) <= cap_t, and a clipped episode is never capped.
 
     Control: the cap N / (30 ln(e A (t + 1))).
     """
@@ -152,7 +152,7 @@ def rate_sum(sequence, H, A, constant=1.03, capped=17.5):
 @claim("bobw-entropy.mass", kind=inequality, source=SOURCE, provenance="derived",
        given=(simplex_points(12), vectors(), st.integers(2, 9)), control={"spare": 0})  # fmt: skip
 def entropy_mass(gaps, mu, A, spare=1):
-    """sum mu_t p_t ln(e A / p_t) <= (W + 1) ln(e A T) with W = sum mu_t p_t: entropies cost what leaving the best action costs, up to a log.
+    """sum mu_t p_t ln(e A / p_t) <= (W + 1) ln(e A T) with W = sum mu_t p_t: entropies cost what leaving the best action does, up to a log.
 
     Control: without the 1.  Proof: p ln(e A / p) is concave, so by Jensen the sum is at most W ln(e A T / W).
     """
@@ -219,5 +219,8 @@ theorem(
         "bobw-entropy.vertex", "bobw-entropy.growth", "bobw-entropy.cap", "bobw-entropy.capped", "bobw-entropy.sum",
         "bobw-entropy.mass", "bobw-entropy.bonus",
     ),
-    uses={"bobw-entropy.growth": ("bobw-entropy.vertex", "bobw-entropy.cap"), "bobw-entropy.sum": ("bobw-entropy.capped", "bobw-entropy.cap")},
+    uses={
+        "bobw-entropy.growth": ("bobw-entropy.vertex", "bobw-entropy.cap"),
+        "bobw-entropy.sum": ("bobw-entropy.capped", "bobw-entropy.cap"),
+    },
 )  # fmt: skip
