@@ -1,4 +1,4 @@
-from . import algorithms, delays, experiments, instances, losses, models, planning, submodular
+from . import algorithms, ambiguity, delays, experiments, instances, losses, models, planning, submodular
 from .models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, LinearMDP, SubmodularMDP, from_functions, load, save
 
 __version__: str
@@ -10,6 +10,7 @@ __all__ = [
     "LinearMDP",
     "SubmodularMDP",
     "algorithms",
+    "ambiguity",
     "delays",
     "experiments",
     "from_functions",

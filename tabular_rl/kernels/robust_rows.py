@@ -1,0 +1,42 @@
+"""A robust model as kernels read it: rows of successors, and the codes of the kinds of sets. Brings no compiler with it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+NOMINAL, L1, WEIGHTED_L1, INTERVAL, L_INFINITY, DENSITY_RATIO, L2, KL, CHI_SQUARE, WASSERSTEIN, CONTAMINATION, ELLIPSOID, FINITE = range(13)
+S_L1, S_KL, S_L2 = range(20, 23)
+PER_STATE = (S_L1, S_KL, S_L2)
+
+
+class Rows(NamedTuple):
+    """A robust model as kernels read it; row r = s * A + a. All arrays are read-only: one compiled version serves every model.
+
+    ``pointer`` [S*A + 1]: row r owns the entries pointer[r] : pointer[r + 1]. ``successor`` [entries], uint32; EMPTY when every row has all
+    S states in their order. ``nominal`` [entries]. ``cost``: of the row [S*A] if ``pair_costs``, else of the entry. ``radius`` [S*A], or
+    [S] for sets of whole states. ``table`` [k, n]: what else the set is made of (weights; lower and upper; distances; rows of kernels).
+    """
+
+    states: int
+    actions: int
+    pointer: np.ndarray
+    successor: np.ndarray
+    nominal: np.ndarray
+    cost: np.ndarray
+    pair_costs: bool
+    radius: np.ndarray
+    table: np.ndarray
+
+
+class Work(NamedTuple):
+    """Buffers of one thread: ``numbers`` [7, n], ``places`` [3, n]."""
+
+    numbers: np.ndarray
+    places: np.ndarray
+
+
+def workspace(rows, code=L1):
+    """Buffers for rows of this length; sets of whole states need the rows of a state together."""
+    step = rows.actions if code in PER_STATE else 1
+    longest = max(int(np.diff(rows.pointer[::step]).max()), rows.states)
+    return Work(np.zeros((7, longest)), np.zeros((3, longest), np.int64))
