@@ -118,6 +118,16 @@ class TotalVariation(AmbiguitySet):
     scale: ClassVar[float] = 2.0
 
 
+@dataclass(frozen=True, eq=False)
+class SRectangularL1(AmbiguitySet):
+    """sum_{a,t} |P[s,a,t] - nominal[s,a,t]| <= radius[s]: the adversary spreads one budget over the actions of a state."""
+
+    radius: Any
+    support: str = "nominal"
+    rectangularity: ClassVar[str] = "s"
+    code: ClassVar[int] = codes.S_L1
+
+
 def rows(nominal, cost, ambiguity):
     """The model as compiled kernels read it: a ``tabular_rl.kernels.robust_rows.Rows``.
 

@@ -8,10 +8,11 @@ integer code, dispatched once per sweep. Source: drpg spec sections 2, 3, 11.
 import numpy as np
 from numba import literally
 
+from tabular_rl.kernels import s_rectangular
 from tabular_rl.kernels import worst_case_l1 as l1
 from tabular_rl.kernels.compiling import njit, njit_sums
 from tabular_rl.kernels.ordering import argsort
-from tabular_rl.kernels.robust_rows import L1, NOMINAL
+from tabular_rl.kernels.robust_rows import L1, NOMINAL, S_L1
 
 
 @njit
@@ -184,3 +185,55 @@ def average(q, policy, values, improved):
         improved[s] = total
         low, high = min(low, total - values[s]), max(high, total - values[s])
     return low, high
+
+
+@njit
+def state_backup(code, rows, discount, values, improved, policy, worst, work):
+    """T values of an s-rectangular set: ``improved`` [S], the minimising ``policy`` [S, A], and, unless empty, ``worst`` [entries].
+
+    Returns (min, max) of improved - values.
+    """
+    A, low, high = rows.actions, np.inf, -np.inf
+    z, mass, gain, order, spare = work.numbers[0], work.numbers[1], work.numbers[2], work.places[0], work.places[1]
+    if code != S_L1:
+        raise ValueError("no s-rectangular set has this code")
+    for s in range(rows.states):
+        pointer = rows.pointer[s * A : (s + 1) * A + 1]
+        start, stop = pointer[0], pointer[A]
+        gather_state(rows, s, discount, values, z)
+        p = worst[start:stop] if len(worst) > 0 else worst
+        u = s_rectangular.optimise_l1(z, rows.nominal[start:stop], pointer, rows.radius[s], policy[s], p, mass, gain, order, spare)
+        improved[s] = u
+        low, high = min(low, u - values[s]), max(high, u - values[s])
+    return low, high
+
+
+@njit
+def state_evaluation(code, rows, policy, discount, values, improved, worst, work):
+    """T_policy values of an s-rectangular set: ``improved`` [S] and, unless empty, ``worst`` [entries]; rows of actions of probability 0
+    keep the nominal ones. Returns (min, max) of improved - values.
+    """
+    A, low, high = rows.actions, np.inf, -np.inf
+    z, keys, left, order = work.numbers[0], work.numbers[1], work.numbers[2], work.places[0]
+    if code != S_L1:
+        raise ValueError("no s-rectangular set has this code")
+    for s in range(rows.states):
+        pointer = rows.pointer[s * A : (s + 1) * A + 1]
+        start, stop = pointer[0], pointer[A]
+        gather_state(rows, s, discount, values, z)
+        p = worst[start:stop] if len(worst) > 0 else left
+        u = s_rectangular.evaluate_l1(z, rows.nominal[start:stop], pointer, rows.radius[s], policy[s], p, keys, order)
+        improved[s] = u
+        low, high = min(low, u - values[s]), max(high, u - values[s])
+    return low, high
+
+
+@njit
+def gather_state(rows, s, discount, values, z):
+    """z = cost + discount values of the successors of all rows of state s, one after the other."""
+    first = rows.pointer[s * rows.actions]
+    for r in range(s * rows.actions, (s + 1) * rows.actions):
+        start, stop = rows.pointer[r], rows.pointer[r + 1]
+        for i in range(start, stop):
+            value = values[i - start] if len(rows.successor) == 0 else values[rows.successor[i]]
+            z[i - first] = (rows.cost[r] if rows.pair_costs else rows.cost[i]) + discount * value

@@ -10,7 +10,7 @@ Source: Ho, Petrik, Wiesemann 2018, 2021 (sorting, homotopy); drpg spec 2.1, 2.2
 from tabular_rl.kernels.compiling import njit, njit_sums
 from tabular_rl.kernels.ordering import argsort
 
-FEW = 24  # up to so many successors the donors are found one minimum after the other; beyond, by partition
+FEW = 24  # up to so many candidates the donors are found one minimum after the other; beyond, by partition
 
 
 @njit
@@ -19,86 +19,87 @@ def worst_l1(z, p0, radius, p, order):
 
     Dual: z of the last donor, max z if the budget is not exhausted. ``order`` [n] is overwritten.
     """
-    n = len(z)
     receiver = 0
-    for i in range(n):
+    for i in range(len(z)):
         p[i] = p0[i]
         if z[i] > z[receiver]:
             receiver = i
-    top, budget, dual = z[receiver], 0.5 * radius, z[receiver]
-    if n <= FEW:
-        count = 0
-        for i in range(n):
-            if p0[i] > 0.0 and z[i] < top:
-                order[count] = i
-                count += 1
-        moved, gain = 0.0, 0.0
-        while count > 0:
-            least = 0
-            for i in range(1, count):
-                if z[order[i]] < z[order[least]]:
-                    least = i
-            donor = order[least]
-            given = min(p0[donor], budget - moved)
-            p[donor] = p0[donor] - given
-            moved += given
-            gain += given * (top - z[donor])
-            if given < p0[donor] or moved >= budget:
-                dual = z[donor]
-                break
-            count -= 1
-            for i in range(least, count):  # keeps the order of ties
-                order[i] = order[i + 1]
-    else:
-        moved, gain, dual = _partition(z, p0, budget, top, p, order)
+    moved, gain, dual = take_least(z, p0, 0.5 * radius, z[receiver], p, order)
     p[receiver] += moved
     return _dot(p0, z) + gain, dual
 
 
 @njit
-def _partition(z, p0, budget, top, p, order):
-    """The donors of a long row: (mass moved, gain, dual); a quickselect by weight, O(n) on average."""
-    low, high = 0, 0
-    for i in range(len(z)):
-        if p0[i] > 0.0 and z[i] < top:
-            order[high] = i
-            high += 1
-    moved, gain = 0.0, 0.0
+def take_least(keys, mass, budget, limit, left, order):
+    """Takes ``budget`` of ``mass`` out of ``left`` [n] (a copy of ``mass``) where the keys are least, of keys below ``limit`` alone.
+
+    Returns (what was taken, sum of taken (limit - key), key of the last that gave, or ``limit`` if the budget outlasts them all).
+    """
+    count = 0
+    for i in range(len(keys)):
+        if mass[i] > 0.0 and keys[i] < limit:
+            order[count] = i
+            count += 1
+    if count > FEW:
+        return _partition(keys, mass, budget, limit, left, order, count)
+    taken, gain = 0.0, 0.0
+    while count > 0:
+        least = 0
+        for i in range(1, count):
+            if keys[order[i]] < keys[order[least]]:
+                least = i
+        donor = order[least]
+        given = min(mass[donor], budget - taken)
+        left[donor] = mass[donor] - given
+        taken += given
+        gain += given * (limit - keys[donor])
+        if given < mass[donor] or taken >= budget:
+            return taken, gain, keys[donor]
+        count -= 1
+        for i in range(least, count):  # keeps the order of ties
+            order[i] = order[i + 1]
+    return taken, gain, limit
+
+
+@njit
+def _partition(keys, mass, budget, limit, left, order, count):
+    """``take_least`` from the ``count`` places in ``order``: a quickselect by weight, O(n) on average."""
+    low, high, taken, gain = 0, count, 0.0, 0.0
     while low < high:
-        a, b, c = z[order[low]], z[order[(low + high) // 2]], z[order[high - 1]]
+        a, b, c = keys[order[low]], keys[order[(low + high) // 2]], keys[order[high - 1]]
         pivot = max(min(a, b), min(max(a, b), c))
         less, more, i, weight, profit = low, high, low, 0.0, 0.0
         while i < more:  # three ways: below, equal to and above the pivot
             j = order[i]
-            if z[j] < pivot:
+            if keys[j] < pivot:
                 order[i], order[less] = order[less], j
-                weight += p0[j]
-                profit += p0[j] * (top - z[j])
+                weight += mass[j]
+                profit += mass[j] * (limit - keys[j])
                 less += 1
                 i += 1
-            elif z[j] > pivot:
+            elif keys[j] > pivot:
                 more -= 1
                 order[i], order[more] = order[more], j
             else:
                 i += 1
-        if moved + weight > budget:
+        if taken + weight > budget:
             high = less
             continue
         for i in range(low, less):
-            p[order[i]] = 0.0
-        moved, gain = moved + weight, gain + profit
+            left[order[i]] = 0.0
+        taken, gain = taken + weight, gain + profit
         for i in range(less, more):
             j = order[i]
-            given = min(p0[j], budget - moved)
-            p[j] = p0[j] - given
-            moved += given
-            gain += given * (top - pivot)
-            if given < p0[j]:
-                return moved, gain, pivot
-        if moved >= budget:
-            return moved, gain, pivot
+            given = min(mass[j], budget - taken)
+            left[j] = mass[j] - given
+            taken += given
+            gain += given * (limit - pivot)
+            if given < mass[j]:
+                return taken, gain, pivot
+        if taken >= budget:
+            return taken, gain, pivot
         low = more
-    return moved, gain, top
+    return taken, gain, limit
 
 
 @njit

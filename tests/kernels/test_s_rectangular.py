@@ -1,0 +1,79 @@
+"""One state of an s-rectangular L1 set: the worked instance, the saddle point's own certificate, cvxpy."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+
+from tabular_rl.kernels import s_rectangular as kernels
+
+
+def optimise(Z, P0, radius):
+    """(value, policy [A], worst rows [A, n])."""
+    A, n = Z.shape
+    policy, p, pointer = np.empty(A), np.empty(A * n), np.arange(A + 1) * n
+    mass, gain, order, spare = np.empty(A * n), np.empty(A * n), np.empty(A * n, np.int64), np.empty(A * n, np.int64)
+    u = kernels.optimise_l1(Z.ravel(), P0.ravel(), pointer, radius, policy, p, mass, gain, order, spare)
+    return u, policy, p.reshape(A, n)
+
+
+def evaluate(Z, P0, radius, policy):
+    """(value, worst rows [A, n]) of a policy."""
+    A, n = Z.shape
+    p, keys, order = np.empty(A * n), np.empty(A * n), np.empty(A * n, np.int64)
+    value = kernels.evaluate_l1(Z.ravel(), P0.ravel(), np.arange(A + 1) * n, radius, policy, p, keys, order)
+    return value, p.reshape(A, n)
+
+
+def instances(count, size):
+    for seed in range(count):
+        rng = np.random.default_rng([size, seed])
+        A, n = rng.integers(1, 5), rng.integers(1, size)
+        Z = np.round(rng.random((A, n)) * 10, rng.integers(0, 4)) * 10.0 ** rng.integers(-2, 2)
+        P0 = rng.dirichlet(np.full(n, 0.5), A) * (rng.random((A, n)) < 0.7)
+        P0[P0.sum(axis=1) == 0] = np.eye(n)[0]
+        yield Z, P0 / P0.sum(axis=1, keepdims=True), rng
+
+
+def check_rows(p, P0, radius):
+    assert p.min() >= 0
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-12)
+    assert np.abs(p - P0).sum() <= radius + 1e-12 * max(1, radius)
+
+
+def test_worked_instance():
+    Z, P0 = np.array([[1.0, 3, 2, 0], [0, 2, 4, 1]]), np.array([[0.4, 0.1, 0.2, 0.3], [0.5, 0.2, 0.1, 0.2]])
+    u, policy, p = optimise(Z, P0, 0.8)
+    assert u == pytest.approx(1.7428571429, abs=1e-10)
+    np.testing.assert_allclose(policy, [4 / 7, 3 / 7], atol=1e-14)
+    np.testing.assert_allclose(np.abs(p - P0).sum(axis=1), [3 / 7, 13 / 35], atol=1e-14)
+
+
+@pytest.mark.parametrize("size", [7, 60])
+def test_the_policy_attains_the_value_and_so_do_the_rows(size):
+    for Z, P0, rng in instances(300, size):
+        for radius in (0, 1e-14, 0.1 * rng.random(), rng.random(), 5 * rng.random(), 1e3):
+            scale = max(1, np.abs(Z).max())
+            u, policy, p = optimise(Z, P0, radius)
+            check_rows(p, P0, radius)
+            assert policy.min() >= 0
+            assert policy.sum() == pytest.approx(1, abs=1e-12)
+            upper, worst = evaluate(Z, P0, radius, policy)
+            check_rows(worst, P0, radius)
+            assert policy @ (worst * Z).sum(axis=1) == pytest.approx(upper, abs=1e-12 * scale)
+            lower = (p * Z).sum(axis=1).min()  # of every policy against these rows
+            assert -1e-13 * scale <= upper - lower <= 1e-12 * scale
+            assert lower - 1e-13 * scale <= u <= upper + 1e-12 * scale
+
+
+def test_values_are_those_of_cvxpy():
+    for Z, P0, rng in instances(25, 6):
+        A, n = Z.shape
+        radius, policy = 2 * rng.random(), rng.dirichlet(np.ones(A))
+        P, u = cp.Variable((A, n), nonneg=True), cp.Variable()
+        ball = [cp.sum(P, axis=1) == 1, cp.sum(cp.abs(P - P0)) <= radius]
+        means = cp.sum(cp.multiply(P, Z), axis=1)
+        scale = max(1, np.abs(Z).max())
+        value = cp.Problem(cp.Maximize(u), [*ball, means >= u]).solve(cp.CLARABEL)
+        assert optimise(Z, P0, radius)[0] == pytest.approx(value, abs=1e-5 * scale)
+        value = cp.Problem(cp.Maximize(policy @ means), ball).solve(cp.CLARABEL)
+        assert evaluate(Z, P0, radius, policy)[0] == pytest.approx(value, abs=1e-5 * scale)
