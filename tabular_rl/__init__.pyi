@@ -1,5 +1,5 @@
 from . import algorithms, ambiguity, delays, experiments, instances, losses, models, planning, submodular
-from .models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, LinearMDP, SubmodularMDP, from_functions, load, save
+from .models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, LinearMDP, RobustMDP, SubmodularMDP, from_functions, load, save
 
 __version__: str
 
@@ -8,6 +8,7 @@ __all__ = [
     "DiscountedMDP",
     "FiniteHorizonMDP",
     "LinearMDP",
+    "RobustMDP",
     "SubmodularMDP",
     "algorithms",
     "ambiguity",

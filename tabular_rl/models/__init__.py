@@ -9,6 +9,7 @@ from tabular_rl.models.finite_horizon import FiniteHorizonMDP
 from tabular_rl.models.functions import from_functions
 from tabular_rl.models.gymnasium import from_gymnasium, to_gymnasium
 from tabular_rl.models.linear import LinearMDP
+from tabular_rl.models.robust import RobustMDP
 from tabular_rl.models.submodular import SubmodularMDP
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "DiscountedMDP",
     "FiniteHorizonMDP",
     "LinearMDP",
+    "RobustMDP",
     "SubmodularMDP",
     "from_arrays",
     "from_functions",

@@ -20,6 +20,12 @@ def read_csv(path, discount, initial=None):
     The format keeps neither a discount nor a start; rewards of transitions become expected rewards. States may have different numbers
     of actions (see ``assemble``). Errors name the file and the line.
     """
+    (S, A), (source, action, successor, probability, reward) = read_transitions(path)
+    return assemble((S, A), source * A + action, successor, probability, reward, initial=initial, discount=discount)
+
+
+def read_transitions(path):
+    """((S, A), five arrays: state, action, next state, probability, reward) of a benchmark file, checked as ``read_csv`` says."""
     pairs: dict[tuple[int, int], float] = {}
     rows, lines = [], []
     for line, fields in _lines(os.fspath(path)):
@@ -38,8 +44,7 @@ def read_csv(path, discount, initial=None):
         if len(present) < n:
             missing = next(number for number in range(n) if number not in present)
             raise ValueError(f"{path}: {kind} {missing} has no transitions, but there is {kind} {n - 1}")
-    source, action, successor, probability, reward = map(np.array, columns)
-    return assemble((S, A), source * A + action, successor, probability, reward, initial=initial, discount=discount)
+    return (S, A), tuple(map(np.array, columns))
 
 
 def write_csv(mdp, path):

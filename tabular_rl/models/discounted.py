@@ -49,7 +49,7 @@ class DiscountedMDP:
         if 0 in (S, A):
             raise ValueError(f"reward must have at least one state and one action, got shape {reward.shape}")
         sparse = hasattr(self.transition, "tocsr")
-        transition, sums, entries = (_sparse_transition if sparse else _dense_transition)(self.transition, S, A)
+        transition, sums, entries = (sparse_kernel if sparse else dense_kernel)("transition", self.transition, S, A)
         for name, value in {
             "transition": transition,
             "reward": check.frozen(reward, self.reward),
@@ -91,16 +91,18 @@ class DiscountedMDP:
         return f"DiscountedMDP(S={S}, A={A}, discount={self.discount}, {kind})"
 
 
-def _dense_transition(value, S, A):
-    transition = check.distribution("transition", value, (S, A, S))
-    return check.frozen(transition, value), transition.sum(axis=-1), np.count_nonzero(transition, axis=-1)
+def dense_kernel(name, value, S, A):
+    """(read-only [S, A, S], row sums, non-zero entries of each row) of an argument called ``name``."""
+    kernel = check.distribution(name, value, (S, A, S))
+    return check.frozen(kernel, value), kernel.sum(axis=-1), np.count_nonzero(kernel, axis=-1)
 
 
-def _sparse_transition(value, S, A):
+def sparse_kernel(name, value, S, A):
+    """The same of a scipy.sparse matrix (S*A, S), as CSR."""
     if value.shape != (S * A, S):
-        raise ValueError(f"transition must be a sparse matrix of shape ({S * A}, {S}), row s * A + a, got {value.shape}")
-    matrix = check.sparse_array("transition", value)
-    sums = check.sparse_probabilities("transition", matrix)
+        raise ValueError(f"{name} must be a sparse matrix of shape ({S * A}, {S}), row s * A + a, got {value.shape}")
+    matrix = check.sparse_array(name, value)
+    sums = check.sparse_probabilities(name, matrix)
     if matrix.nnz < 2**31:
         matrix.indices, matrix.indptr = (x.astype(np.int32, copy=False) for x in (matrix.indices, matrix.indptr))
     for name in ("data", "indices", "indptr"):

@@ -75,12 +75,17 @@ def span_bounds(mdp, values, low, high):
     """
     size = np.abs(mdp.reward).max() + (1 + mdp.discount) * np.abs(values).max()
     rounding = (mdp.row_entries + 3) * np.finfo(float).eps * size
+    return (*two_sided_bounds(mdp.discount, _row_error(mdp), rounding, low, high), rounding)
+
+
+def two_sided_bounds(discount, row_error, rounding, low, high):
+    """(below, above) of ``span_bounds``, for any operator that is monotone and shifts by discount * k (1 +- row_error)."""
 
     def series(change):
-        x = mdp.discount * (1 + np.sign(change) * _row_error(mdp))
+        x = discount * (1 + np.sign(change) * row_error)
         return change * x / (1 - x)
 
-    return -series(rounding - low) - rounding, series(high + rounding) + rounding, rounding
+    return -series(rounding - low) - rounding, series(high + rounding) + rounding
 
 
 def _row_error(mdp):

@@ -14,7 +14,7 @@ from tabular_rl import instances
 from tabular_rl.models import DiscountedMDP, read_csv, write_csv
 from tabular_rl.planning import solve
 
-FOLDER = Path(__file__).parents[1] / "data" / "rmdp"
+FOLDER = Path(__file__).parents[2] / "tabular_rl" / "instances" / "data" / "rmdp"
 SHAPES = {"machine_replacement_mdp": (10, 2), "riverswim_mdp": (6, 2), "riverswim2_mdp": (6, 2), "riverswim3_mdp": (6, 2)}
 benchmarks = pytest.mark.parametrize("name", SHAPES)
 HEADER = "idstatefrom,idaction,idstateto,probability,reward\n"

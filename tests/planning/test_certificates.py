@@ -220,7 +220,7 @@ def test_bad_arguments_are_named(arguments, error, message):
 
 
 def test_solve_takes_models_only():
-    with pytest.raises(TypeError, match="mdp must be a FiniteHorizonMDP or a DiscountedMDP, got ndarray"):
+    with pytest.raises(TypeError, match="mdp must be a FiniteHorizonMDP, a DiscountedMDP or a RobustMDP, got ndarray"):
         solve(np.zeros((2, 2, 2)))
     with pytest.raises(ValueError, match="'backward_induction', got 'value_iteration'"):
         solve(instances.random_episodic(2, 2, 2), "value_iteration")

@@ -1,0 +1,199 @@
+"""Robust MDPs: a nominal transition kernel, costs, and a set of kernels that an adversary chooses from."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tabular_rl.models import validation as check
+from tabular_rl.models.discounted import DiscountedMDP, dense_kernel, sparse_kernel
+from tabular_rl.models.finite_horizon import initial_distribution
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RobustMDP:
+    """A discounted MDP whose transition kernel an adversary chooses: the agent minimises cost, the adversary maximises it.
+
+    Validated when built and read-only afterwards. Robust values lie in [min cost, max cost] / (1 - discount).
+
+    Parameters
+    ----------
+    nominal : array [S, A, S] or scipy.sparse (S*A, S)
+        The kernel in the middle of the ambiguity set, as the transition of a DiscountedMDP.
+    cost : array [S, A] or [S, A, S], or scipy.sparse (S*A, S) beside a sparse ``nominal``
+        Of a pair, or of a move to a next state. [0, 1] by convention; any finite costs are allowed: the theory's constants scale with
+        ``cost_range``. A sparse matrix holds the costs of the nominal's moves (what it does not store costs 0) and of no others.
+    discount : float
+        In (0, 1).
+    initial : array [S] or int
+        Start distribution or state. Global guarantees of policy gradients need it positive everywhere.
+    ambiguity : a set of ``tabular_rl.ambiguity``
+        What the adversary may choose; it is checked against the shape.
+    states, actions : sequences of hashables, optional
+        Labels, for people.
+    reward_range : (low, high), optional
+        Set by ``from_mdp``: rewards were turned into costs (high - reward) / (high - low).
+
+    Source: Iyengar (2005), Wiesemann, Kuhn, Rustem (2013); drpg spec section 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, the offending index and its value.
+    """
+
+    nominal: Any
+    cost: Any
+    discount: Any
+    initial: Any
+    ambiguity: Any
+    states: Any = None
+    actions: Any = None
+    reward_range: Any = None
+    # for the solvers' certificates, as in a DiscountedMDP
+    row_error: float = field(init=False)
+    row_entries: int = field(init=False)
+
+    def __post_init__(self):
+        sparse = hasattr(self.nominal, "tocsr")
+        S, A = _sizes(self.nominal, sparse)
+        nominal, sums, entries = (sparse_kernel if sparse else dense_kernel)("nominal", self.nominal, S, A)
+        for name, value in {
+            "nominal": nominal,
+            "cost": _costs(self.cost, nominal, S, A, sparse),
+            "discount": check.number("discount", self.discount, above=0, below=1),
+            "initial": initial_distribution(self.initial, S),
+            "states": check.labels("states", self.states, S),
+            "actions": check.labels("actions", self.actions, A),
+            "row_error": float(np.max(np.abs(sums - 1))),
+            "row_entries": int(np.max(entries)),
+        }.items():
+            object.__setattr__(self, name, value)
+        if not hasattr(self.ambiguity, "rectangularity"):
+            raise TypeError(f"ambiguity must be a set of tabular_rl.ambiguity, got {type(self.ambiguity).__name__}")
+        self.ambiguity.check_shape(S, A)
+
+    @classmethod
+    def from_mdp(cls, mdp, ambiguity):
+        """The robust form of a DiscountedMDP with rewards.
+
+        Rewards inside [0, 1] become costs 1 - reward, others (high - reward) / (high - low) of their range; ``to_rewards`` maps back.
+        """
+        if not isinstance(mdp, DiscountedMDP):
+            raise TypeError(f"mdp must be a DiscountedMDP, got {type(mdp).__name__}")
+        low, high = reward_range(mdp.reward)
+        cost = (high - mdp.reward) / (high - low)
+        return cls(mdp.transition, cost, mdp.discount, mdp.initial, ambiguity, mdp.states, mdp.actions, (low, high))
+
+    def to_rewards(self, values):
+        """Cost values (or J) as values of the rewards that ``from_mdp`` started from: (high - (high - low) cost), summed up."""
+        low, high = (0.0, 1.0) if self.reward_range is None else self.reward_range
+        return high / (1 - self.discount) - (high - low) * np.asarray(values)
+
+    @property
+    def shape(self):
+        """(S, A)."""
+        S = self.nominal.shape[-1]
+        return S, (self.nominal.shape[0] // S if self.is_sparse else self.nominal.shape[1])
+
+    n_states = property(lambda self: self.shape[0])
+    n_actions = property(lambda self: self.shape[1])
+
+    @property
+    def is_sparse(self):
+        """Whether the kernels are stored as CSR."""
+        return not isinstance(self.nominal, np.ndarray)
+
+    @property
+    def costs_of_moves(self):
+        """Whether costs depend on the next state."""
+        return not (isinstance(self.cost, np.ndarray) and self.cost.ndim == 2)
+
+    @cached_property
+    def cost_range(self):
+        """(least, largest) cost."""
+        values = self.cost if isinstance(self.cost, np.ndarray) else self.cost.data
+        return float(values.min()), float(values.max())
+
+    @property
+    def nbytes(self):
+        """Bytes of the nominal kernel and the costs."""
+        P, cost = self.nominal, self.cost if isinstance(self.cost, np.ndarray) else self.cost.data
+        return cost.nbytes + (P.data.nbytes + P.indices.nbytes + P.indptr.nbytes if self.is_sparse else P.nbytes)
+
+    def expected_cost(self, kernel=None):
+        """[S, A]: mean cost of each pair under ``kernel`` (default: the nominal one)."""
+        kernel = self.nominal if kernel is None else kernel
+        if not self.costs_of_moves:
+            return self.cost
+        if not self.is_sparse:
+            return np.einsum("sat,sat->sa", kernel, self.cost)
+        return np.asarray(self.cost.multiply(kernel).sum(axis=1)).reshape(self.shape)
+
+    def against(self, kernel=None):
+        """The ordinary DiscountedMDP that the agent faces when the adversary plays ``kernel`` (default: nominal); rewards are -cost."""
+        kernel = self.nominal if kernel is None else kernel
+        return DiscountedMDP(kernel, -self.expected_cost(kernel), self.discount, self.initial, self.states, self.actions)
+
+    def __reduce__(self):
+        """Pickled as its arguments: what comes out is read-only as well."""
+        names = ("nominal", "cost", "discount", "initial", "ambiguity", "states", "actions", "reward_range")
+        return type(self), tuple(getattr(self, name) for name in names)
+
+    def __repr__(self):
+        S, A = self.shape
+        kind = f"sparse, {self.nominal.nnz} entries" if self.is_sparse else "dense"
+        return f"RobustMDP(S={S}, A={A}, discount={self.discount}, {kind}, {type(self.ambiguity).__name__})"
+
+
+def reward_range(rewards):
+    """(0, 1) when all rewards lie in it, else their own range: what costs are made with."""
+    low, high = float(np.min(rewards)), float(np.max(rewards))
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0
+    return low, (high if high > low else low + 1)
+
+
+def _sizes(nominal, sparse):
+    shape = np.shape(nominal) if not sparse else nominal.shape
+    if sparse and len(shape) == 2 and shape[1] > 0 and shape[0] % shape[1] == 0 and shape[0] > 0:
+        return shape[1], shape[0] // shape[1]
+    if not sparse and len(shape) == 3 and shape[0] == shape[2] and 0 not in shape:
+        return shape[:2]
+    raise ValueError(f"nominal must have shape [S, A, S], or be sparse of shape (S*A, S), got {shape}")
+
+
+def _costs(value, nominal, S, A, sparse):
+    if not hasattr(value, "tocsr"):
+        cost = check.real_array("cost", value)
+        if cost.shape != (S, A) and (sparse or cost.shape != (S, A, S)):
+            also = "a sparse matrix (S*A, S)" if sparse else f"({S}, {A}, {S})"
+            raise ValueError(f"cost must have shape ({S}, {A}) or {also}, got {cost.shape}")
+        return check.frozen(cost, value)
+    if not sparse or value.shape != nominal.shape:
+        raise ValueError(f"cost may be sparse beside a sparse nominal of the same shape, got {value.shape} beside {nominal.shape}")
+    return _aligned(check.sparse_array("cost", value), nominal)
+
+
+def _aligned(cost, nominal):
+    """The costs as CSR with exactly the entries of ``nominal``."""
+    from scipy.sparse import csr_array
+
+    S = nominal.shape[1]
+
+    def keys(matrix):
+        return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)) * S + matrix.indices
+
+    wanted, there = keys(nominal), keys(cost)
+    place = np.searchsorted(there, wanted)
+    found = place < len(there)
+    found[found] = there[place[found]] == wanted[found]
+    if found.sum() < len(there):
+        row, column = divmod(int(np.setdiff1d(there, wanted)[0]), S)
+        raise ValueError(f"cost[{row}, {column}] belongs to a move that the nominal kernel does not make")
+    data = np.zeros(len(wanted))
+    data[found] = cost.data[place[found]]
+    result = csr_array((data, nominal.indices, nominal.indptr), shape=nominal.shape)
+    result.data.flags.writeable = False
+    return result
