@@ -6,6 +6,8 @@ from tabular_rl.algorithms.delayed_hedge import DelayedHedge
 from tabular_rl.algorithms.delayed_oppo import DelayedOPPO
 from tabular_rl.algorithms.delayed_oreps import DelayedOREPS
 from tabular_rl.algorithms.dilated_bonus_po import DilatedBonusPO
+from tabular_rl.algorithms.subpo import SubPO
+from tabular_rl.algorithms.subpo_baselines import HistoryGreedy, RandomWalk
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.algorithms.ucbvi import UCBVI
 from tabular_rl.algorithms.uniform import Uniform
@@ -17,7 +19,10 @@ __all__ = [
     "DelayedOPPO",
     "DelayedOREPS",
     "DilatedBonusPO",
+    "HistoryGreedy",
     "LinearDAPO",
+    "RandomWalk",
+    "SubPO",
     "Trace",
     "Uniform",
     "checkpoints",

@@ -1,9 +1,10 @@
 """Marginal gains of set functions, one element at a time, without allocation.
 
 An objective is the tuple (code, scalars, offsets, items, entries, weights, matrix) that ``tabular_rl.submodular`` packs; a workspace is
-the tuple (seen, stamp, level, factor, picked, held) of ``workspace``. Trajectories are told apart by a number t > 0 that grows: what
-carries another stamp than t is as good as cleared. ``gain`` counts a repeated element as one more copy; ``collect`` adds the rule of
-sets, that a revisit gains nothing (subpo spec, sections 2 and 8).
+the tuple (stamps, level, factor, picked) of ``workspace``. They are taken apart once for each trajectory: an array taken out of
+a tuple costs two atomic additions. Trajectories are told apart by a number t > 0 that grows: what carries another
+stamp than t is as good as cleared. ``picked`` holds the number of elements so far, their bit mask, and the elements. ``gain`` counts a
+repeated element as one more copy; ``collect`` adds the rule of sets, that a revisit gains nothing (subpo spec, sections 2 and 8).
 
     code           scalars            offsets, items        entries            weights          matrix
     COVERAGE                          item lists of e                          w[u]
@@ -32,69 +33,54 @@ def workspace(objective, n, length):
     code, weights = objective[0], objective[5]
     universe = len(weights) if code != TABULATED else 0
     square = length if code == GAUSSIAN else 0
-    seen, stamp, level = np.zeros(n, np.int64), np.zeros(max(n, universe), np.int64), np.zeros(universe)
-    return seen, stamp, level, np.zeros((square, square)), np.zeros(length, np.int64), np.zeros(2, np.int64)
+    return np.zeros((2, max(n, universe)), np.int64), np.zeros(universe), np.zeros((square, square)), np.zeros(length + 2, np.int64)
 
 
 @njit
-def begin(objective, work):
+def begin(code, level, picked):
     """Forget the history."""
-    code, level = objective[0], work[2]
-    work[5][:] = 0
+    picked[0], picked[1] = 0, 0
     if code in (TRUNCATED, FACILITY):
         level[:] = 0.0
 
 
 @njit
-def collect(objective, work, e, t, repeats):
+def collect(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, repeats):
     """Gain of visiting element ``e`` (-1: nothing there) in trajectory ``t``, and remember it."""
     if e < 0:
         return 0.0
-    seen = work[0]
     if not repeats:
-        if seen[e] == t:
+        if stamps[0, e] == t:
             return 0.0
-        seen[e] = t
-    return gain(objective, work, e, t, True)
+        stamps[0, e] = t
+    return gain(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, True)
 
 
 @njit
-def peek(objective, work, e, t, repeats):
+def peek(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, repeats):
     """The same gain, and the history stays as it is."""
-    if e < 0 or (not repeats and work[0][e] == t):
+    if e < 0 or (not repeats and stamps[0, e] == t):
         return 0.0
-    return gain(objective, work, e, t, False)
+    return gain(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, False)
 
 
 @njit
-def gain(objective, work, e, t, keep):
+def gain(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, keep):
     """F(history and e) - F(history); with ``keep`` e becomes part of the history."""
-    code, scalars, offsets, items, entries, weights, matrix = objective
-    _, stamp, level, factor, picked, held = work
     total = 0.0
     if code in (COVERAGE, MIXTURE):
-        for i in range(offsets[e], offsets[e + 1]):
-            u = items[i]
-            if stamp[u] != t:
-                total += weights[u]
-                if keep:
-                    stamp[u] = t
+        total = cover(offsets, items, weights, stamps, e, t, keep)
         if code == MIXTURE:
             total = (1 - scalars[0]) * entries[e] + scalars[0] * total
     elif code == TRUNCATED:
-        k = items[e]
-        if k >= 0 and stamp[e] != t:
-            total = max(0.0, min(1.0, weights[k] - level[k]))
-            if keep:
-                stamp[e] = t
-                level[k] += 1
+        total = take(items, weights, stamps, level, e, t, keep)
     elif code == SOFT:
         for i in range(offsets[e], offsets[e + 1]):
             u = items[i]
-            present = level[u] if stamp[u] == t else 1.0
+            present = level[u] if stamps[1, u] == t else 1.0
             total += weights[u] * present
             if keep:
-                stamp[u], level[u] = t, scalars[0] * present
+                stamps[1, u], level[u] = t, scalars[0] * present
     elif code == FACILITY:
         for u in range(len(weights)):
             more = matrix[e, u] - level[u]
@@ -105,45 +91,68 @@ def gain(objective, work, e, t, keep):
     elif code == CONCAVE:
         for i in range(offsets[e], offsets[e + 1]):
             u = items[i]
-            present = level[u] if stamp[u] == t else 0.0
+            present = level[u] if stamps[1, u] == t else 0.0
             total += weights[u] * (concave(scalars, matrix, present + entries[i]) - concave(scalars, matrix, present))
             if keep:
-                stamp[u], level[u] = t, present + entries[i]
+                stamps[1, u], level[u] = t, present + entries[i]
     elif code == GAUSSIAN:
-        total = gaussian_gain(scalars, matrix, factor, picked, held[0], e)
+        total = gaussian_gain(scalars, matrix, factor, picked, e)
     elif code == CUT:
         total = entries[e]
-        for i in range(held[0]):
-            total -= 2 * matrix[picked[i], e]
+        for i in range(picked[0]):
+            total -= 2 * matrix[picked[2 + i], e]
     elif code == COUNT_SQUARED:
-        total = 2.0 * held[0] + 1
+        total = 2.0 * picked[0] + 1
     elif code == TABULATED:
-        mask = held[1] | (1 << e)
-        total = weights[mask] - weights[held[1]]
+        total = weights[picked[1] | (1 << e)] - weights[picked[1]]
         if keep:
-            held[1] = mask
+            picked[1] |= 1 << e
     if keep:
-        picked[held[0]] = e
-        held[0] += 1
+        picked[2 + picked[0]] = e
+        picked[0] += 1
     return total
 
 
 @njit
-def gaussian_gain(scalars, kernel, factor, picked, held, e):
+def cover(offsets, items, weights, stamps, e, t, keep):
+    """Weight of the items of ``e`` that are not covered yet."""
+    total = 0.0
+    for i in range(offsets[e], offsets[e + 1]):
+        u = items[i]
+        if stamps[1, u] != t:
+            total += weights[u]
+            if keep:
+                stamps[1, u] = t
+    return total
+
+
+@njit
+def take(items, caps, stamps, level, e, t, keep):
+    """1 if the group of ``e`` has room for it and ``e`` is new; ``level`` counts the group."""
+    k = items[e]
+    if k < 0 or stamps[1, e] == t:
+        return 0.0
+    gain = max(0.0, min(1.0, caps[k] - level[k]))
+    if keep:
+        stamps[1, e] = t
+        level[k] += 1
+    return gain
+
+
+@njit
+def gaussian_gain(scalars, kernel, factor, picked, e):
     """log(v) / 2 + offset with v the variance of ``e`` given the history, noise included: one more row of a Cholesky factor, O(held^2)."""
-    noise, offset = scalars[0], scalars[1]
-    row = factor[held]
+    noise, offset, held = scalars[0], scalars[1], picked[0]
     variance = kernel[e, e] + noise
     for j in range(held):
-        rest = kernel[e, picked[j]]
-        before = factor[j]
+        rest = kernel[e, picked[2 + j]]
         for k in range(j):
-            rest -= before[k] * row[k]
-        rest /= before[j]
-        row[j] = rest
+            rest -= factor[j, k] * factor[held, k]
+        rest /= factor[j, j]
+        factor[held, j] = rest
         variance -= rest * rest
     variance = max(variance, noise)
-    row[held] = np.sqrt(variance)
+    factor[held, held] = np.sqrt(variance)
     return 0.5 * np.log(variance) + offset
 
 
@@ -168,25 +177,45 @@ def concave(scalars, knots, x):
 
 
 @njit
+def follow(objective, work, path, t, repeats, gains):
+    """Fill ``gains`` [L] along the elements ``path`` [L] (-1: nothing) of trajectory ``t``."""
+    code, scalars, offsets, items, entries, weights, matrix = objective
+    stamps, level, factor, picked = work
+    begin(code, level, picked)
+    if code in (COVERAGE, TRUNCATED):  # a loop of their own: five times faster than with the call below
+        for j in range(len(path)):
+            gains[j] = 0.0
+            e = path[j]
+            if e >= 0 and stamps[0, e] != t:  # a repeated element gains nothing, copy or not
+                stamps[0, e] = t
+                if code == COVERAGE:
+                    gains[j] = cover(offsets, items, weights, stamps, e, t, True)
+                else:
+                    gains[j] = take(items, weights, stamps, level, e, t, True)
+        return
+    for j in range(len(path)):
+        gains[j] = collect(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, path[j], t, repeats)
+
+
+@njit
 def path_gains(objective, paths, repeats, n, gains):
-    """Fill ``gains`` [m, L] of the element sequences ``paths`` [m, L] (-1: nothing)."""
+    """Fill ``gains`` [m, L] of the element sequences ``paths`` [m, L]; ``n`` elements in the ground set."""
     work = workspace(objective, n, paths.shape[1])
     for i in range(len(paths)):
-        begin(objective, work)
-        for j in range(paths.shape[1]):
-            gains[i, j] = collect(objective, work, paths[i, j], i + 1, repeats)
+        follow(objective, work, paths[i], i + 1, repeats, gains[i])
 
 
 @njit
 def table(objective, types, n, values):
     """Fill ``values`` [2^m]: F of every subset of m elements, the j-th a copy of element ``types[j]`` of the objective's ``n``."""
     m = len(types)
-    work = workspace(objective, n, m)
+    code, scalars, offsets, items, entries, weights, matrix = objective
+    stamps, level, factor, picked = workspace(objective, n, m)
     for mask in range(1, len(values)):
-        begin(objective, work)
+        begin(code, level, picked)
         total = 0.0
         for j in range(m):
             if mask >> j & 1:
-                total += gain(objective, work, types[j], mask, True)
+                total += gain(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, types[j], mask, True)
         values[mask] = total
     values[0] = 0.0

@@ -11,7 +11,7 @@ with the same key see the same luck. The stream is SplitMix64 (Steele, Lea, Floo
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.submodular_objectives import begin, collect, peek
+from tabular_rl.kernels.submodular_objectives import begin, collect, follow, peek
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -41,41 +41,33 @@ def uniform(state):
 
 
 @njit
-def pick(probabilities, u):
-    """Index whose stretch of the distribution holds ``u``; rounding falls to the last index of positive probability."""
+def pick(policy, h, s, u):
+    """Action whose stretch of ``policy[h, s]`` holds ``u``; what rounding leaves over falls to the last one of positive probability."""
     last = 0
-    for a in range(len(probabilities)):
-        if probabilities[a] > 0:
-            if u < probabilities[a]:
+    for a in range(policy.shape[2]):
+        if policy[h, s, a] > 0:
+            if u < policy[h, s, a]:
                 return a
-            u -= probabilities[a]
+            u -= policy[h, s, a]
             last = a
     return last
 
 
 @njit
-def pick_alias(accept, alias, u):
-    """The same from a row of alias tables: one number serves a column and its acceptance test."""
-    u *= len(accept)
-    i = int(u)
-    return i if u - i < accept[i] else alias[i]
-
-
-@njit
-def first_state(world, state):
+def first_state(start_accept, start_alias, state):
     """(state of the stream, start)."""
-    start_accept, start_alias = world[4], world[5]
     if len(start_accept) == 1:  # a sure start draws nothing
         return state, start_alias[0]
     state, u = uniform(state)
-    return state, pick_alias(start_accept, start_alias, u)
+    u *= len(start_accept)
+    s = int(u)
+    return state, s if u - s < start_accept[s] else start_alias[s]
 
 
 @njit
-def next_state(world, h, s, a, state):
+def next_state(successors, slip, accept, alias, h, s, a, state):
     """(state of the stream, successor)."""
-    successors, slip, accept, alias = world[0], world[1], world[2], world[3]
-    S, A = world[6].shape[1], successors.shape[1]
+    S, A = accept.shape[1], successors.shape[1]
     if len(successors):
         if slip > 0:
             state, u = uniform(state)
@@ -83,63 +75,88 @@ def next_state(world, h, s, a, state):
                 a = min(int(u / slip * A), A - 1)
         return state, successors[s, a]
     state, u = uniform(state)
-    row = (h * S + s) * A + a
-    row = row if row < len(accept) else row % len(accept)
-    return state, pick_alias(accept[row], alias[row], u)
+    row = s * A + a if len(accept) == S * A else (h * S + s) * A + a
+    u *= S  # one number serves a column of the alias table and its acceptance test
+    t = int(u)
+    return state, t if u - t < accept[row, t] else alias[row, t]
 
 
 @njit
-def rollouts(world, objective, work, policy, key, batch, first, states, actions, gains):
+def rollouts(world, objective, work, policy, key, batch, before, states, actions, gains):
     """Fill ``states``, ``gains`` [n, H + 1] and ``actions`` [n, H] with trajectories of ``policy`` [H, S, A].
 
-    Row i is trajectory ``first`` + i of its batch. ``work`` must be fresh, or have seen no trajectory number above ``first``.
+    Row i is trajectory i of ``batch``; ``before`` counts the trajectories that ``work`` has seen.
     """
-    elements, repeats = world[6], world[7]
+    successors, slip, accept, alias, start_accept, start_alias, elements, repeats = world
     n, H = actions.shape
+    path = np.empty(H + 1, np.int64)
     for i in range(n):
-        t = first + i + 1
-        state = stream(key, batch, first + i)
-        state, s = first_state(world, state)
-        begin(objective, work)
-        states[i, 0], gains[i, 0] = s, collect(objective, work, elements[0, s], t, repeats)
+        state = stream(key, batch, i)
+        state, s = first_state(start_accept, start_alias, state)
+        states[i, 0], path[0] = s, elements[0, s]
         for h in range(H):
             state, u = uniform(state)
-            a = pick(policy[h, s], u)
-            state, s = next_state(world, h, s, a, state)
+            a = pick(policy, h, s, u)
+            state, s = next_state(successors, slip, accept, alias, h, s, a, state)
             actions[i, h], states[i, h + 1] = a, s
-            gains[i, h + 1] = collect(objective, work, elements[(h + 1) % len(elements), s], t, repeats)
+            path[h + 1] = elements[h + 1 if len(elements) > 1 else 0, s]
+        follow(objective, work, path, before + i + 1, repeats, gains[i])
 
 
 @njit
 def greedy_rollouts(world, objective, work, transition, key, batch, states, actions, gains):
     """The same for the action of largest expected gain given the history, ties at random; ``transition`` [T, S, A, S] or empty."""
-    elements, repeats, successors = world[6], world[7], world[0]
+    successors, slip, accept, alias, start_accept, start_alias, elements, repeats = world
+    code, scalars, offsets, items, entries, weights, matrix = objective
+    stamps, level, factor, picked = work
     n, H = actions.shape
     A = successors.shape[1]
-    chances = np.empty(A)
+    chances = np.empty((1, 1, A))
     for i in range(n):
         t = i + 1
         state = stream(key, batch, i)
-        state, s = first_state(world, state)
-        begin(objective, work)
-        states[i, 0], gains[i, 0] = s, collect(objective, work, elements[0, s], t, repeats)
+        state, s = first_state(start_accept, start_alias, state)
+        begin(code, level, picked)
+        states[i, 0], gains[i, 0] = (
+            s,
+            collect(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, elements[0, s], t, repeats),
+        )
         for h in range(H):
-            there = elements[(h + 1) % len(elements)]
+            there = elements[h + 1 if len(elements) > 1 else 0]
             for a in range(A):
                 if len(successors):
-                    chances[a] = peek(objective, work, there[successors[s, a]], t, repeats)
+                    chances[0, 0, a] = peek(
+                        code,
+                        scalars,
+                        offsets,
+                        items,
+                        entries,
+                        weights,
+                        matrix,
+                        stamps,
+                        level,
+                        factor,
+                        picked,
+                        there[successors[s, a]],
+                        t,
+                        repeats,
+                    )
                 else:
-                    chances[a] = 0.0
+                    chances[0, 0, a] = 0.0
                     row = transition[h % len(transition), s, a]
                     for x in range(len(row)):
                         if row[x] > 0:
-                            chances[a] += row[x] * peek(objective, work, there[x], t, repeats)
+                            chances[0, 0, a] += row[x] * peek(
+                                code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, there[x], t, repeats
+                            )
             # a slip executes a uniform action whatever is chosen: it leaves the order of the actions as it is
             best = np.max(chances)
             chances[:] = chances >= best - 1e-12 * max(1.0, abs(best))
             chances /= np.sum(chances)
             state, u = uniform(state)
-            a = pick(chances, u)
-            state, s = next_state(world, h, s, a, state)
+            a = pick(chances, 0, 0, u)
+            state, s = next_state(successors, slip, accept, alias, h, s, a, state)
             actions[i, h], states[i, h + 1] = a, s
-            gains[i, h + 1] = collect(objective, work, there[s], t, repeats)
+            gains[i, h + 1] = collect(
+                code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, there[s], t, repeats
+            )

@@ -220,7 +220,7 @@ class SubmodularMDP:
             successors = np.zeros((0, A), np.int64)
             accept, alias = alias_tables(self.packed_transition.reshape(-1, S))
         else:
-            successors, accept, alias = np.array(self.successors), np.zeros((0, 0)), np.zeros((0, 0), np.int32)
+            successors, accept, alias = np.array(self.successors), np.zeros((0, S)), np.zeros((0, S), np.int32)
         if self.start is None:
             start_accept, start_alias = (table[0] for table in alias_tables(self.initial.reshape(1, S)))
         else:
