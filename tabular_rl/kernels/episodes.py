@@ -253,22 +253,28 @@ def dilated_bonus(P, policy, local_bonus, dilation, bonus, values):
 
 
 @njit
-def exponential_weights(log_weights, policy):
-    """policy = softmax(log_weights) along the last axis, in log space.
+def softmax(log_weights, probabilities):
+    """probabilities [A] = softmax(log_weights), in log space; the two may be the same array.
 
-    The row maximum is subtracted from ``log_weights`` in place and entries are kept above -600, so that no probability is zero.
+    The maximum is subtracted from ``log_weights`` in place and entries are kept above -600, so that no probability is zero.
     """
-    H, S, A = policy.shape
+    A = len(probabilities)
+    top = log_weights[0]
+    for a in range(1, A):
+        top = max(top, log_weights[a])
+    total = 0.0
+    for a in range(A):
+        log_weights[a] = max(log_weights[a] - top, -600.0)
+        probabilities[a] = np.exp(log_weights[a])
+        total += probabilities[a]
+    for a in range(A):
+        probabilities[a] /= total
+
+
+@njit
+def exponential_weights(log_weights, policy):
+    """``softmax`` of every row [H, S, A]."""
+    H, S, _ = policy.shape
     for h in range(H):
         for s in range(S):
-            row, probabilities = log_weights[h, s], policy[h, s]
-            top = row[0]
-            for a in range(1, A):
-                top = max(top, row[a])
-            total = 0.0
-            for a in range(A):
-                row[a] = max(row[a] - top, -600.0)
-                probabilities[a] = np.exp(row[a])
-                total += probabilities[a]
-            for a in range(A):
-                probabilities[a] /= total
+            softmax(log_weights[h, s], policy[h, s])
