@@ -197,7 +197,7 @@ def _run(
     sums, rows, touched = np.zeros((H * S, A + 3)), np.empty(H * S, np.int64), 0
     b, weight, cumulative, gradient = np.zeros(H * S), np.zeros(H * S), np.zeros(H + 2), np.empty(A)
     size = H * S if optimizer == 1 else 0
-    moments, moving, known = np.zeros((2, size, A)), np.empty(size, np.int64), 0
+    moments, moving, moves, known = np.zeros((2, size, A)), np.empty(size, np.int64), np.zeros(size, np.bool_), 0
 
     for it in range(n):
         rollouts(world, objective, work, policy, key, it, it * batch, states, actions, gains)
@@ -243,8 +243,8 @@ def _run(
                 weight[row] = 0.5 * weight[row] + visits
                 b[row] += (mine[A + 1] - visits * b[row]) / weight[row]
             if optimizer == 1:
-                if moments[1, row].max() == 0:
-                    moving[known] = row
+                if not moves[row]:
+                    moves[row], moving[known] = True, row
                     known += 1
                 moments[0, row] += 0.1 * gradient  # what every moving row decays by comes below
                 moments[1, row] += 0.001 * gradient * gradient

@@ -39,6 +39,7 @@ __all__ = [
     "entropy30",
     "gap",
     "gp30",
+    "grid_points",
     "grid_sensor",
     "grid_successors",
     "matern",
