@@ -6,6 +6,9 @@ from tabular_rl.algorithms.delayed_hedge import DelayedHedge
 from tabular_rl.algorithms.delayed_oppo import DelayedOPPO
 from tabular_rl.algorithms.delayed_oreps import DelayedOREPS
 from tabular_rl.algorithms.dilated_bonus_po import DilatedBonusPO
+from tabular_rl.algorithms.function_classes import FiniteClass, LinearClass, TabularClass
+from tabular_rl.algorithms.lpo import LPO, LPOTrace
+from tabular_rl.algorithms.sensitivity_sampler import SensitivitySampler, sampling_constant
 from tabular_rl.algorithms.subpo import SubPO
 from tabular_rl.algorithms.subpo_baselines import HistoryGreedy, RandomWalk
 from tabular_rl.algorithms.trace import Trace, checkpoints
@@ -14,16 +17,23 @@ from tabular_rl.algorithms.uniform import Uniform
 
 __all__ = [
     "DAPO",
+    "LPO",
     "UCBVI",
     "DelayedHedge",
     "DelayedOPPO",
     "DelayedOREPS",
     "DilatedBonusPO",
+    "FiniteClass",
     "HistoryGreedy",
+    "LPOTrace",
+    "LinearClass",
     "LinearDAPO",
     "RandomWalk",
+    "SensitivitySampler",
     "SubPO",
+    "TabularClass",
     "Trace",
     "Uniform",
     "checkpoints",
+    "sampling_constant",
 ]
