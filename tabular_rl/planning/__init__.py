@@ -1,5 +1,7 @@
 """Exact solvers for known models."""
 
+import importlib
+
 from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.bonuses import dilated_bonus
@@ -7,6 +9,37 @@ from tabular_rl.planning.evaluation import Evaluation, evaluate, occupancy, stat
 from tabular_rl.planning.linear_program import LinearProgram, linear_program
 from tabular_rl.planning.simulation import Episodes, sample_episodes
 from tabular_rl.planning.solution import ConvergenceError, Solution, bellman_backup, deterministic_policy
+
+_SUBMODULAR = {
+    "Certificate": "submodular_bounds",
+    "Derivative": "submodular_exact",
+    "HistoryPolicy": "submodular_exact",
+    "OnlineBound": "submodular_bounds",
+    "Path": "submodular_search",
+    "Prices": "submodular_search",
+    "additive_optimum": "submodular_exact",
+    "block_ascent": "submodular_exact",
+    "branch_and_bound": "submodular_search",
+    "collected_distribution": "submodular_exact",
+    "concave_bound": "submodular_bounds",
+    "coverage_bound": "submodular_bounds",
+    "coverage_prices": "submodular_search",
+    "cut_bound": "submodular_bounds",
+    "greedy_history": "submodular_exact",
+    "history_optimum": "submodular_exact",
+    "integer_optimum": "submodular_bounds",
+    "modular_policy": "submodular_exact",
+    "natural_ascent": "submodular_exact",
+    "natural_block_step": "submodular_exact",
+    "online_bound": "submodular_bounds",
+    "priced_search": "submodular_search",
+    "projected_ascent": "submodular_exact",
+    "replan": "submodular_search",
+    "submodular_gradient": "submodular_exact",
+    "submodular_value": "submodular_exact",
+    "truncated_search": "submodular_search",
+}
+_LATE = _SUBMODULAR
 
 __all__ = [
     "ConvergenceError",
@@ -23,7 +56,15 @@ __all__ = [
     "sample_episodes",
     "solve",
     "state_occupancy",
+    *_SUBMODULAR,
 ]
+
+
+def __getattr__(name):
+    """The submodular solvers bring the compiler with them: they load when first used."""
+    if name in _LATE:
+        return getattr(importlib.import_module(f"tabular_rl.planning.{_LATE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def solve(mdp, method="auto", tolerance=1e-6, max_iterations=1_000_000):
