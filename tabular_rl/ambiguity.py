@@ -40,57 +40,51 @@ class AmbiguitySet:
             object.__setattr__(self, field.name, self._checked(field.name, value))
 
     def _checked(self, name, value):
-        if name in ("radius", "weights", "distance"):
+        """The value of a field, or an error; classes add their own conditions."""
+        if name in ("radius", "distance", "lower"):
             _require(name, value, value >= 0, "a number >= 0")
+        if name == "kernels":
+            value = check.probabilities("kernels", value)
+        if name in ("weights", "matrix") and value.ndim != 2:
+            _require(name, value, value > 0, "a number > 0")
         return value
 
     def check_shape(self, n_states, n_actions):
         """ValueError if the set does not fit a model of S states and A actions."""
-        radius = self._radius()
-        shape = (n_states,) if self.rectangularity == "s" else (n_states, n_actions)
-        if radius is not None and radius[1].shape not in ((), shape):
-            raise ValueError(f"{radius[0]} must be a number or have shape {shape}, got {radius[1].shape}")
-        for name in ("weights", "lower", "upper"):
-            value = getattr(self, name, None)
-            if value is not None and value.shape not in ((n_states,), (n_states, n_actions, n_states)):
-                raise ValueError(f"{name} must have shape ({n_states},) or ({n_states}, {n_actions}, {n_states}), got {value.shape}")
-        for name, shapes in (
-            ("distance", ((n_states, n_states),)),
-            ("matrix", ((n_states,), (n_states, n_states))),
-        ):
-            value = getattr(self, name, None)
-            if value is not None and value.shape not in shapes:
-                raise ValueError(f"{name} must have shape {' or '.join(map(str, shapes))}, got {value.shape}")
-        kernels = getattr(self, "kernels", None)
-        if kernels is not None and kernels.shape[1:] != (n_states, n_actions, n_states):
-            raise ValueError(f"kernels must have shape (M, {n_states}, {n_actions}, {n_states}), got {kernels.shape}")
+        S, A = n_states, n_actions
+        spread = ((), (S,)) if self.rectangularity == "s" else ((), (S, A))
+        shapes: dict[str, tuple] = dict.fromkeys(("radius", "level", "fraction"), spread)
+        shapes |= dict.fromkeys(("weights", "lower", "upper"), ((S,), (S, A, S)))
+        shapes |= {"distance": ((S, S),), "matrix": ((S,), (S, S)), "kernels": (("any", S, A, S),)}
+        for field in fields(self):
+            expected, value = shapes.get(field.name), getattr(self, field.name)
+            if expected is not None and not any(_fits(value.shape, shape) for shape in expected):
+                wanted = " or ".join("a number" if shape == () else str(shape) for shape in expected)
+                raise ValueError(f"{field.name} must have shape {wanted}, got {value.shape}")
 
     @property
     def is_full(self):
         """Whether mass may move to where the nominal kernel has none."""
         return self.full_by_nature or getattr(self, "support", None) == "full"
 
-    def _radius(self):
-        """(name, array) of what plays the part of the radius, or None."""
-        for name in ("radius", "level", "fraction"):
-            if hasattr(self, name):
-                return name, getattr(self, name)
-        return None
-
     def radii(self, n_states, n_actions):
         """The kernel's radius of every row [S*A], or of every state [S]."""
-        radius = self._radius()
+        radius = next((getattr(self, name) for name in ("radius", "level", "fraction") if hasattr(self, name)), 0.0)
         shape = (n_states,) if self.rectangularity == "s" else (n_states, n_actions)
-        return np.ravel(np.broadcast_to(0.0 if radius is None else self.scale * radius[1], shape)).copy()
+        return np.ravel(np.broadcast_to(self.scale * radius, shape)).copy()
 
-    def entries(self, places):
-        """``table`` of the kernel: arrays of the set at the entries ``places`` = (row, successor), each [entries]."""
-        names = [name for name in ("weights", "lower", "upper") if hasattr(self, name)]
-        if not names:
-            return np.zeros((0, 0))
-        row, successor = places
-        arrays = [getattr(self, name) for name in names]
-        return np.stack([x[successor] if x.ndim == 1 else x.reshape(-1, x.shape[-1])[row, successor] for x in arrays])
+    def table(self, row, successor, pointer):
+        """What the kernel needs to know beside the radius, at the entries (row, successor) of the model: [k, entries]."""
+        return np.zeros((0, 0))
+
+
+def _at(array, row, successor):
+    """The entries (row, successor) of an array [S] or [S, A, S]."""
+    return array[successor] if array.ndim == 1 else array.reshape(-1, array.shape[-1])[row, successor]
+
+
+def _fits(shape, expected):
+    return len(shape) == len(expected) and all(m in ("any", n) for n, m in zip(shape, expected, strict=True))
 
 
 def _require(name, value, good, expected):
@@ -101,7 +95,7 @@ def _require(name, value, good, expected):
 
 @dataclass(frozen=True, eq=False)
 class L1(AmbiguitySet):
-    """sum_t |P[s,a,t] - nominal[s,a,t]| <= radius[s,a]; radius >= 0, everything above 2 is the whole simplex."""
+    """sum_t |P[s,a,t] - nominal[s,a,t]| <= radius[s,a]; everything above 2 is the whole simplex."""
 
     radius: Any
     support: str = "nominal"
@@ -119,6 +113,171 @@ class TotalVariation(AmbiguitySet):
 
 
 @dataclass(frozen=True, eq=False)
+class WeightedL1(AmbiguitySet):
+    """sum_t weights[t] |P[s,a,t] - nominal[s,a,t]| <= radius[s,a]; weights > 0, [S] or [S, A, S]."""
+
+    weights: Any
+    radius: Any
+    support: str = "nominal"
+    code: ClassVar[int] = codes.WEIGHTED_L1
+
+    def table(self, row, successor, pointer):
+        return _at(self.weights, row, successor)[None]
+
+
+@dataclass(frozen=True, eq=False)
+class LInf(AmbiguitySet):
+    """max_t |P[s,a,t] - nominal[s,a,t]| <= radius[s,a]."""
+
+    radius: Any
+    support: str = "nominal"
+    code: ClassVar[int] = codes.L_INFINITY
+
+
+@dataclass(frozen=True, eq=False)
+class Interval(AmbiguitySet):
+    """lower <= P[s,a,t] <= upper, both [S] or [S, A, S]; the nominal kernel gives no more than the support."""
+
+    lower: Any
+    upper: Any
+    support: str = "nominal"
+    code: ClassVar[int] = codes.INTERVAL
+
+    def table(self, row, successor, pointer):
+        lower, upper = (_at(x, row, successor) for x in (self.lower, self.upper))
+        least, most = (np.add.reduceat(x, pointer[:-1]) for x in (lower, upper))
+        n = self.lower.shape[-1]
+        off = np.broadcast_to(self.lower.reshape(-1, n).sum(axis=1), least.shape) > least + check.ROW_TOLERANCE
+        for wrong, what in (
+            (off, "puts mass where the nominal kernel has none (support='full' allows it)"),
+            (least > 1 + check.ROW_TOLERANCE, "sums to more than 1"),
+        ):
+            if wrong.any():
+                raise ValueError(f"lower {what} in row {np.argmax(wrong)} (s * A + a)")
+        if np.any(most < 1 - check.ROW_TOLERANCE) or np.any(lower > upper):
+            bad = np.argmax((most < 1 - check.ROW_TOLERANCE) | np.logical_or.reduceat(lower > upper, pointer[:-1]))
+            raise ValueError(f"upper sums to less than 1 or lies below lower in row {bad} (s * A + a): the set is empty")
+        return np.stack([lower, upper])
+
+
+@dataclass(frozen=True, eq=False)
+class DensityRatio(AmbiguitySet):
+    """P[s,a,t] <= nominal[s,a,t] / level[s,a], level in (0, 1]: the worst case is the conditional value at risk of that level."""
+
+    level: Any
+    code: ClassVar[int] = codes.DENSITY_RATIO
+
+    def _checked(self, name, value):
+        _require(name, value, (value > 0) & (value <= 1), "a number in (0, 1]")
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class L2(AmbiguitySet):
+    """The Euclidean distance of the rows is at most radius[s,a]."""
+
+    radius: Any
+    support: str = "nominal"
+    code: ClassVar[int] = codes.L2
+
+
+@dataclass(frozen=True, eq=False)
+class KL(AmbiguitySet):
+    """sum_t P[s,a,t] log(P[s,a,t] / nominal[s,a,t]) <= radius[s,a]."""
+
+    radius: Any
+    code: ClassVar[int] = codes.KL
+
+
+@dataclass(frozen=True, eq=False)
+class ChiSquare(AmbiguitySet):
+    """sum_t (P[s,a,t] - nominal[s,a,t])^2 / nominal[s,a,t] <= radius[s,a] on the nominal support."""
+
+    radius: Any
+    code: ClassVar[int] = codes.CHI_SQUARE
+
+
+@dataclass(frozen=True, eq=False)
+class Wasserstein(AmbiguitySet):
+    """Moving nominal[s,a] to P[s,a] costs at most radius[s,a], a unit of mass from t to u costing distance[t, u] >= 0 (0 if t = u)."""
+
+    distance: Any
+    radius: Any
+    support: str = "nominal"
+    code: ClassVar[int] = codes.WASSERSTEIN
+
+    def _checked(self, name, value):
+        if name == "distance":
+            if value.ndim != 2 or value.shape[0] != value.shape[1]:
+                raise ValueError(f"distance must be square, got shape {value.shape}")
+            _require("the diagonal of distance", np.diag(value), np.diag(value) == 0, "0")
+        return super()._checked(name, value)
+
+    def table(self, row, successor, pointer):
+        return self.distance
+
+
+@dataclass(frozen=True, eq=False)
+class Contamination(AmbiguitySet):
+    """P[s,a] = (1 - fraction[s,a]) nominal[s,a] + fraction[s,a] q, q any distribution over all states."""
+
+    fraction: Any
+    code: ClassVar[int] = codes.CONTAMINATION
+    full_by_nature: ClassVar[bool] = True
+
+    def _checked(self, name, value):
+        _require(name, value, (value >= 0) & (value <= 1), "a number in [0, 1]")
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class Ellipsoid(AmbiguitySet):
+    """(P[s,a] - nominal[s,a])^T matrix^-1 (P[s,a] - nominal[s,a]) <= radius[s,a]^2.
+
+    ``matrix`` is the diagonal [S], or [S, S] symmetric positive definite. Only diagonal ones are compiled: ``planning.worst_case`` asks
+    cvxpy about the others, row by row, which is slow.
+    """
+
+    matrix: Any
+    radius: Any
+    support: str = "nominal"
+    code: ClassVar[int] = codes.ELLIPSOID
+
+    def _checked(self, name, value):
+        if name == "matrix" and value.ndim == 2:
+            if value.shape[0] != value.shape[1] or not np.allclose(value, value.T, rtol=1e-12, atol=0):
+                raise ValueError("matrix must be symmetric")
+            if np.linalg.eigvalsh(value)[0] <= 0:
+                raise ValueError("matrix must be positive definite")
+        return super()._checked(name, value)
+
+    @property
+    def diagonal(self):
+        """The diagonal [S], or None if there is more than that."""
+        if self.matrix.ndim == 1:
+            return self.matrix
+        diagonal = np.diag(self.matrix)
+        return diagonal if np.count_nonzero(self.matrix) == len(diagonal) else None
+
+    def table(self, row, successor, pointer):
+        if self.diagonal is None:
+            raise ValueError("matrix must be diagonal in a sweep; planning.worst_case also takes others, one row at a time")
+        return self.diagonal[successor][None]
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteRows(AmbiguitySet):
+    """Row by row one of the M ``kernels`` [M, S, A, S]; the nominal kernel is not used (put it on the list to have it)."""
+
+    kernels: Any
+    code: ClassVar[int] = codes.FINITE
+    full_by_nature: ClassVar[bool] = True
+
+    def table(self, row, successor, pointer):
+        return self.kernels.reshape(len(self.kernels), -1)
+
+
+@dataclass(frozen=True, eq=False)
 class SRectangularL1(AmbiguitySet):
     """sum_{a,t} |P[s,a,t] - nominal[s,a,t]| <= radius[s]: the adversary spreads one budget over the actions of a state."""
 
@@ -126,6 +285,26 @@ class SRectangularL1(AmbiguitySet):
     support: str = "nominal"
     rectangularity: ClassVar[str] = "s"
     code: ClassVar[int] = codes.S_L1
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteSRectangular(AmbiguitySet):
+    """State by state a mixture of the rows of M ``kernels`` [M, S, A, S], the same mixture for all actions of a state."""
+
+    kernels: Any
+    rectangularity: ClassVar[str] = "s"
+    code: ClassVar[int] = codes.HULL
+    full_by_nature: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteKernels(AmbiguitySet):
+    """One of M whole ``kernels`` [M, S, A, S], the same for all states: not rectangular, no robust dynamic programming."""
+
+    kernels: Any
+    rectangularity: ClassVar[str] = "none"
+    code: ClassVar[int] = codes.LIST
+    full_by_nature: ClassVar[bool] = True
 
 
 def rows(nominal, cost, ambiguity):
@@ -176,9 +355,9 @@ def rows(nominal, cost, ambiguity):
     if ambiguity is None:
         radius, table = np.zeros(S * A), np.zeros((0, 0))
     else:
-        radius, table = ambiguity.radii(S, A), ambiguity.entries(places)
+        radius, table = ambiguity.radii(S, A), ambiguity.table(*places, pointer)
     arrays = (pointer, successor, _normalised(data, pointer), np.ravel(cost), radius, table)
-    pointer, successor, data, cost, radius, table = (_read_only(x) for x in arrays)
+    pointer, successor, data, cost, radius, table = (read_only(x) for x in arrays)
     return codes.Rows(S, A, pointer, successor, data, cost, pair_costs, radius, table)
 
 
@@ -207,7 +386,7 @@ def _normalised(data, pointer):
     return data / np.repeat(np.where(off, sums, 1.0), np.diff(pointer)) if off.any() else data
 
 
-def _read_only(array):
+def read_only(array):
     """A C-contiguous read-only view (or copy)."""
     array = np.ascontiguousarray(array).view()
     array.flags.writeable = False

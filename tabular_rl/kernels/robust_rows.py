@@ -7,6 +7,7 @@ import numpy as np
 NOMINAL, L1, WEIGHTED_L1, INTERVAL, L_INFINITY, DENSITY_RATIO, L2, KL, CHI_SQUARE, WASSERSTEIN, CONTAMINATION, ELLIPSOID, FINITE = range(13)
 S_L1, S_KL, S_L2 = range(20, 23)
 PER_STATE = (S_L1, S_KL, S_L2)
+HULL, LIST = -101, -102  # of whole kernels [M, entries]: their s-rectangular hull, or one of them (not rectangular)
 
 
 class Rows(NamedTuple):
@@ -29,7 +30,7 @@ class Rows(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Buffers of one thread: ``numbers`` [7, n], ``places`` [3, n]."""
+    """Buffers of one thread: ``numbers`` [8, n], ``places`` [6, n]."""
 
     numbers: np.ndarray
     places: np.ndarray
@@ -39,4 +40,4 @@ def workspace(rows, code=L1):
     """Buffers for rows of this length; sets of whole states need the rows of a state together."""
     step = rows.actions if code in PER_STATE else 1
     longest = max(int(np.diff(rows.pointer[::step]).max()), rows.states)
-    return Work(np.zeros((7, longest)), np.zeros((3, longest), np.int64))
+    return Work(np.zeros((8, longest)), np.zeros((6, longest), np.int64))

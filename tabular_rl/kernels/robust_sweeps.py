@@ -12,7 +12,8 @@ from tabular_rl.kernels import s_rectangular
 from tabular_rl.kernels import worst_case_l1 as l1
 from tabular_rl.kernels.compiling import njit, njit_sums
 from tabular_rl.kernels.ordering import argsort
-from tabular_rl.kernels.robust_rows import L1, NOMINAL, S_L1
+from tabular_rl.kernels.robust_rows import L1, NOMINAL, S_L1, WASSERSTEIN
+from tabular_rl.kernels.worst_case import worst_row
 
 
 @njit
@@ -22,10 +23,12 @@ def backup(code, rows, picked, discount, values, q, worst, work):
         expected(rows, rows.nominal, picked, discount, values, q)
         if len(worst) > 0:
             _copy_nominal(rows, picked, worst)
-    elif code == L1:
-        _sweep_l1(rows, picked, discount, values, q, worst, work)
+    elif code == L1 and rows.pair_costs and len(rows.successor) == 0:
+        _sweep_l1_ordered(rows, picked, discount, values, q, worst, work)
+    elif code == L1 and rows.pair_costs and len(worst) == 0:
+        _values_l1(rows, picked, discount, values, q, work)
     else:
-        raise ValueError("no (s, a)-rectangular set has this code")
+        _sweep(code, rows, picked, discount, values, q, worst, work)
 
 
 @njit
@@ -86,28 +89,33 @@ def gather(rows, r, discount, values, z):
 
 
 @njit
-def _sweep_l1(rows, picked, discount, values, q, worst, work):
-    wanted, shared = len(worst) > 0, len(rows.successor) == 0 and rows.pair_costs
-    if not wanted and len(rows.successor) > 0 and rows.pair_costs:
-        _values_l1(rows, picked, discount, values, q, work)
-        return
-    z, p, order = work.numbers[0], work.numbers[1], work.places[0]
-    if shared:  # one order for all rows
-        argsort(values, rows.states, order, work.places[1])
+def _sweep(code, rows, picked, discount, values, q, worst, work):
+    """One row after the other, each by ``worst_row``; the branch on the code is always the same one, which costs nothing measurable."""
+    z, p, states = work.numbers[0], work.numbers[1], work.places[5]
     for r in picked:
         start, stop = rows.pointer[r], rows.pointer[r + 1]
-        p0 = rows.nominal[start:stop]
-        if shared and wanted:
-            value = l1.worst_l1_ordered(values, p0, rows.radius[r], worst[start:stop], order)[0]
-        elif shared:
-            value = l1.value_l1_ordered(values, p0, rows.radius[r], order)
-        else:
-            gather(rows, r, discount, values, z)
-            if wanted:
-                value = l1.worst_l1(z[: stop - start], p0, rows.radius[r], worst[start:stop], order)[0]
-            else:
-                value = l1.worst_l1(z[: stop - start], p0, rows.radius[r], p[: stop - start], order)[0]
+        n = stop - start
+        gather(rows, r, discount, values, z)
+        if code == WASSERSTEIN:
+            for i in range(n):
+                states[i] = i if len(rows.successor) == 0 else np.int64(rows.successor[start + i])
+        row = worst[start:stop] if len(worst) > 0 else p[:n]
+        value = worst_row(code, z[:n], rows.nominal[start:stop], rows.radius[r], rows.table, start, row, work)[0]
         q[r] = rows.cost[r] + discount * value if rows.pair_costs else value
+
+
+@njit
+def _sweep_l1_ordered(rows, picked, discount, values, q, worst, work):
+    """Full rows whose costs are of pairs: one order of the values serves all rows."""
+    order, S = work.places[0], rows.states
+    argsort(values, S, order, work.places[1])
+    for r in picked:
+        p0 = rows.nominal[r * S : (r + 1) * S]
+        if len(worst) > 0:
+            value = l1.worst_l1_ordered(values, p0, rows.radius[r], worst[r * S : (r + 1) * S], order)[0]
+        else:
+            value = l1.value_l1_ordered(values, p0, rows.radius[r], order)
+        q[r] = rows.cost[r] + discount * value
 
 
 @njit

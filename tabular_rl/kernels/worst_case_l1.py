@@ -1,10 +1,10 @@
-"""Worst-case expectations over L1 balls: max p.z over the simplex with ||p - p0||_1 <= radius, and the weighted ball.
+"""Worst-case expectations over L1 balls: max p.z over the simplex with ||p - p0||_1 <= radius.
 
 Arrays are rows: ``z``, ``p0``, ``p`` [n]; ``p`` receives a maximiser. Every kernel returns (value, dual); ``dual_*`` turns ANY value of
 the dual variable into an upper bound (weak duality), so that ``dual_*(...) - value`` certifies optimality. Inputs are trusted: p0 >= 0 sums
 to 1 up to rounding, z is finite, radius >= 0. Ties go to the lowest index. Total variation r is radius 2 r.
 
-Source: Ho, Petrik, Wiesemann 2018, 2021 (sorting, homotopy); drpg spec 2.1, 2.2 (derived).
+Source: Ho, Petrik, Wiesemann 2018, 2021 (sorting); drpg spec 2.1 (derived).
 """
 
 from tabular_rl.kernels.compiling import njit, njit_sums
@@ -26,7 +26,7 @@ def worst_l1(z, p0, radius, p, order):
             receiver = i
     moved, gain, dual = take_least(z, p0, 0.5 * radius, z[receiver], p, order)
     p[receiver] += moved
-    return _dot(p0, z) + gain, dual
+    return dot(p0, z) + gain, dual
 
 
 @njit
@@ -134,7 +134,7 @@ def worst_l1_ordered(z, p0, radius, p, order):
             dual = z[donor]
             break
     p[receiver] += moved
-    return _dot(p0, z) + gain, dual
+    return dot(p0, z) + gain, dual
 
 
 @njit
@@ -149,7 +149,7 @@ def value_l1_ordered(z, p0, radius, order):
         gain += given * (top - z[donor])
         if moved >= budget:
             break
-    return _dot(p0, z) + gain
+    return dot(p0, z) + gain
 
 
 @njit_sums
@@ -163,90 +163,8 @@ def dual_l1(z, p0, radius, t):
 
 
 @njit_sums
-def _dot(p, z):
+def dot(p, z):
     total = 0.0
     for i in range(len(z)):
         total += p[i] * z[i]
     return total
-
-
-@njit
-def worst_weighted_l1(z, p0, weights, radius, p):
-    """max p.z with sum_i weights[i] |p[i] - p0[i]| <= radius, weights > 0.
-
-    For a multiplier l the receiver k maximises z - l w, and donor i gives all it has if z_i + l w_i < z_k - l w_k; the budget that this
-    uses falls in l. Bisection to neighbouring floats, then the two vertices are mixed so that the radius is used up. Dual: l.
-    """
-    n = len(z)
-    low_z, high_z, least = z[0], z[0], weights[0]
-    for i in range(n):
-        low_z, high_z, least = min(low_z, z[i]), max(high_z, z[i]), min(least, weights[i])
-    lo, hi = 0.0, 2 * (high_z - low_z) / least  # at half of this a tie decided by rounding could still use a budget
-    used_low, used_high = _weighted_budget(z, p0, weights, lo), 0.0
-    if used_low <= radius:
-        hi, used_high, share = lo, used_low, 1.0
-    elif radius == 0.0:
-        for i in range(n):
-            p[i] = p0[i]
-        return _dot(p0, z), (high_z - low_z) / least
-    else:
-        while True:
-            middle = 0.5 * (lo + hi)
-            if middle <= lo or middle >= hi:
-                break
-            used = _weighted_budget(z, p0, weights, middle)
-            if used > radius:
-                lo, used_low = middle, used
-            else:
-                hi, used_high = middle, used
-        share = 1.0 - (radius - used_high) / (used_low - used_high)
-    for i in range(n):
-        p[i] = p0[i]
-    gain = _move(z, p0, weights, hi, share, p)
-    if share < 1.0:
-        gain += _move(z, p0, weights, lo, 1.0 - share, p)
-    return _dot(p0, z) + gain, hi
-
-
-@njit
-def _receiver(z, weights, multiplier):
-    best = 0
-    for i in range(1, len(z)):
-        if z[i] - multiplier * weights[i] > z[best] - multiplier * weights[best]:
-            best = i
-    return best
-
-
-@njit
-def _weighted_budget(z, p0, weights, multiplier):
-    k = _receiver(z, weights, multiplier)
-    level, used = z[k] - multiplier * weights[k], 0.0
-    for i in range(len(z)):
-        if i != k and z[i] - level < -multiplier * weights[i]:
-            used += p0[i] * (weights[i] + weights[k])
-    return used
-
-
-@njit
-def _move(z, p0, weights, multiplier, share, p):
-    """Adds ``share`` of the vertex of this multiplier to p, which started from p0; returns what it gains."""
-    k = _receiver(z, weights, multiplier)
-    level, gain, moved = z[k] - multiplier * weights[k], 0.0, 0.0
-    for i in range(len(z)):
-        if i != k and z[i] - level < -multiplier * weights[i]:
-            given = min(share * p0[i], p[i])
-            p[i] -= given
-            moved += given
-            gain += given * (z[k] - z[i])
-    p[k] += moved
-    return gain
-
-
-@njit
-def dual_weighted_l1(z, p0, weights, radius, multiplier):
-    """l radius + m + sum_i p0_i max(z_i - m, -l w_i) with m = max_i (z_i - l w_i): an upper bound for every l >= 0."""
-    k = _receiver(z, weights, multiplier)
-    level, total = z[k] - multiplier * weights[k], 0.0
-    for i in range(len(z)):
-        total += p0[i] * max(z[i] - level, -multiplier * weights[i])
-    return multiplier * radius + level + total

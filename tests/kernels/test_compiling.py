@@ -42,7 +42,8 @@ def test_compiled_functions_are_cached_and_free_the_lock(path):
 
 
 @pytest.mark.skipif(interpreted, reason="nothing is compiled")
-def test_an_edited_kernel_renews_the_cache_of_its_callers_in_other_files(tmp_path):
+@pytest.mark.parametrize("imported", ["from callee import inner", "import callee"])
+def test_an_edited_kernel_renews_the_cache_of_its_callers_in_other_files(tmp_path, imported):
     def write(name, body):
         (tmp_path / f"{name}.py").write_text(f"from tabular_rl.kernels.compiling import njit\n{body}")
 
@@ -52,7 +53,8 @@ def test_an_edited_kernel_renews_the_cache_of_its_callers_in_other_files(tmp_pat
         return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout.split()
 
     write("callee", "@njit\ndef inner(x):\n    return x + 1\n")
-    write("caller", "from callee import inner\n@njit\ndef outer(x):\n    return 10 * inner(x)\n")
+    name = "inner" if imported.startswith("from") else "callee.inner"
+    write("caller", f"{imported}\n@njit\ndef outer(x):\n    return 10 * {name}(x)\n")
     assert run() == ["20.0", "0"]
     assert run() == ["20.0", "1"]
     write("callee", "@njit\ndef inner(x):\n    return x + 2\n")

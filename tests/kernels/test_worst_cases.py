@@ -1,0 +1,156 @@
+"""Every worst-case kernel keeps its contract at every radius, on degenerate rows too, and agrees with cvxpy.
+
+The contract: gap <= 1e-12 max(1, |z|), p >= 0 sums to 1 within 1e-12, the ball is left by at most 1e-12 max(1, radius).
+"""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tabular_rl import ambiguity as sets
+from tabular_rl.planning import worst_case
+
+Z, P0 = np.array([1.0, 3, 2, 0]), np.array([0.4, 0.1, 0.2, 0.3])
+LINE = np.abs(np.subtract.outer(range(4), range(4))).astype(float)
+RADII = (0, 1e-300, 1e-14, 1e-9, 1e-4, 0.1, 0.5, 1, 2, 1e3)
+
+
+def weights(rng, n):
+    return rng.uniform(0.1, 3, n) if rng.random() < 0.7 else np.ones(n)
+
+
+def distances(rng, n):
+    if rng.random() < 0.5:
+        return np.abs(np.subtract.outer(np.arange(n), np.arange(n))).astype(float)
+    D = rng.random((n, n)) * (rng.random((n, n)) < 0.9)
+    np.fill_diagonal(D, 0)
+    return D
+
+
+def transport_cost(p, p0, D):
+    """The least cost of moving p0 to p."""
+    T = cp.Variable(D.shape, nonneg=True)
+    return cp.Problem(cp.Minimize(cp.sum(cp.multiply(T, D))), [cp.sum(T, axis=1) == p0, cp.sum(T, axis=0) == p]).solve(cp.CLARABEL)
+
+
+def entropy(p, p0):
+    """Without cancellation: terms (1 + x) log(1 + x) - x >= 0 of x = p / p0 - 1."""
+    on = p0 > 0
+    x = p[on] / p0[on] - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(np.abs(x) < 1e-4, x**2 / 2 - x**3 / 6 + x**4 / 12, np.where(x > -1, (1 + x) * np.log1p(x), 0) - x)
+    return p0[on] @ terms
+
+
+# name: (set of (radius, n, rng), how far p is outside, ball for cvxpy)
+KINDS = {
+    "L1": (lambda r, n, g: sets.L1(r, "full"), lambda p, p0, s: np.abs(p - p0).sum() - s.radius),
+    "L1 nominal": (lambda r, n, g: sets.L1(r), lambda p, p0, s: np.abs(p - p0).sum() - s.radius),
+    "total variation": (lambda r, n, g: sets.TotalVariation(r), lambda p, p0, s: np.abs(p - p0).sum() / 2 - s.radius),
+    "weighted L1": (lambda r, n, g: sets.WeightedL1(weights(g, n), r, "full"), lambda p, p0, s: s.weights @ np.abs(p - p0) - s.radius),
+    "L infinity": (lambda r, n, g: sets.LInf(r, "full"), lambda p, p0, s: np.abs(p - p0).max() - s.radius),
+    "L2": (lambda r, n, g: sets.L2(r, "full"), lambda p, p0, s: np.linalg.norm(p - p0) - s.radius),
+    "L2 nominal": (lambda r, n, g: sets.L2(r), lambda p, p0, s: np.linalg.norm(p - p0) - s.radius),
+    "ellipsoid": (
+        lambda r, n, g: sets.Ellipsoid(weights(g, n), r, "full"),
+        lambda p, p0, s: np.sqrt(np.sum((p - p0) ** 2 / s.matrix)) - s.radius,
+    ),
+    "KL": (lambda r, n, g: sets.KL(r), lambda p, p0, s: entropy(p, p0) - s.radius),
+    "chi-square": (
+        lambda r, n, g: sets.ChiSquare(r),
+        lambda p, p0, s: np.sum((p - p0)[p0 > 0] ** 2 / p0[p0 > 0]) - s.radius,
+    ),
+    "Wasserstein": (lambda r, n, g: sets.Wasserstein(distances(g, n), r, "full"), None),
+    "Wasserstein nominal": (lambda r, n, g: sets.Wasserstein(distances(g, n), r), None),
+    "contamination": (lambda r, n, g: sets.Contamination(min(r, 1)), lambda p, p0, s: np.max((1 - s.fraction) * p0 - p)),
+    "density ratio": (lambda r, n, g: sets.DensityRatio(1 / (1 + r)), lambda p, p0, s: np.max(p - p0 / s.level)),
+}
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+def instance(n, style, seed):
+    """(z, p0, rng): ties, zeros, one point, tiny probabilities, near ties, scales from 0.01 to 20."""
+    rng = np.random.default_rng([n, seed])
+    z = rng.normal(size=n) * 10.0 ** rng.uniform(-2, 1.3)
+    p0 = rng.dirichlet(np.full(n, 0.7))
+    if style == "ties":
+        z = np.round(z / np.abs(z).max() * 2) * rng.uniform(0.1, 10)
+    elif style == "constant":
+        z[:] = z[0]
+    elif style == "near ties":
+        z = z[0] + 1e-9 * rng.integers(-2, 3, n) + 1e-15 * rng.normal(size=n)
+    elif style == "zeros":
+        p0 *= rng.random(n) < 0.6
+    elif style == "point":
+        p0 = np.zeros(n)
+    elif style == "tiny":
+        p0 = 10.0 ** -rng.uniform(0, 20, n)
+    elif style == "offset":
+        z = 20 + 1e-5 * rng.normal(size=n)
+    if p0.sum() == 0:
+        p0[rng.integers(n)] = 1
+    return z, p0 / p0.sum(), rng
+
+
+STYLES = ("plain", "ties", "constant", "near ties", "zeros", "point", "tiny", "offset")
+
+
+@kinds
+@settings(max_examples=100, deadline=None)
+@given(
+    n=st.one_of(st.integers(1, 12), st.integers(25, 60)),
+    style=st.sampled_from(STYLES),
+    radius=st.one_of(st.sampled_from(RADII), st.floats(0, 3)),
+    seed=st.integers(0, 2**16),
+)
+@example(n=1, style="plain", radius=0.5, seed=0)
+def test_contract(kind, n, style, radius, seed):
+    z, p0, rng = instance(n, style, seed)
+    make, outside = KINDS[kind]
+    ambiguity = make(radius, n, rng)
+    result = worst_case(z, p0, ambiguity)
+    p, size = result.distribution, max(1, np.abs(z).max())
+    assert -2e-13 * size <= result.gap <= 1e-12 * size
+    assert result.value == pytest.approx(p @ z, abs=1e-12 * size)
+    assert p.min() >= 0
+    assert abs(p.sum() - 1) <= 1e-12
+    if not ambiguity.is_full:
+        assert p[p0 == 0].max(initial=0) == 0
+    if outside is not None:
+        assert outside(p, p0, ambiguity) <= 1e-12 * max(1, radius)
+
+
+@pytest.mark.parametrize(
+    ("ambiguity", "value"),
+    [
+        (sets.L1(0.4), 1.7),
+        (sets.TotalVariation(0.2), 1.7),
+        (sets.WeightedL1([1, 2, 1, 0.5], 0.4), 1.6333333333),
+        (sets.LInf(0.15), 1.7),
+        (sets.Interval(np.maximum(P0 - 0.15, 0), P0 + 0.15), 1.7),
+        (sets.L2(0.3), 1.7708203932),
+        (sets.Ellipsoid(np.ones(4), 0.3), 1.7708203932),
+        (sets.Ellipsoid(np.eye(4), 0.3), 1.7708203932),
+        (sets.Ellipsoid(P0, np.sqrt(1.5)), 2.2022686333),
+        (sets.KL(0.1), 1.5345636441),
+        (sets.ChiSquare(0.5), 1.7670832032),
+        (sets.ChiSquare(1.5), 2.2022686333),
+        (sets.Wasserstein(LINE, 0.5), 2.1),
+        (sets.Contamination(0.2), 1.48),
+        (sets.DensityRatio(0.5), 1.8),
+        (sets.FiniteRows(np.stack([P0, P0[::-1], np.eye(4)[0]])[:, None, None]), 1.1),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_worked_instances(ambiguity, value):
+    result = worst_case(Z, P0, ambiguity)
+    assert result.value == pytest.approx(value, abs=1e-10)
+    assert abs(result.gap) <= 1e-12
+
+
+def test_multipliers_of_the_worked_instances():
+    assert worst_case(Z, P0, sets.KL(0.1)).dual == pytest.approx(2.21822810, abs=1e-8)
+    assert worst_case(Z, P0, sets.WeightedL1([1, 2, 1, 0.5], 0.4)).dual == pytest.approx(4 / 3)
+    assert worst_case(Z, P0, sets.Wasserstein(LINE, 0.5)).dual == pytest.approx(2)
