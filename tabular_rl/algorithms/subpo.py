@@ -246,8 +246,9 @@ def _run(
                 if not moves[row]:
                     moves[row], moving[known] = True, row
                     known += 1
-                moments[0, row] += 0.1 * gradient  # what every moving row decays by comes below
-                moments[1, row] += 0.001 * gradient * gradient
+                for a in range(A):  # what every moving row decays by comes below
+                    moments[0, row, a] += 0.1 * gradient[a]
+                    moments[1, row, a] += 0.001 * gradient[a] * gradient[a]
             else:
                 step = learning_rate * (batch / visits if optimizer == 2 else 1.0)
                 for a in range(A):
@@ -262,10 +263,10 @@ def _run(
                 row = moving[k]
                 for a in range(A):
                     theta[row, a] += learning_rate * (moments[0, row, a] / first) / (np.sqrt(moments[1, row, a] / second) + 1e-8)
+                    moments[0, row, a] *= 0.9
+                    moments[1, row, a] *= 0.999
                 if not refresh(theta[row], pi[row]):
                     return values, best, best_states, best_actions, (it, row)
-                moments[0, row] *= 0.9
-                moments[1, row] *= 0.999
     return values, best, best_states, best_actions, (-1, 0)
 
 

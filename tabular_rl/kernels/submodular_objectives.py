@@ -47,12 +47,9 @@ def begin(code, level, picked):
 @njit
 def collect(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, repeats):
     """Gain of visiting element ``e`` (-1: nothing there) in trajectory ``t``, and remember it."""
-    if e < 0:
+    if e < 0 or (not repeats and stamps[0, e] == t):
         return 0.0
-    if not repeats:
-        if stamps[0, e] == t:
-            return 0.0
-        stamps[0, e] = t
+    stamps[0, e] = t
     return gain(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, True)
 
 
@@ -62,6 +59,16 @@ def peek(code, scalars, offsets, items, entries, weights, matrix, stamps, level,
     if e < 0 or (not repeats and stamps[0, e] == t):
         return 0.0
     return gain(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, False)
+
+
+@njit
+def visit(objective, work, e, t, repeats, keep):
+    """``collect`` or ``peek`` where speed does not matter."""
+    code, scalars, offsets, items, entries, weights, matrix = objective
+    stamps, level, factor, picked = work
+    if keep:
+        return collect(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, repeats)
+    return peek(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, repeats)
 
 
 @njit

@@ -11,7 +11,7 @@ with the same key see the same luck. The stream is SplitMix64 (Steele, Lea, Floo
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.submodular_objectives import begin, collect, follow, peek
+from tabular_rl.kernels.submodular_objectives import begin, follow, visit
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -104,59 +104,43 @@ def rollouts(world, objective, work, policy, key, batch, before, states, actions
 
 
 @njit
+def keep_the_best(chances):
+    """Replace values [1, 1, A] by the uniform distribution over the largest ones (ties up to rounding)."""
+    A, best, count = chances.shape[2], -np.inf, 0
+    for a in range(A):
+        best = max(best, chances[0, 0, a])
+    least = best - 1e-12 * max(1.0, abs(best))
+    for a in range(A):
+        count += chances[0, 0, a] >= least
+    for a in range(A):
+        chances[0, 0, a] = 1.0 / count if chances[0, 0, a] >= least else 0.0
+
+
+@njit
 def greedy_rollouts(world, objective, work, transition, key, batch, states, actions, gains):
     """The same for the action of largest expected gain given the history, ties at random; ``transition`` [T, S, A, S] or empty."""
     successors, slip, accept, alias, start_accept, start_alias, elements, repeats = world
-    code, scalars, offsets, items, entries, weights, matrix = objective
-    stamps, level, factor, picked = work
     n, H = actions.shape
-    A = successors.shape[1]
+    A, dense = successors.shape[1], len(successors) == 0
     chances = np.empty((1, 1, A))
     for i in range(n):
-        t = i + 1
         state = stream(key, batch, i)
         state, s = first_state(start_accept, start_alias, state)
-        begin(code, level, picked)
-        states[i, 0], gains[i, 0] = (
-            s,
-            collect(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, elements[0, s], t, repeats),
-        )
-        for h in range(H):
-            there = elements[h + 1 if len(elements) > 1 else 0]
-            for a in range(A):
-                if len(successors):
-                    chances[0, 0, a] = peek(
-                        code,
-                        scalars,
-                        offsets,
-                        items,
-                        entries,
-                        weights,
-                        matrix,
-                        stamps,
-                        level,
-                        factor,
-                        picked,
-                        there[successors[s, a]],
-                        t,
-                        repeats,
-                    )
-                else:
+        begin(objective[0], work[1], work[3])
+        for h in range(H + 1):
+            row = h if len(elements) > 1 else 0
+            if h > 0:
+                # a slip executes a uniform action whatever is chosen: it leaves the order of the actions as it is
+                for a in range(A):
                     chances[0, 0, a] = 0.0
-                    row = transition[h % len(transition), s, a]
-                    for x in range(len(row)):
-                        if row[x] > 0:
-                            chances[0, 0, a] += row[x] * peek(
-                                code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, there[x], t, repeats
-                            )
-            # a slip executes a uniform action whatever is chosen: it leaves the order of the actions as it is
-            best = np.max(chances)
-            chances[:] = chances >= best - 1e-12 * max(1.0, abs(best))
-            chances /= np.sum(chances)
-            state, u = uniform(state)
-            a = pick(chances, 0, 0, u)
-            state, s = next_state(successors, slip, accept, alias, h, s, a, state)
-            actions[i, h], states[i, h + 1] = a, s
-            gains[i, h + 1] = collect(
-                code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, there[s], t, repeats
-            )
+                    first, end = (0, transition.shape[3]) if dense else (successors[s, a], successors[s, a] + 1)
+                    for t in range(first, end):
+                        chance = transition[(h - 1) % len(transition), s, a, t] if dense else 1.0
+                        if chance > 0:
+                            chances[0, 0, a] += chance * visit(objective, work, elements[row, t], i + 1, repeats, False)
+                keep_the_best(chances)
+                state, u = uniform(state)
+                actions[i, h - 1] = pick(chances, 0, 0, u)
+                state, s = next_state(successors, slip, accept, alias, h - 1, s, actions[i, h - 1], state)
+            states[i, h] = s
+            gains[i, h] = visit(objective, work, elements[row, s], i + 1, repeats, True)
