@@ -8,12 +8,12 @@ integer code, dispatched once per sweep. Source: drpg spec sections 2, 3, 11.
 import numpy as np
 from numba import literally
 
-from tabular_rl.kernels import s_rectangular
+from tabular_rl.kernels import projections, s_rectangular
 from tabular_rl.kernels import worst_case_l1 as l1
 from tabular_rl.kernels.compiling import njit, njit_sums
 from tabular_rl.kernels.ordering import argsort
-from tabular_rl.kernels.robust_rows import L1, NOMINAL, S_L1, WASSERSTEIN
-from tabular_rl.kernels.worst_case import worst_row
+from tabular_rl.kernels.robust_rows import CONTAMINATION, DENSITY_RATIO, INTERVAL, L1, L2, L_INFINITY, NOMINAL, S_L1, WASSERSTEIN
+from tabular_rl.kernels.worst_case import bounds, worst_row
 
 
 @njit
@@ -245,3 +245,36 @@ def gather_state(rows, s, discount, values, z):
         for i in range(start, stop):
             value = values[i - start] if len(rows.successor) == 0 else values[rows.successor[i]]
             z[i - first] = (rows.cost[r] if rows.pair_costs else rows.cost[i]) + discount * value
+
+
+@njit
+def project(code, rows, x, out, work):
+    """``out`` [entries] = the Euclidean projection of ``x`` on the set, row by row or state by state; for the codes of PROJECTABLE.
+
+    NOMINAL stands for the simplex here.
+    """
+    depth, capacity, order = work.numbers[4], work.numbers[5], work.places[0]
+    step = rows.actions if code == S_L1 else 1
+    for r in range(0, rows.states * rows.actions, step):
+        start, stop = rows.pointer[r], rows.pointer[r + step]
+        n = stop - start
+        y, p0, p = x[start:stop], rows.nominal[start:stop], out[start:stop]
+        if code == NOMINAL:
+            projections.project_simplex(y, p, depth[:n], capacity[:n])
+        elif code == L1:
+            projections.project_l1(y, p0, rows.radius[r], p, depth[:n], capacity[:n])
+        elif code == L2:
+            projections.project_l2(y, p0, rows.radius[r], p, depth[:n], capacity[:n], order)
+        elif code == S_L1:
+            pointer = rows.pointer[r : r + step + 1]
+            projections.project_state_l1(y, p0, pointer, rows.radius[r // step], p, depth, capacity)
+        elif code == CONTAMINATION:
+            lower, upper = work.numbers[2, :n], work.numbers[3, :n]
+            for i in range(n):
+                lower[i], upper[i] = (1.0 - rows.radius[r]) * p0[i], 1.0
+            projections.project_box(y, lower, upper, p, depth[:n], capacity[:n])
+        elif code in (INTERVAL, L_INFINITY, DENSITY_RATIO):
+            lower, upper = bounds(code, p0, rows.radius[r], rows.table, start, work)
+            projections.project_box(y, lower, upper, p, depth[:n], capacity[:n])
+        else:
+            raise ValueError("no projection is known for this code")
