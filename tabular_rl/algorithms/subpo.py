@@ -59,7 +59,7 @@ class SubPO:
     init : str or array
         "uniform"; "modpo" (the additive optimum; needs P); "path" (a policy that tracks ``path``); or logits [H, S, A].
     path : array [H + 1], optional
-        States of the path for ``init="path"``. Default: the truncated search of ``planning``, which needs P.
+        States of the path for ``init="path"``. Default: the best one that ``planning`` finds, which needs P.
     kappa : float
         Logit of the favoured actions for "modpo" and "path"; 6 keeps a path when the batch is large (subpo spec, section 10.5).
     restarts : int

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tabular_rl import planning
 from tabular_rl.models import validation as check
 
 UNREACHABLE = 99.0  # distance of states from which the path cannot be reached
@@ -14,7 +15,7 @@ def starting_logits(problem, init="uniform", path=None, kappa=6.0):
         return check.real_array("init", init, (H, S, A))
     logits = np.zeros((H, S, A))
     if init == "modpo":
-        np.put_along_axis(logits, additive_actions(problem, problem.additive_reward)[..., None], kappa, axis=-1)
+        logits = kappa * planning.modular_policy(problem)
     elif init == "path":
         np.put_along_axis(logits, tracking_actions(problem, _path(problem, path))[..., None], kappa, axis=-1)
     return logits
@@ -26,17 +27,6 @@ def expected_next(problem, h, values):
         return problem.packed_transition[h % len(problem.packed_transition)] @ values
     there = values[problem.successors]
     return (1 - problem.slip) * there + problem.slip * there.mean(axis=1, keepdims=True)
-
-
-def additive_actions(problem, reward):
-    """[H, S] optimal actions (ties: lowest) for additive rewards [H + 1, S] on arrival."""
-    H, S, _ = problem.shape
-    actions, values = np.empty((H, S), np.int64), reward[H]
-    for h in range(H - 1, -1, -1):
-        q = expected_next(problem, h, values)
-        actions[h] = q.argmax(axis=1)
-        values = reward[h] + q.max(axis=1)
-    return actions
 
 
 def tracking_actions(problem, path):
@@ -52,7 +42,8 @@ def tracking_actions(problem, path):
         graph = csr_array((problem.packed_transition > 0).any(axis=(0, 2)).astype(float))
     targets, place = np.unique(path, return_inverse=True)
     distance = shortest_path(graph.T.tocsr(), unweighted=True, indices=targets)[place]
-    actions = additive_actions(problem, -np.where(np.isfinite(distance), distance, UNREACHABLE))
+    _, policy = planning.additive_optimum(problem, -np.where(np.isfinite(distance), distance, UNREACHABLE))
+    actions = policy.argmax(axis=-1)
     for h in range(H):
         onwards = np.zeros(S)
         onwards[path[h + 1]] = 1
@@ -62,9 +53,8 @@ def tracking_actions(problem, path):
 
 def _path(problem, path):
     if path is None:
-        from tabular_rl import planning
-
-        return planning.truncated_search(problem).states
+        coverage = hasattr(problem.objective, "sets") and problem.is_deterministic
+        return (planning.priced_search if coverage else planning.truncated_search)(problem).states
     H, S, _ = problem.shape
     path = np.asarray(path)
     if path.shape != (H + 1,) or path.dtype.kind not in "iu" or path.min() < 0 or path.max() >= S:

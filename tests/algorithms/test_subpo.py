@@ -5,7 +5,7 @@ import pytest
 
 from tabular_rl.algorithms import HistoryGreedy, RandomWalk, SubPO
 from tabular_rl.algorithms.subpo import softmax
-from tabular_rl.algorithms.subpo_starts import additive_actions, starting_logits, tracking_actions
+from tabular_rl.algorithms.subpo_starts import starting_logits, tracking_actions
 from tabular_rl.instances import submodular as shelf
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.planning.simulation import sample_trajectories
@@ -251,9 +251,18 @@ def test_path_starts_follow_the_path_and_return_to_it():
     np.testing.assert_array_equal(tracking_actions(dense, path), actions)
 
 
+def test_the_default_path_is_planned():
+    problem = shelf.tiny(3, 4, 7, 0.0, "self", 3)
+    logits = starting_logits(problem, "path", kappa=30.0)
+    played = sample_trajectories(problem, softmax(logits), 5)
+    np.testing.assert_allclose(played.values, 3.7784, atol=5e-5)  # the optimum
+    trace = SubPO(init="path", kappa=30.0, batch=20).run(problem, 5)
+    assert trace.parameters["final_value"] == pytest.approx(3.7784, abs=5e-5)
+
+
 def test_additive_starts_are_the_additive_optimum():
     problem = shelf.random_problem(4, 3, 3, "coverage", seed=3)
-    actions = additive_actions(problem, problem.additive_reward)
+    actions = starting_logits(problem, "modpo", kappa=2.0).argmax(axis=-1)
     modular = SubmodularMDP(problem.transition, problem.initial, Modular(problem.objective.singles), repeats=True)
     rng = np.random.default_rng(0)
 

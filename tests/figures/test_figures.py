@@ -8,7 +8,7 @@ import pytest
 import figures.style
 from figures.__main__ import SCRIPTS, choose, docstring, names
 
-TINY = {"dilated_bonus_po_regret": [50, 100], "solver_time": [8, 16]}
+TINY = {"dilated_bonus_po_regret": [50, 100], "solver_time": [8, 16], "subpo_curves": 6, "subpo_paths": 1}
 
 
 def tiny(name, quick):
