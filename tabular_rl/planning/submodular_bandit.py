@@ -2,8 +2,8 @@
 
 With P[h, s, a] = D[h, a] for every s, a policy is a table x [H, A] of probabilities. For sub-probabilities, sum_a x[h, a] <= 1, let step h
 collect an element of law sum_a x[h, a] D[h, a], and nothing with the mass that is left; Jt(x) = E F(R_x) of the collected set R_x is
-monotone and DR-submodular (the polynomial sum prod x F agrees with it on the simplices, but is not). The chance that R_x lies inside of a set T
-is a product over the steps, so that with F = sum over T of its Moebius inverse Jt costs O(H n + 2^n) numbers per set, no sampling.
+monotone and DR-submodular (the polynomial sum prod x F agrees with it on the simplices, but is not). The chance that R_x lies inside
+of a set T is a product over the steps, and E F(R_x) a combination of these chances by Moebius inversion: O(H n 2^n), no sampling.
 
 Source: subpo spec, section 5 (derived), after Prajapat, Mutny, Zeilinger, Krause (2024).
 """
@@ -76,7 +76,7 @@ def nearest_bandit(mdp):
 
 
 def _of(mdp):
-    H, S, A = mdp.shape
+    H, _, A = mdp.shape
     ground, table = mdp.ground_set(), mdp.table()
     started = np.unique(ground.elements[0, mdp.initial > 0])
     if len(started) > 1:
@@ -179,6 +179,5 @@ def bandit_certificate(bandit, x):
     """The BanditCertificate of ``x`` [H, A] with rows that sum to 1: upper = J + sum_h max_a g[h, a], and twice the bandit's error."""
     x = check.distribution("x", x)
     value, g = relaxed_value(bandit, x), relaxed_gradient(bandit, x)
-    return BanditCertificate(
-        value, float(np.sum(g.max(axis=1) - np.sum(x * g, axis=1))), value + float(g.max(axis=1).sum()) + 2 * bandit.error
-    )
+    best = g.max(axis=1)
+    return BanditCertificate(value, float(np.sum(best - np.sum(x * g, axis=1))), value + float(best.sum()) + 2 * bandit.error)

@@ -180,7 +180,8 @@ def branch_and_bound(mdp, labels=3000, iterations=20, root_iterations=1000):
     nodes, sets, value = np.array([start]), graph.covered_at(start)[None], np.array([graph.weight_at(start)])
     prices, history = root.prices[None], []
     for h in range(H):
-        nodes, sets, value, parents = kernels.expand(graph.arrays, graph.weights, place, reach, h, nodes, sets, value)
+        with np.errstate(over="ignore"):
+            nodes, sets, value, parents = kernels.expand(graph.arrays, graph.weights, place, reach, h, nodes, sets, value)
         history.append((nodes, parents))
         bounds, kept = np.empty(len(nodes)), np.empty((len(nodes), len(graph.weights)))
         suffix, grain = np.empty(H + 1, np.int64), graph.grain(incumbent)
@@ -239,7 +240,8 @@ def _replayed(mdp, labels):
     else:
         successors = mdp.packed_transition.argmax(axis=-1)
     elements, n = np.array(mdp.packed_elements), mdp.objective.n_elements
-    found = replay_search(successors, elements, mdp.repeats, mdp.objective.packed, n, mdp.start, mdp.horizon, labels)
+    with np.errstate(over="ignore"):
+        found = replay_search(successors, elements, mdp.repeats, mdp.objective.packed, n, mdp.start, mdp.horizon, labels)
     value, states, refused, made = found
     return value, states, not refused, made
 
@@ -252,9 +254,10 @@ def _search(graph: CoverageGraph, prices, values, labels, incumbent) -> tuple[fl
     start = int(np.argmax(graph.initial))
     covered, already = graph.covered_at(start), graph.weight_at(start)
     incumbent, grain = (incumbent, 0.0) if incumbent == -np.inf else (incumbent - already, graph.grain(incumbent))
-    value, path, refused, made = kernels.label_search(
-        graph.arrays, graph.weights, prices, values, place, reach, start, covered, 0, labels, incumbent, grain, 1.0
-    )
+    with np.errstate(over="ignore"):  # sets are hashed modulo 2^64; uncompiled, NumPy would warn of it
+        value, path, refused, made = kernels.label_search(
+            graph.arrays, graph.weights, prices, values, place, reach, start, covered, 0, labels, incumbent, grain, 1.0
+        )
     return value + already, path % graph.n_states, refused + already, made
 
 
