@@ -29,10 +29,10 @@ def distances(rng, n):
     return D
 
 
-def transport_cost(p, p0, D):
-    """The least cost of moving p0 to p."""
+def coupling(p, D, p0, radius):
+    """p comes from p0 by a plan whose transport cost is at most the radius."""
     T = cp.Variable(D.shape, nonneg=True)
-    return cp.Problem(cp.Minimize(cp.sum(cp.multiply(T, D))), [cp.sum(T, axis=1) == p0, cp.sum(T, axis=0) == p]).solve(cp.CLARABEL)
+    return [cp.sum(T, axis=1) == p0, cp.sum(T, axis=0) == p, cp.sum(cp.multiply(T, D)) <= radius]
 
 
 def entropy(p, p0):
@@ -44,13 +44,20 @@ def entropy(p, p0):
     return p0[on] @ terms
 
 
-# name: (set of (radius, n, rng), how far p is outside, ball for cvxpy)
+def intervals(r, n, rng):
+    """Boxes around a part of the mass, wide enough for all of it."""
+    lower = rng.random() * rng.dirichlet(np.ones(n))
+    return sets.Interval(lower, lower + min(r, 1) * rng.random(n) + (1 - lower.sum()) / n, "full")
+
+
+# name: (set of (radius, n, rng), how far p is outside)
 KINDS = {
     "L1": (lambda r, n, g: sets.L1(r, "full"), lambda p, p0, s: np.abs(p - p0).sum() - s.radius),
     "L1 nominal": (lambda r, n, g: sets.L1(r), lambda p, p0, s: np.abs(p - p0).sum() - s.radius),
     "total variation": (lambda r, n, g: sets.TotalVariation(r), lambda p, p0, s: np.abs(p - p0).sum() / 2 - s.radius),
     "weighted L1": (lambda r, n, g: sets.WeightedL1(weights(g, n), r, "full"), lambda p, p0, s: s.weights @ np.abs(p - p0) - s.radius),
     "L infinity": (lambda r, n, g: sets.LInf(r, "full"), lambda p, p0, s: np.abs(p - p0).max() - s.radius),
+    "interval": (intervals, lambda p, p0, s: max(np.max(s.lower - p), np.max(p - s.upper))),
     "L2": (lambda r, n, g: sets.L2(r, "full"), lambda p, p0, s: np.linalg.norm(p - p0) - s.radius),
     "L2 nominal": (lambda r, n, g: sets.L2(r), lambda p, p0, s: np.linalg.norm(p - p0) - s.radius),
     "ellipsoid": (
@@ -154,3 +161,93 @@ def test_multipliers_of_the_worked_instances():
     assert worst_case(Z, P0, sets.KL(0.1)).dual == pytest.approx(2.21822810, abs=1e-8)
     assert worst_case(Z, P0, sets.WeightedL1([1, 2, 1, 0.5], 0.4)).dual == pytest.approx(4 / 3)
     assert worst_case(Z, P0, sets.Wasserstein(LINE, 0.5)).dual == pytest.approx(2)
+
+
+PROGRAMS = {
+    "L1": lambda p, p0, on, s: [cp.norm1(p - p0) <= s.radius],
+    "L1 nominal": lambda p, p0, on, s: [cp.norm1(p - p0) <= s.radius],
+    "total variation": lambda p, p0, on, s: [cp.norm1(p - p0) <= 2 * s.radius],
+    "weighted L1": lambda p, p0, on, s: [cp.sum(cp.multiply(s.weights, cp.abs(p - p0))) <= s.radius],
+    "L infinity": lambda p, p0, on, s: [cp.norm_inf(p - p0) <= s.radius],
+    "L2": lambda p, p0, on, s: [cp.norm2(p - p0) <= s.radius],
+    "L2 nominal": lambda p, p0, on, s: [cp.norm2(p - p0) <= s.radius],
+    "ellipsoid": lambda p, p0, on, s: [cp.norm2(cp.multiply(1 / np.sqrt(s.matrix), p - p0)) <= s.radius],
+    "KL": lambda p, p0, on, s: [cp.sum(cp.kl_div(p[on], p0[on])) <= s.radius],
+    "chi-square": lambda p, p0, on, s: [cp.sum_squares(cp.multiply(1 / np.sqrt(p0[on]), (p - p0)[on])) <= s.radius],
+    "Wasserstein": lambda p, p0, on, s: coupling(p, s.distance, p0, s.radius),
+    "Wasserstein nominal": lambda p, p0, on, s: coupling(p, s.distance, p0, s.radius),
+    "interval": lambda p, p0, on, s: [p >= s.lower, p <= s.upper],
+    "contamination": lambda p, p0, on, s: [p >= (1 - s.fraction) * p0],
+    "density ratio": lambda p, p0, on, s: [p <= p0 / s.level],
+}
+
+
+def compare_with_cvxpy(kind, seeds):
+    for seed in seeds:
+        z, p0, rng = instance(2 + seed % 6, "zeros" if seed % 3 == 0 else "plain", seed)
+        ambiguity = KINDS[kind][0](float(rng.uniform(0.02, 1.2)), len(z), rng)
+        p, on = cp.Variable(len(z), nonneg=True), p0 > 0
+        constraints = [cp.sum(p) == 1, *PROGRAMS[kind](p, p0, on, ambiguity)]
+        if not ambiguity.is_full and not on.all():
+            constraints.append(p[~on] == 0)
+        scale = np.abs(z).max()
+        value = cp.Problem(cp.Maximize((z / scale) @ p), constraints).solve(cp.CLARABEL)
+        assert worst_case(z, p0, ambiguity).value == pytest.approx(scale * value, abs=1e-5 * scale)
+
+
+@kinds
+def test_values_are_those_of_cvxpy(kind):
+    compare_with_cvxpy(kind, range(12))
+
+
+@pytest.mark.slow
+@kinds
+def test_values_are_those_of_cvxpy_at_length(kind):
+    compare_with_cvxpy(kind, range(12, 72))
+
+
+def test_general_ellipsoids_ask_a_solver_only_where_the_closed_form_leaves_the_simplex():
+    root = np.random.default_rng(0).normal(size=(4, 4))
+    Q = root @ root.T + 0.1 * np.eye(4)
+    for radius, slow in ((0.02, False), (0.7, True)):
+        result = worst_case(Z, P0, sets.Ellipsoid(Q, radius))
+        assert result.slow == slow
+        p = cp.Variable(4, nonneg=True)
+        inside = cp.norm2(np.linalg.cholesky(np.linalg.inv(Q)).T @ (p - P0)) <= radius
+        assert result.value == pytest.approx(cp.Problem(cp.Maximize(Z @ p), [cp.sum(p) == 1, inside]).solve(cp.CLARABEL), abs=1e-5)
+        assert abs(result.gap) <= (1e-6 if slow else 1e-12)
+
+
+def test_rewards_are_costs_with_the_other_sign():
+    rewards = 1 - Z
+    p = cp.Variable(4, nonneg=True)
+    least = cp.Problem(cp.Minimize(rewards @ p), [cp.sum(p) == 1, cp.norm1(p - P0) <= 0.4]).solve(cp.CLARABEL)
+    assert -worst_case(-rewards, P0, sets.L1(0.4)).value == pytest.approx(least, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: sets.L1(-0.1), ValueError, "radius is -0.1, expected a number >= 0"),
+        (lambda: sets.L1([[0.1, np.nan]]), ValueError, r"radius\[0, 1\] is nan"),
+        (lambda: sets.L1(0.1, support="all"), ValueError, "support must be one of"),
+        (lambda: sets.WeightedL1([1, 0.0, 1, 1], 0.1), ValueError, r"weights\[1\] is 0.0, expected a number > 0"),
+        (lambda: sets.DensityRatio(0.0), ValueError, r"level is 0.0, expected a number in \(0, 1\]"),
+        (lambda: sets.Contamination(1.2), ValueError, "fraction is 1.2"),
+        (lambda: sets.Wasserstein(np.ones((2, 3)), 1), ValueError, "distance must be square"),
+        (lambda: sets.Wasserstein(np.ones((2, 2)), 1), ValueError, "the diagonal of distance"),
+        (lambda: sets.Ellipsoid([[1, 2], [2, 1]], 1), ValueError, "matrix must be positive definite"),
+        (lambda: sets.Ellipsoid([[1, 2], [0, 1]], 1), ValueError, "matrix must be symmetric"),
+        (lambda: sets.FiniteRows(np.ones((1, 1, 1, 4))), ValueError, r"kernels\[0, 0, 0\] sums to 4"),
+        (lambda: worst_case(Z, P0, sets.Interval(0.3 * np.ones(4), np.ones(4))), ValueError, "lower sums to more than 1"),
+        (lambda: worst_case(Z, P0, sets.Interval(np.zeros(4), 0.2 * np.ones(4))), ValueError, "upper sums to less than 1"),
+        (lambda: worst_case(Z, P0, sets.WeightedL1(np.ones(3), 0.2)), ValueError, r"weights of one row must have shape \(4,\)"),
+        (lambda: worst_case(Z, [0.5, 0.6, 0, 0], sets.L1(0.2)), ValueError, "nominal sums to 1.1"),
+        (lambda: worst_case(Z, P0, sets.SRectangularL1(0.2)), TypeError, r"must be an \(s,a\)-rectangular set"),
+        (lambda: sets.L1([0.1, 0.2]).check_shape(2, 2), ValueError, r"radius must have shape a number or \(2, 2\), got \(2,\)"),
+        (lambda: sets.rows(np.ones((1, 1, 1)), np.ones((1, 1)), sets.FiniteKernels(np.ones((1, 1, 1, 1)))), TypeError, "rectangular set"),
+    ],
+)
+def test_errors_name_what_is_wrong(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
