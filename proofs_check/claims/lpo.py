@@ -80,11 +80,11 @@ def pathwise(run, priced=True):
 theorem(
     "lpo",
     statement=r"In every epoch, whatever the data and the regression, $V^* - \tfrac{1}{T} \sum_t V^{\pi_t} \le "
-    r"\tfrac{1}{1 - \gamma} \{ \langle d_K^{\tilde\pi}, \tfrac{1}{T} \sum_t (\hat Q_t - \langle \pi_t, \hat Q_t \rangle) \rangle + \mathrm{slack} "
-    r"+ \tfrac{1}{T} \sum_t (\langle d_K^{\pi_t}, b \rangle + \mathrm{esc}^{\pi_t}) \}$. The first term is at most $B \sqrt{\log A / (2 T)}$, the last sums "
-    r"over outer samples to $O(\alpha \sqrt{N \mathrm{Pot}_N} + \mathrm{Pot}_N / \tau^2)$, and there are $O(C\, \mathrm{Pot}_N)$ epochs, "
-    r"$\mathrm{Pot}_N = O(d \log N)$: $O(\epsilon^{-3})$ rollouts. The explicit bound (T1 of the spec) is vacuous below $N \approx 10^{11}$, "
-    r"so that what is executed of whole runs is its pathwise part.",
+    r"\tfrac{1}{1 - \gamma} \{ \langle d_K^{\tilde\pi}, \tfrac{1}{T} \sum_t (\hat Q_t - \langle \pi_t, \hat Q_t \rangle) \rangle "
+    r"+ \mathrm{slack} + \tfrac{1}{T} \sum_t (\langle d_K^{\pi_t}, b \rangle + \mathrm{esc}^{\pi_t}) \}$. The first term is at most "
+    r"$B \sqrt{\log A / (2 T)}$, the last sums over outer samples to $O(\alpha \sqrt{N \mathrm{Pot}_N} + \mathrm{Pot}_N / \tau^2)$, and "
+    r"there are $O(C\, \mathrm{Pot}_N)$ epochs, $\mathrm{Pot}_N = O(d \log N)$: $O(\epsilon^{-3})$ rollouts. The explicit bound (T1 of the "
+    r"spec) is vacuous below $N \approx 10^{11}$, so that what is executed of whole runs is its pathwise part.",
     source="Li, Wang, Cheng, Yang 2023 (the rate); constants and pathwise form from the lpo spec, 5.9",
     provenance="derived",
     claims=(
