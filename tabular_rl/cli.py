@@ -32,6 +32,7 @@ app.command("verify")(verify)
 app.command("explain")(explain)
 
 WORLDS = ("stochastic", "anti_greedy")
+COLLECTORS = ("HistoryGreedy", "RandomWalk", "SubPO")  # play the problems of instances.submodular
 
 
 @app.command("list")
@@ -65,6 +66,11 @@ def _shelves():
 
     return {
         "Instances": {entry.name: (entry.description, _signed(entry.function)) for entry in instances.catalogue()},
+        "Submodular instances": {
+            name: ((inspect.getdoc(maker) or "").split("\n")[0], _signed(maker))
+            for name in instances.submodular.PROBLEMS
+            if (maker := getattr(instances.submodular, name))
+        },
         "Algorithms": {name: ((inspect.getdoc(kind) or "").split("\n")[0], _signed(kind)) for name, kind in _algorithms().items()},
         "Figures": {name: (docstring(name).splitlines()[0], docstring(name)) for name in names()},
         "Claims": {
@@ -86,15 +92,17 @@ def run(
     parameters: Annotated[
         list[str] | None, typer.Argument(help="name=value, for the instance, or for the algorithm if it has that name.")
     ] = None,
-    episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Length of the run.")] = 10_000,
+    episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Length of the run: episodes, or SubPO's iterations.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the run.")] = 0,
     world: Annotated[str, typer.Option(help="Losses: stochastic (1 - reward) or anti_greedy (an adaptive adversary).")] = "stochastic",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the trace as CSV to this file.")] = None,
 ):
     """Run one algorithm on one instance and show its regret.
 
-    Example: tabular-rl run DilatedBonusPO river_swim horizon=10 n=4 preset=practical -n 100000
+    Examples: tabular-rl run DilatedBonusPO river_swim horizon=10 n=4 preset=practical -n 100000;
+    tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400
     """
+    import numpy as np
     from rich.console import Console
     from rich.table import Table
 
@@ -106,22 +114,26 @@ def run(
         raise ValueError(f"there is no algorithm {algorithm!r}; there are {', '.join(_algorithms())}")
     given = dict(_assignment(text) for text in parameters or ())
     of_algorithm = {name: given.pop(name) for name in list(given) if name in inspect.signature(kind).parameters}
-    mdp = instances.make(instance, **given)
     check.choice("world", world, WORLDS)
-    if len(mdp.shape) != 3:
-        raise ValueError(f"{algorithm} plays episodes, and {instance} is discounted: give a horizon, as in horizon=20")
-    trace = kind(**of_algorithm).run(getattr(losses, world)(mdp), episodes, seed=seed)
+    if algorithm in COLLECTORS:
+        mdp = problem = instances.submodular.make(instance, **given)
+        played = ""
+    else:
+        mdp = instances.make(instance, **given)
+        if len(mdp.shape) != 3:
+            raise ValueError(f"{algorithm} plays episodes, and {instance} is discounted: give a horizon, as in horizon=20")
+        problem, played = getattr(losses, world)(mdp), f" {world} losses,"
+    trace = kind(**of_algorithm).run(problem, episodes, seed=seed)
     if output is not None:
         trace.to_frame().to_csv(output, index=False)
-    table = Table("episode", *trace.series, title=f"{algorithm} on {instance}, {mdp!r}, {world} losses, seed {seed}")
+    table = Table(trace.index_name, *trace.series, title=f"{algorithm} on {instance}, {mdp!r},{played} seed {seed}")
     tens = [10**power for power in range(len(str(episodes))) if 10**power < episodes]
     for row in [trace.index.searchsorted(k) for k in tens] + [len(trace.index) - 1]:
         table.add_row(str(trace.index[row]), *(f"{series[row]:.6g}" for series in trace.series.values()))
     console = Console()
     console.print(table)
-    console.print(
-        ", ".join(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in trace.parameters.items())
-    )
+    shown = {name: value for name, value in trace.parameters.items() if np.ndim(value) == 0}  # a path is too long for a line
+    console.print(", ".join(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in shown.items()))
 
 
 def _algorithms():

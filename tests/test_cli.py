@@ -54,6 +54,17 @@ def test_run_writes_the_trace(tmp_path):
     assert "scale = 0.5" in result.output
 
 
+def test_run_plays_submodular_problems(tmp_path):
+    words = ["run", "SubPO", "tiny", "R=2", "H=3", "batch=20", "lookahead=(1, None)", "-n", "30", "--output", str(tmp_path / "trace.csv")]
+    result = call(*words)
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(tmp_path / "trace.csv")
+    assert list(frame.columns) == ["iteration", "environment_steps", "sampled_value", "best_value"]
+    assert "final_value" in result.output
+    assert "SubmodularMDP(H=3, S=6, A=5, Coverage)" in result.output
+    assert "two_room" in call("list").output
+
+
 def test_run_is_reproducible(tmp_path):
     texts = []
     for seed in ("1", "1", "2"):
@@ -142,6 +153,8 @@ def test_damaged_results_are_an_error_that_names_the_file(tmp_path):
 MISTAKES = {
     "unknown algorithm": (["run", "UCBV", "river_swim"], "there is no algorithm 'UCBV'"),
     "unknown instance": (["run", "UCBVI", "river_swin"], "river_swim"),
+    "unknown submodular instance": (["run", "SubPO", "river_swim"], "name must be one of 'bait'"),
+    "unknown submodular parameter": (["run", "SubPO", "gp30", "n=3"], "gp30 has no parameter 'n'; it has k, data, slip, horizon"),
     "unknown parameter": (["run", "UCBVI", "river_swim", "depth=3"], "has no parameter 'depth'"),
     "no assignment": (["run", "UCBVI", "river_swim", "20"], "expected a parameter as name=value, got '20'"),
     "discounted": (["run", "UCBVI", "river_swim"], "give a horizon"),

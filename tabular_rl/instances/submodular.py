@@ -6,6 +6,7 @@ probability that a uniform action is executed instead. Source of all grids: Praj
 published (MIT licence; its data are shipped); subpo spec, section 9.
 """
 
+import inspect
 import math
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,7 @@ __all__ = [
     "grid_points",
     "grid_sensor",
     "grid_successors",
+    "make",
     "matern",
     "permutation",
     "random_objective",
@@ -51,10 +53,25 @@ __all__ = [
     "two_room",
 ]
 
+PROBLEMS = (
+    "bait", "bandit", "bimodal30", "counter", "cov30", "entropy30", "gap", "gp30", "permutation", "random_problem", "steiner", "tiny",
+    "two_room",
+)  # fmt: skip
 ACTIONS = ("stay", "right", "down", "left", "up")
 LN2 = math.log(2)
 START = 34  # of all the authors' grids
 GROUP_SIZES, CAPS = (18, 14, 13, 16, 18, 14), (3, 2, 3, 4, 6, 3)
+
+
+def make(name, **parameters):
+    """The submodular problem called ``name`` (one of ``PROBLEMS``), built with ``parameters`` in place of its defaults."""
+    check.choice("name", name, PROBLEMS)
+    function = globals()[name]
+    unknown = [key for key in parameters if key not in inspect.signature(function).parameters]
+    if unknown:
+        known = ", ".join(inspect.signature(function).parameters) or "none"
+        raise TypeError(f"{name} has no parameter {', '.join(map(repr, unknown))}; it has {known}")
+    return function(**parameters)
 
 
 def gp30(k=1, data="shipped", slip=0.0, horizon=39):

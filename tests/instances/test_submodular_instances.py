@@ -156,6 +156,16 @@ def test_random_problem_draws_in_order():
     np.testing.assert_array_equal(problem.objective.weights, rng.random(6))
 
 
+def test_problems_are_made_by_name():
+    for name in shelf.PROBLEMS:
+        assert shelf.make(name).objective is not None
+    assert shelf.make("tiny", R=2, C=2).shape == (4, 4, 5)
+    with pytest.raises(ValueError, match="name must be one of 'bait'"):
+        shelf.make("matern")
+    with pytest.raises(TypeError, match="gap has no parameter 'k'; it has none"):
+        shelf.make("gap", k=1)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
