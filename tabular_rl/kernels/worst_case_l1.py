@@ -7,6 +7,8 @@ to 1 up to rounding, z is finite, radius >= 0. Ties go to the lowest index. Tota
 Source: Ho, Petrik, Wiesemann 2018, 2021 (sorting); drpg spec 2.1 (derived).
 """
 
+import numpy as np
+
 from tabular_rl.kernels.compiling import njit, njit_sums
 from tabular_rl.kernels.ordering import argsort
 
@@ -27,6 +29,29 @@ def worst_l1(z, p0, radius, p, order):
     moved, gain, dual = take_least(z, p0, 0.5 * radius, z[receiver], p, order)
     p[receiver] += moved
     return dot(p0, z) + gain, dual
+
+
+@njit
+def value_l1_few(z, p0, radius):
+    """The value of ``worst_l1`` alone for a short row, of which z is at least as long; no state is looked up by its number."""
+    top, total, budget, last = -np.inf, 0.0, 0.5 * radius, -np.inf
+    for i in range(len(p0)):
+        top = max(top, z[i])
+        total += p0[i] * z[i]
+    while budget > 0.0:
+        least = np.inf
+        for i in range(len(p0)):  # the least z above the last one
+            x = z[i] if z[i] > last else np.inf
+            least = min(least, x)
+        if not least < top:
+            break
+        for i in range(len(p0)):
+            if z[i] == least:
+                given = min(p0[i], budget)
+                budget -= given
+                total += given * (top - least)
+        last = least
+    return total
 
 
 @njit

@@ -114,18 +114,21 @@ def worst_wasserstein(z, p0, distance, states, radius, p, places):
     n = len(z)
     now, there, middle, order = places[0], places[1], places[2], places[3]
     argsort(z, n, order, now)
-    steepest = 0.0
+    steepest, gain_high, cost_high = 0.0, 0.0, 0.0
     for i in range(n):
-        now[i], there[i] = 0, 1  # differ: to be planned
+        there[i], now[i], middle[i] = i, -1, 0
+        if p0[i] == 0.0:
+            continue
         for j in range(n):
-            d = distance[states[i], states[j]]
-            if d > 0.0 and p0[i] > 0.0:
-                steepest = max(steepest, (z[j] - z[i]) / d)
+            d, rise = distance[states[i], states[j]], z[j] - z[i]
+            if rise > steepest * d:
+                if d > 0.0:
+                    steepest = rise / d
+                elif z[j] > z[there[i]]:  # a move that costs nothing pays at every multiplier
+                    there[i] = j
+        gain_high += p0[i] * (z[there[i]] - z[i])
     low, high = 0.0, 2.0 * steepest
-    gain_high, cost_high = _plan(z, p0, distance, states, high, now, there, middle, order)
-    for i in range(n):
-        there[i], middle[i], now[i] = middle[i], 0, -1
-    gain_low, cost_low = _plan(z, p0, distance, states, low, now, there, middle, order)
+    gain_low, cost_low = _plan(z, p0, distance, states, low, now, there, middle, order)  # -1: everyone is planned anew
     now, middle = middle, now
     multiplier, step, share = high, 0, 1.0
     if cost_low <= radius:
