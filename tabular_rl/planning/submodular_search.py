@@ -220,7 +220,8 @@ def replan(mdp, n=1, seed=0, labels=1, discount=1 - 1e-7):
     rng = np.random.default_rng(seed)
     values, states = np.empty(n), np.empty((n, mdp.horizon + 1), np.int64)
     start = mdp.start, graph.covered_at(mdp.start), graph.weight_at(mdp.start)
-    kernels.replanned(graph.arrays, graph.weights, place, reach, *start, mdp.slip, labels, float(discount), rng, values, states)
+    with np.errstate(over="ignore"):
+        kernels.replanned(graph.arrays, graph.weights, place, reach, *start, mdp.slip, labels, float(discount), rng, values, states)
     return values, states % mdp.n_states
 
 
