@@ -66,7 +66,7 @@ class LinearClass:
     @property
     def packed(self):
         """(features [n, d], squared differences [J, n]) for the kernels."""
-        return np.ascontiguousarray(self.features.reshape(self.n_points, -1)), np.zeros((0, self.n_points))
+        return self.features.reshape(self.n_points, -1).copy(), np.zeros((0, self.n_points))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +89,9 @@ class FiniteClass:
         object.__setattr__(self, "functions", check.frozen(functions, self.functions))
 
     @classmethod
-    def grid(cls, features, step, size):
-        """{theta . phi : theta in step * {-size, ..., size}^d} for ``features`` [S, A, d]."""
-        axes = np.meshgrid(*[step * np.arange(-size, size + 1)] * np.shape(features)[-1], indexing="ij")
+    def grid(cls, features, step, size, signed=True):
+        """{theta . phi : theta in step * {-size, ..., size}^d}, or step * {0, ..., size}^d, for ``features`` [S, A, d]."""
+        axes = np.meshgrid(*[step * np.arange(-size if signed else 0, size + 1)] * np.shape(features)[-1], indexing="ij")
         theta = np.stack([axis.ravel() for axis in axes], axis=-1)
         return cls(np.einsum("kd,...d->k...", theta, features))
 
@@ -114,5 +114,5 @@ class FiniteClass:
         flat = self.functions.reshape(len(self.functions), -1)
         first, second = np.array(list(combinations(range(len(flat)), 2))).T
         differences = (flat[first] - flat[second]) ** 2
-        _, distinct = np.unique(np.round(differences, 14), axis=0, return_index=True)
+        _, distinct = np.unique(np.round(differences, 12), axis=0, return_index=True)
         return np.zeros((self.n_points, 0)), np.ascontiguousarray(differences[np.sort(distinct)])

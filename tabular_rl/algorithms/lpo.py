@@ -330,7 +330,7 @@ def plan(
     """T steps of natural policy gradient into ``iterates`` [T, S, A]; (environment steps, refreshes of the rollouts)."""
     T, S, A = iterates.shape
     d, n_pairs = features.shape[1], S * A
-    known_state, policy = np.empty(S, np.bool_), np.empty((S, A))
+    known_state, wanted, policy = np.empty(S, np.bool_), np.empty(S, np.bool_), np.empty((S, A))
     log_policy, log_then, ratio = np.zeros((S, A)), np.zeros((S, A)), np.ones(n_pairs)
     sums, counts, estimate = np.zeros(n_pairs), np.zeros(n_pairs), np.zeros(n_pairs)
     gram, inverse = np.empty((d, d)), np.empty((d, d))
@@ -342,6 +342,7 @@ def plan(
             unknown += not known[s, a]
             flat_reward[s * A + a], paid[s * A + a] = reward[s, a], reward[s, a] + bonus[s, a]
         known_state[s] = unknown == 0
+        wanted[s] = known_state[s] or d > 0 or len(functions) > 0  # tables learn nothing of known states from unknown ones
         some |= known_state[s]
         for a in range(A):
             policy[s, a] = 1.0 / A if known_state[s] else (0.0 if known[s, a] else 1.0 / unknown)
@@ -355,7 +356,7 @@ def plan(
         if refreshes == 0 or window < 0.0 or moved(log_policy, log_then, known_state) > window:
             log_then[:] = log_policy
             played += collect(
-                accept, alias, start, gamma, policies, knowns, cover, policy, known, terminal, rng, first, pairs, lengths, ended
+                accept, alias, start, gamma, policies, knowns, cover, policy, known, wanted, terminal, rng, first, pairs, lengths, ended
             )
             refreshes += 1
             fresh = True

@@ -56,11 +56,14 @@ def roll_in(accept, alias, start, discount, policy, known, terminal, rng):
 
 
 @njit
-def collect(accept, alias, start, discount, policies, knowns, cumulated, policy, known, terminal, rng, first, pairs, lengths, ended):
+def collect(
+    accept, alias, start, discount, policies, knowns, cumulated, policy, known, wanted, terminal, rng, first, pairs, lengths, ended
+):  # fmt: skip
     """One rollout per row of ``pairs`` [M, L]: roll in by the cover to ``first``, then follow ``policy``; returns the pairs played.
 
     The cover draws epoch i with weight of ``cumulated``, then one of its iterates ``policies[i, t]`` [E, T, S, A]. ``first`` [M] and
-    ``pairs`` hold s A + a, ``lengths`` [M] how many pairs follow the first, ``ended`` [M] whether the last of them is not known.
+    ``pairs`` hold s A + a, ``lengths`` [M] how many pairs follow the first, ``ended`` [M] whether the last of them is not known. Where the
+    first state is not ``wanted`` [S] the rollout ends there, and ``first`` is -1.
     """
     A, total = policy.shape[1], 0
     for m in range(len(first)):
@@ -68,6 +71,9 @@ def collect(accept, alias, start, discount, policies, knowns, cumulated, policy,
         iterate = int(rng.random() * policies.shape[1])
         s, a, played = roll_in(accept, alias, start, discount, policies[epoch, iterate], knowns[epoch], terminal, rng)
         first[m], lengths[m], ended[m], total = s * A + a, 0, False, total + played
+        if not wanted[s]:
+            first[m] = -1
+            continue
         while lengths[m] < pairs.shape[1] and rng.random() < discount:
             s = successor(accept, alias, s * A + a, rng)
             a = pick(policy[s], rng)
@@ -88,6 +94,8 @@ def weighted_returns(first, pairs, lengths, ended, ratio, reward, paid, lump, su
     """
     sums[:], counts[:] = 0.0, 0.0
     for m in range(len(first)):
+        if first[m] < 0:
+            continue
         G, weight, last = reward[first[m]], 1.0, lengths[m] - 1
         for j in range(lengths[m]):
             pair = pairs[m, j]

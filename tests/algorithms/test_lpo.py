@@ -1,0 +1,211 @@
+"""LPO against a plain-Python plan, exact moments, its own certificate, the spec's worked instances, errors."""
+
+import numpy as np
+import pytest
+
+from proofs_check.claims.lpo import epoch_terms
+from proofs_check.claims.lpo_optimism import Optimistic, moments
+from proofs_check.claims.sensitivity import eluder_dimension
+from tabular_rl import instances
+from tabular_rl.algorithms import LPO, FiniteClass, LinearClass
+from tabular_rl.kernels.rollouts import collect, roll_in, weighted_returns
+from tabular_rl.kernels.sampling import alias_tables
+from tabular_rl.models import DiscountedMDP
+from tabular_rl.planning import evaluate, solve
+
+SWIM = instances.river_swim(6, discount=0.9)
+
+
+def linear_problem(S=12, A=3, d=4, discount=0.8, seed=0):
+    rng = np.random.default_rng(seed)
+    features, factors = rng.dirichlet(np.full(d, 0.3), (S, A)), rng.dirichlet(np.full(S, 0.3), d)
+    return DiscountedMDP(features @ factors, features @ rng.random(d), discount), features
+
+
+def test_the_spec_s_instances():
+    for mdp, value in ((SWIM, 1.3044777), (instances.river_swim(6, discount=0.95), 4.6693002), (instances.deep_sea(8), 0.3926959)):
+        assert mdp.initial @ solve(mdp, method="policy_iteration").values == pytest.approx(value, abs=1e-6)
+    mdp, _ = linear_problem(20, 4, 5, 0.9)
+    assert mdp.initial @ solve(mdp, method="policy_iteration").values == pytest.approx(4.481037, abs=1e-6)
+    uniform = np.full(mdp.shape, 1 / 4)
+    assert mdp.initial @ evaluate(mdp, uniform).values == pytest.approx(3.058340, abs=1e-6)
+
+
+def partly_known(seed=0):
+    rng = np.random.default_rng(seed)
+    mdp = instances.random_discounted(5, 3, 0.8, seed)
+    known = np.ones(mdp.shape, bool)
+    known[3, 1] = False
+    return mdp, np.stack([known, 0.3 * rng.random(mdp.shape) * known, mdp.reward]), rng
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_rollouts_stop_where_the_occupancy_says(terminal):
+    mdp, data, rng = partly_known()
+    K = Optimistic(mdp, data, terminal)
+    pi = K.policy(rng.dirichlet(np.ones(3), 5))
+    tables, start = alias_tables(mdp.transition.reshape(15, 5)), np.cumsum(mdp.initial)
+    stops, n = np.zeros(15), 40_000
+    for _ in range(n):
+        s, a, _ = roll_in(*tables, start, mdp.discount, pi, data[0].astype(bool), terminal, rng)
+        stops[3 * s + a] += 1
+    _, _, d, esc = K.solve(pi)
+    expected = d.ravel().copy()
+    if terminal:
+        expected[10] = esc  # the one unknown pair
+        assert d[3].sum() == 0
+    # every count within 5.5 standard deviations: a false alarm of 15 counts has probability below 1e-6
+    assert np.all(np.abs(stops - n * expected) <= 5.5 * np.sqrt(n * expected * (1 - expected)) + 1e-9)
+
+
+def test_weighted_returns_have_the_exact_mean():
+    mdp, data, rng = partly_known(1)
+    K = Optimistic(mdp, data, True)
+    then = rng.dirichlet(np.ones(3), 5)
+    tilted = then * np.exp(0.4 * rng.random((5, 3)))  # near enough for the second moment to exist
+    then, pi = K.policy(then), K.policy(tilted / tilted.sum(axis=1, keepdims=True))
+    M, known = 200_000, data[0].astype(bool)
+    first, pairs = np.empty(M, np.int64), np.empty((M, 80), np.int32)
+    lengths, ended, sums, counts = np.empty(M, np.int64), np.empty(M, bool), np.empty(15), np.empty(15)
+    tables = alias_tables(mdp.transition.reshape(15, 5))
+    cover, everywhere = (then[None, None], known[None], np.ones(1)), np.ones(5, bool)
+    collect(*tables, np.cumsum(mdp.initial), 0.8, *cover, then, known, everywhere, True, rng, first, pairs, lengths, ended)
+    ratio = np.where(K.inside[:, None], pi / np.where(then > 0, then, 1), 1).ravel()
+    weighted_returns(first, pairs, lengths, ended, ratio, mdp.reward.ravel(), K.paid.ravel(), 5.0, sums, counts)
+    target = mdp.reward + 0.8 * mdp.transition @ K.solve(pi)[0]
+    spread = np.sqrt(np.maximum(moments(K, pi, then).square - target**2, 1e-12)).ravel()
+    visited = counts > 1000
+    error = np.abs(sums / np.maximum(counts, 1) - target.ravel())[visited]
+    assert visited.sum() >= 12
+    assert np.all(error <= 6 * spread[visited] / np.sqrt(counts[visited]) + 1e-6)
+
+
+def replayed(mdp, trace, e, eta):
+    """Policies of epoch e from its recorded action values, in plain NumPy."""
+    known, T = trace.epochs.known[e], trace.epochs.policies.shape[1]
+    inside, theta, policies = known.all(axis=1), np.zeros(mdp.shape), []
+    outside = ~known / np.maximum((~known).sum(axis=1, keepdims=True), 1)
+    for t in range(T):
+        weights = np.exp(theta - theta.max(axis=1, keepdims=True))
+        policies.append(np.where(inside[:, None], weights / weights.sum(axis=1, keepdims=True), outside))
+        theta += eta * trace.epochs.q_estimates[e, t]
+    return np.array(policies)
+
+
+@pytest.mark.parametrize(
+    ("functions", "unknown"),
+    [("tables", "terminal"), ("tables", "bonus"), ("linear", "terminal"), ("linear", "bonus"), ("finite", "terminal")],
+)
+def test_a_run_end_to_end_in_every_class(functions, unknown):
+    mdp, features = linear_problem(10, 3, 2, seed=2)
+    classes = {"tables": None, "linear": LinearClass(features), "finite": FiniteClass.grid(features, 1 / 20, 20, signed=False)}[functions]
+    rollouts = 4000 if functions == "finite" else 400  # the best of 441 functions is a noisy choice
+    learner = LPO(20, rollouts, classes, learning_rate=1.0, bonus_scale=0.1, known_width=1 / 3, unknown=unknown)
+    trace = learner.run(mdp, 300, seed=1, keep_q=True, mixture=True)
+    assert trace["gap_last"][-1] < trace["gap_last"][0] / 2
+    assert trace["known"][-1] > mdp.reward.size / 2
+    assert np.all(np.diff(trace["known"]) >= 0)
+    assert trace.epochs.counts.sum() == 300
+    for e in (0, len(trace.index) // 2, len(trace.index) - 1):
+        np.testing.assert_allclose(trace.epochs.policies[e], replayed(mdp, trace, e, 1.0), atol=1e-10)
+        terms = epoch_terms(mdp, trace.epochs, e, unknown == "terminal")
+        assert terms.gap == pytest.approx(trace["gap_mixture"][e], abs=1e-9)
+        assert terms.gap <= terms.regret + terms.slack + terms.price + 1e-9
+    if functions == "finite":  # misspecification is what it is: the best function of the list
+        q = solve(mdp, method="policy_iteration").q_values
+        assert np.max(np.min(np.abs(classes.functions * trace.parameters["B"] - q), axis=0)) < 0.1 * trace.parameters["B"]
+
+
+def test_every_sample_kept_counts_visits():
+    trace = LPO(5, 50, subsample=False).run(SWIM, 200)
+    assert np.sum(trace.parameters["weights"]) == 200
+    assert trace["kept"][-1] == trace.index[-1]
+    whole = LPO(5, 50, integer_weights=True, constant=0.5).run(SWIM, 200).parameters["weights"]
+    np.testing.assert_array_equal(whole, np.round(whole))
+
+
+def test_the_same_seed_gives_the_same_run_and_room_is_found_for_epochs():
+    one, two, other = (LPO(5, 20, switch="every").run(SWIM, 200, seed) for seed in (1, 1, 2))
+    assert len(one.index) == 200  # more than the first reservation
+    np.testing.assert_array_equal(one.epochs.policies, two.epochs.policies)
+    assert not np.array_equal(one["steps"], other["steps"])
+
+
+def test_a_budget_of_steps_ends_the_run():
+    trace = LPO(5, 50).run(SWIM, 10_000, budget=20_000)
+    assert trace["steps"][-1] + 10_000 > 20_000
+    assert trace.epochs.counts.sum() < 10_000
+
+
+@pytest.mark.parametrize("switch", ["sensitivity", "every", "doubling"])
+def test_switches(switch):
+    runs = {s: len(LPO(5, 20, switch=s, subsample=s == "sensitivity").run(SWIM, 400).index) for s in ("every", "doubling", switch)}
+    assert runs["every"] == 400
+    assert runs["doubling"] < runs[switch] or switch == "doubling"
+    assert runs[switch] <= 400
+
+
+def test_river_swim_is_explored():
+    """Spec 9.1: all 12 pairs known after about 300 outer samples, 80 to 120 switches. Three seeds."""
+    learner = LPO(100, 1000, learning_rate=0.05, bonus_scale=0.3, constant=2, known_width=1 / 6)
+    for seed in range(3):
+        trace = learner.run(SWIM, 1000, seed)
+        assert trace["known"][-1] == 12
+        assert trace.index[np.argmax(trace["known"] == 12)] < 900
+        assert 70 <= len(trace.index) <= 130
+
+
+@pytest.mark.slow
+def test_a_lock_that_plain_policy_gradient_does_not_open():
+    """Spec 9.1, lock(10, 4): LPO ends below 0.011, natural policy gradient stays at 0.4097. Four seeds."""
+    lock = instances.combination_lock(10, 4)
+    learner = {"iterations": 40, "rollouts": 300, "learning_rate": 1.0, "known_width": 1 / 3, "batch": 20}
+    for seed in range(4):
+        assert LPO(**learner).run(lock, 8000, seed)["gap_last"][-1] < 0.03
+        plain = LPO(**learner, explore=False, switch="every").run(lock, 8000, seed)
+        assert plain["gap_last"].min() > 0.4
+
+
+def test_eluder_dimension_of_small_classes():
+    assert eluder_dimension(np.eye(3), 0.5) == 3  # three pairs, each differs at one point of its own
+    assert eluder_dimension(np.ones((1, 4)), 0.5) == 1  # one pair that differs everywhere
+    assert eluder_dimension(np.zeros((2, 3)), 0.1) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"iterations": 0}, "iterations"),
+        ({"rollouts": 0}, "rollouts"),
+        ({"lam": 0.0}, "lam"),
+        ({"preset": "theory", "lam": 0.5}, "lam must be at least 1"),
+        ({"bonus_scale": -1}, "bonus_scale"),
+        ({"known_width": 0}, "known_width"),
+        ({"constant": 0}, "constant"),
+        ({"window": -0.1}, "window"),
+        ({"horizon": 0}, "horizon"),
+        ({"unknown": "maybe"}, "unknown"),
+        ({"switch": "never"}, "switch"),
+    ],
+)
+def test_errors_of_the_learner(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        LPO(**arguments)
+
+
+def test_errors_of_a_run():
+    with pytest.raises(ValueError, match="rewards must lie in"):
+        LPO().run(DiscountedMDP(SWIM.transition, 2 * SWIM.reward, 0.9), 10)
+    with pytest.raises(ValueError, match="window must satisfy"):
+        LPO(preset="theory", window=0.2).run(SWIM, 10)
+    with pytest.raises(ValueError, match="function_class must be on pairs"):
+        LPO(function_class=LinearClass(np.eye(3)[None] / 2)).run(SWIM, 10)
+    with pytest.raises(ValueError, match="n must be"):
+        LPO().run(SWIM, 0)
+    with pytest.raises(TypeError, match="dense transition"):
+        LPO().run(instances.gap_instance(), 10)
+    with pytest.raises(TypeError, match="function_class"):
+        LPO(function_class="tabular")
+    theory = LPO(preset="theory").run(SWIM, 5)
+    assert theory.parameters["second_moment_bounded"]
+    assert not LPO().run(SWIM, 5).parameters["second_moment_bounded"]
