@@ -27,6 +27,7 @@ from tabular_rl.models import SubmodularMDP
 from tabular_rl.models import validation as check
 
 OPTIMIZERS = ("sgd", "adam", "npg")  # in the order of the kernel's codes
+ADAM, NPG = 1, 2
 WEIGHTS = ("togo", "full", "prefix", "myopic")
 CLIP = 50.0  # of the logits
 LAST = 5  # iterations whose mean is the value of a run
@@ -187,87 +188,109 @@ def _run(
     use_baseline, entropy, entropy_decay, key,
 ):  # fmt: skip
     H, S, A = policy.shape
-    pi = policy.reshape(H * S, A)
-    elements = world[6]
+    pi, elements = policy.reshape(H * S, A), world[6]
     work = workspace(objective, n_elements, H + 1)
     states, actions, gains = np.empty((batch, H + 1), np.int64), np.empty((batch, H), np.int64), np.empty((batch, H + 1))
-    best_states, best_actions, highest = np.zeros(H + 1, np.int64), np.zeros(H, np.int64), -np.inf
+    path_states, path_actions, highest = np.zeros(H + 1, np.int64), np.zeros(H, np.int64), -np.inf
     values, best = np.empty(n), np.empty(n)
     # of row (h, s): A sums of advantages by action, their total, the sum of returns, the number of visits
-    sums, rows, touched = np.zeros((H * S, A + 3)), np.empty(H * S, np.int64), 0
-    b, weight, cumulative, gradient = np.zeros(H * S), np.zeros(H * S), np.zeros(H + 2), np.empty(A)
-    size = H * S if optimizer == 1 else 0
-    moments, moving, moves, known = np.zeros((2, size, A)), np.empty(size, np.int64), np.zeros(size, np.bool_), 0
+    sums, rows, learned, cumulative = np.zeros((H * S, A + 3)), np.empty(H * S, np.int64), np.empty((batch, H + 1)), np.zeros(H + 2)
+    b, weight, gradient = np.zeros(H * S), np.zeros(H * S), np.empty(A)
+    size = H * S if optimizer == ADAM else 0
+    moments, moving, known = np.zeros((2, size, A)), np.zeros(size, np.bool_), np.empty(size, np.int64)
+    n_known = 0
 
     for it in range(n):
         rollouts(world, objective, work, policy, key, it, it * batch, states, actions, gains)
-        window = windows[it * len(windows) // n]
-        total = 0.0
+        values[it] = 0.0
         for i in range(batch):
-            value = 0.0
-            for j in range(H + 1):
-                value += gains[i, j]
-                if modular:
-                    e = elements[j % len(elements), states[i, j]]
-                    cumulative[j + 1] = cumulative[j] + (singles[e] if e >= 0 else 0.0)
-                else:
-                    cumulative[j + 1] = value
-            total += value
+            value = np.sum(gains[i])
+            values[it] += value
             if value > highest:
                 highest = value
-                best_states[:], best_actions[:] = states[i], actions[i]
-            for h in range(H):
-                row = h * S + states[i, h]
-                returns = cumulative[window[h, 1]] - cumulative[window[h, 0]]
-                advantage = returns - b[row]
-                mine = sums[row]
-                if mine[A + 2] == 0:
-                    rows[touched] = row
-                    touched += 1
-                mine[actions[i, h]] += advantage
-                mine[A] += advantage
-                mine[A + 1] += returns
-                mine[A + 2] += 1
-        values[it], best[it] = total / batch, highest
+                path_states[:], path_actions[:] = states[i], actions[i]
+        values[it] /= batch
+        best[it] = highest
+        learned[:] = gains
+        if modular:
+            additive_gains(states, elements, singles, learned)
+        touched = accumulate(windows[it * len(windows) // n], states, actions, learned, b, cumulative, sums, rows)
 
-        bonus = entropy / (1 + it / entropy_decay)
+        bonus, failed = entropy / (1 + it / entropy_decay), -1
         for k in range(touched):
             row = rows[k]
-            mine = sums[row]
-            visits = mine[A + 2]
+            visits = sums[row, A + 2]
             for a in range(A):
-                gradient[a] = (mine[a] - pi[row, a] * mine[A]) / batch
+                gradient[a] = (sums[row, a] - pi[row, a] * sums[row, A]) / batch
             if bonus > 0:
                 add_entropy_gradient(pi[row], bonus * visits / batch, gradient)
-            if use_baseline:
+            if use_baseline:  # after its use: what a batch learns serves the next ones
                 weight[row] = 0.5 * weight[row] + visits
-                b[row] += (mine[A + 1] - visits * b[row]) / weight[row]
-            if optimizer == 1:
-                if not moves[row]:
-                    moves[row], moving[known] = True, row
-                    known += 1
-                for a in range(A):  # what every moving row decays by comes below
-                    moments[0, row, a] += 0.1 * gradient[a]
-                    moments[1, row, a] += 0.001 * gradient[a] * gradient[a]
+                b[row] += (sums[row, A + 1] - visits * b[row]) / weight[row]
+            if optimizer == ADAM:
+                if not moving[row]:
+                    moving[row], known[n_known] = True, row
+                    n_known += 1
+                for a in range(A):
+                    moments[0, row, a] += 0.1 / 0.9 * gradient[a]
+                    moments[1, row, a] += 0.001 / 0.999 * gradient[a] * gradient[a]
             else:
-                step = learning_rate * (batch / visits if optimizer == 2 else 1.0)
+                step = learning_rate * (batch / visits if optimizer == NPG else 1.0)
                 for a in range(A):
                     theta[row, a] += step * gradient[a]
-                if not refresh(theta[row], pi[row]):
-                    return values, best, best_states, best_actions, (it, row)
-            mine[:] = 0.0
-        touched = 0
-        if optimizer == 1:
-            first, second = 1 - 0.9 ** (it + 1), 1 - 0.999 ** (it + 1)
-            for k in range(known):
-                row = moving[k]
-                for a in range(A):
-                    theta[row, a] += learning_rate * (moments[0, row, a] / first) / (np.sqrt(moments[1, row, a] / second) + 1e-8)
-                    moments[0, row, a] *= 0.9
-                    moments[1, row, a] *= 0.999
-                if not refresh(theta[row], pi[row]):
-                    return values, best, best_states, best_actions, (it, row)
-    return values, best, best_states, best_actions, (-1, 0)
+                failed = failed if refresh(theta[row], pi[row]) else row
+            for column in range(A + 3):
+                sums[row, column] = 0.0
+        if optimizer == ADAM:
+            failed = adam_step(theta, pi, moments, known[:n_known], learning_rate, it + 1)
+        if failed >= 0:
+            return values, best, path_states, path_actions, (it, failed)
+    return values, best, path_states, path_actions, (-1, 0)
+
+
+@njit
+def additive_gains(states, elements, singles, gains):
+    """Fill ``gains`` [B, H + 1] with F({element}) of where the trajectories are."""
+    for i in range(len(states)):
+        for h in range(states.shape[1]):
+            e = elements[h if len(elements) > 1 else 0, states[i, h]]
+            gains[i, h] = singles[e] if e >= 0 else 0.0
+
+
+@njit
+def accumulate(window, states, actions, gains, b, cumulative, sums, rows):
+    """Add advantages, returns and visits of a batch to ``sums``; the rows that it touched, in ``rows``, and how many they are."""
+    H, touched = actions.shape[1], 0
+    S, A = len(b) // H, sums.shape[1] - 3
+    for i in range(len(states)):
+        for j in range(H + 1):
+            cumulative[j + 1] = cumulative[j] + gains[i, j]
+        for h in range(H):
+            row = h * S + states[i, h]
+            returns = cumulative[window[h, 1]] - cumulative[window[h, 0]]
+            advantage = returns - b[row]
+            if sums[row, A + 2] == 0:
+                rows[touched] = row
+                touched += 1
+            sums[row, actions[i, h]] += advantage
+            sums[row, A] += advantage
+            sums[row, A + 1] += returns
+            sums[row, A + 2] += 1
+    return touched
+
+
+@njit
+def adam_step(theta, pi, moments, known, learning_rate, count):
+    """Decay the moments of all rows ever visited and move them, bias corrected; a row that is not finite any more, or -1."""
+    first, second = 1 - 0.9**count, 1 - 0.999**count
+    for row in known:
+        for a in range(theta.shape[1]):
+            moments[0, row, a] *= 0.9
+            moments[1, row, a] *= 0.999
+            theta[row, a] += learning_rate * (moments[0, row, a] / first) / (np.sqrt(moments[1, row, a] / second) + 1e-8)
+        if not refresh(theta[row], pi[row]):
+            return row
+    return -1
 
 
 @njit
