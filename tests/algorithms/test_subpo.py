@@ -46,7 +46,8 @@ def scores(problem, policy, states, actions):
 def returns(problem, states, weights, lookahead=None):
     """[m, H] what weighs the score of each step, from differences of F."""
     H = problem.horizon
-    prefix = np.array([[problem.objective.value(path[: j + 1], distinct=True) for j in range(H + 1)] for path in states])
+    prefix = [problem.objective.value(np.where(np.arange(H + 1) <= j, states, -1), distinct=True) for j in range(H + 1)]
+    prefix = np.stack(prefix, axis=1)
     if weights == "full":
         return np.repeat(prefix[:, -1:], H, axis=1)
     if weights == "prefix":
@@ -63,11 +64,19 @@ def expected_direction(problem, policy, weights, lookahead=None):
 
 
 def finite_differences(problem, theta, step=1e-5):
+    H, _, A = problem.shape
+    states, actions, weight = enumerate_paths(problem, np.full(problem.shape, 1 / A))
+    worth = weight * A**H * problem.value(states)
+
+    def J(logits):
+        return worth @ np.prod(softmax(logits)[np.arange(H), states[:, :-1], actions], axis=1)
+
+    assert J(theta) == pytest.approx(exact_value(problem, softmax(theta)), rel=1e-12)
     found = np.zeros(theta.shape)
     for index in np.ndindex(theta.shape):
         shift = np.zeros(theta.shape)
         shift[index] = step
-        found[index] = (exact_value(problem, softmax(theta + shift)) - exact_value(problem, softmax(theta - shift))) / (2 * step)
+        found[index] = (J(theta + shift) - J(theta - shift)) / (2 * step)
     return found
 
 
