@@ -14,6 +14,7 @@ from tabular_rl.algorithms.subpo_baselines import HistoryGreedy, RandomWalk
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.algorithms.ucbvi import UCBVI
 from tabular_rl.algorithms.uniform import Uniform
+from tabular_rl.algorithms.value_learning import QLearning, UCBVIDiscounted
 
 __all__ = [
     "DAPO",
@@ -28,11 +29,13 @@ __all__ = [
     "LPOTrace",
     "LinearClass",
     "LinearDAPO",
+    "QLearning",
     "RandomWalk",
     "SensitivitySampler",
     "SubPO",
     "TabularClass",
     "Trace",
+    "UCBVIDiscounted",
     "Uniform",
     "checkpoints",
     "sampling_constant",

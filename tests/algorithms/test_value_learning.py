@@ -1,0 +1,59 @@
+"""Optimistic value iteration and Q-learning: against NumPy value iteration, a stopped clock of one step, the spec's behaviour, errors."""
+
+import numpy as np
+import pytest
+
+from tabular_rl import instances
+from tabular_rl.algorithms import QLearning, UCBVIDiscounted
+from tabular_rl.algorithms.value_learning import optimistic_values
+from tabular_rl.models import DiscountedMDP
+from tabular_rl.planning import solve
+
+SWIM = instances.river_swim(6, discount=0.9)
+
+
+def test_optimistic_values_are_those_of_the_optimistic_model():
+    """With exact rows and no bonus it is value iteration; pairs never tried are worth 1 / (1 - discount)."""
+    mdp = instances.random_discounted(5, 3, 0.8, seed=1)
+    q, values = np.full((5, 3), 5.0), np.empty(5)
+    optimistic_values(np.full((5, 3), 100.0), 100 * mdp.transition, mdp.reward, 0.8, 0.0, q, values)
+    np.testing.assert_allclose(values, solve(mdp, method="policy_iteration").values, atol=1e-5)
+    visits = np.full((5, 3), 100.0)
+    visits[2, 1] = 0
+    optimistic_values(visits, 100 * mdp.transition, mdp.reward, 0.8, 0.0, q, values)
+    assert q[2, 1] == pytest.approx(5)
+    assert values[2] == pytest.approx(5)
+
+
+@pytest.mark.parametrize("learner", [UCBVIDiscounted(), QLearning()], ids=repr)
+def test_seeds_and_segments(learner):
+    one, two = learner.run(SWIM, 3000, 5), learner.run(SWIM, 3000, 5)
+    np.testing.assert_array_equal(one["gap"], two["gap"])
+    longer = learner.run(SWIM, 30_000, 5)
+    shared = np.intersect1d(one.index, longer.index)
+    np.testing.assert_array_equal(one["gap"][np.isin(one.index, shared)], longer["gap"][np.isin(longer.index, shared)])
+
+
+def test_optimism_opens_the_lock_that_chance_does_not():
+    """Spec 9.1: UCBVI solves lock(6, 4) within 1e4 steps (for good within 2e5); Q-learning with random exploration stays where it began. Four seeds."""
+    lock = instances.combination_lock(6, 4)
+    for seed in range(4):
+        assert UCBVIDiscounted().run(lock, 200_000, seed)["gap"][-1] < 1e-3
+        assert QLearning().run(lock, 100_000, seed)["gap"][-1] > 0.3
+
+
+def test_q_learning_learns_what_is_easy():
+    mdp = instances.random_discounted(4, 2, 0.8, seed=0)
+    assert QLearning(0.3).run(mdp, 50_000)["gap"][-1] < 0.05
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="scale"):
+        UCBVIDiscounted(-1)
+    with pytest.raises(ValueError, match="epsilon"):
+        QLearning(1.5)
+    for learner in (UCBVIDiscounted(), QLearning()):
+        with pytest.raises(TypeError, match="dense transition"):
+            learner.run(instances.gap_instance(), 10)
+        with pytest.raises(ValueError, match="rewards must lie in"):
+            learner.run(DiscountedMDP(SWIM.transition, 2 * SWIM.reward, 0.9), 10)
