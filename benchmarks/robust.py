@@ -54,7 +54,7 @@ def worst_cases(repeats, kind, S):
     goal = GOALS.get((kind, S), SLOWEST if S == 100 else None)
     yield Row(
         f"{kind}, S={S}", "us per (s,a)", seconds["ours"] / worst * 1e6, "nominal expectation", seconds["plain"] / len(picked) * 1e6,
-        goal and Goal("value", goal),
+        Goal("value", goal) if goal else None,
     )  # fmt: skip
 
 

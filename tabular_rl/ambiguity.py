@@ -288,6 +288,25 @@ class SRectangularL1(AmbiguitySet):
 
 
 @dataclass(frozen=True, eq=False)
+class SRectangularKL(AmbiguitySet):
+    """sum_a KL(P[s,a], nominal[s,a]) <= radius[s]."""
+
+    radius: Any
+    rectangularity: ClassVar[str] = "s"
+    code: ClassVar[int] = codes.S_KL
+
+
+@dataclass(frozen=True, eq=False)
+class SRectangularL2(AmbiguitySet):
+    """sum_{a,t} (P[s,a,t] - nominal[s,a,t])^2 <= radius[s]^2."""
+
+    radius: Any
+    support: str = "nominal"
+    rectangularity: ClassVar[str] = "s"
+    code: ClassVar[int] = codes.S_L2
+
+
+@dataclass(frozen=True, eq=False)
 class FiniteSRectangular(AmbiguitySet):
     """State by state a mixture of the rows of M ``kernels`` [M, S, A, S], the same mixture for all actions of a state."""
 

@@ -8,11 +8,23 @@ integer code, dispatched once per sweep. Source: drpg spec sections 2, 3, 11.
 import numpy as np
 from numba import literally
 
-from tabular_rl.kernels import projections, s_rectangular
+from tabular_rl.kernels import projections, s_rectangular, s_rectangular_smooth
 from tabular_rl.kernels import worst_case_l1 as l1
 from tabular_rl.kernels.compiling import njit, njit_sums
 from tabular_rl.kernels.ordering import argsort
-from tabular_rl.kernels.robust_rows import CONTAMINATION, DENSITY_RATIO, INTERVAL, L1, L2, L_INFINITY, NOMINAL, S_L1, WASSERSTEIN
+from tabular_rl.kernels.robust_rows import (
+    CONTAMINATION,
+    DENSITY_RATIO,
+    INTERVAL,
+    L1,
+    L2,
+    L_INFINITY,
+    NOMINAL,
+    S_KL,
+    S_L1,
+    S_L2,
+    WASSERSTEIN,
+)
 from tabular_rl.kernels.worst_case import bounds, worst_row
 
 
@@ -206,14 +218,20 @@ def state_backup(code, rows, discount, values, improved, policy, worst, work):
     """
     A, low, high = rows.actions, np.inf, -np.inf
     z, mass, gain, order, spare = work.numbers[0], work.numbers[1], work.numbers[2], work.places[0], work.places[1]
-    if code != S_L1:
+    if code not in (S_L1, S_KL, S_L2):
         raise ValueError("no s-rectangular set has this code")
     for s in range(rows.states):
         pointer = rows.pointer[s * A : (s + 1) * A + 1]
         start, stop = pointer[0], pointer[A]
+        p0, radius = rows.nominal[start:stop], rows.radius[s]
         gather_state(rows, s, discount, values, z)
-        p = worst[start:stop] if len(worst) > 0 else worst
-        u = s_rectangular.optimise_l1(z, rows.nominal[start:stop], pointer, rows.radius[s], policy[s], p, mass, gain, order, spare)
+        p = worst[start:stop] if len(worst) > 0 else mass[: stop - start]
+        if code == S_L1:
+            p = p if len(worst) > 0 else worst
+            u = s_rectangular.optimise_l1(z, p0, pointer, radius, policy[s], p, mass, gain, order, spare)
+        else:
+            budget = radius if code == S_KL else radius * radius
+            u = s_rectangular_smooth.optimise(code, z, p0, pointer, budget, policy[s], p, order)
         improved[s] = u
         low, high = min(low, u - values[s]), max(high, u - values[s])
     return low, high
@@ -226,14 +244,20 @@ def state_evaluation(code, rows, policy, discount, values, improved, worst, work
     """
     A, low, high = rows.actions, np.inf, -np.inf
     z, keys, left, order = work.numbers[0], work.numbers[1], work.numbers[2], work.places[0]
-    if code != S_L1:
+    if code not in (S_L1, S_KL, S_L2):
         raise ValueError("no s-rectangular set has this code")
     for s in range(rows.states):
         pointer = rows.pointer[s * A : (s + 1) * A + 1]
         start, stop = pointer[0], pointer[A]
+        p0, radius = rows.nominal[start:stop], rows.radius[s]
         gather_state(rows, s, discount, values, z)
-        p = worst[start:stop] if len(worst) > 0 else left
-        u = s_rectangular.evaluate_l1(z, rows.nominal[start:stop], pointer, rows.radius[s], policy[s], p, keys, order)
+        p = worst[start:stop] if len(worst) > 0 else left[: stop - start]
+        if code == S_L1:
+            u = s_rectangular.evaluate_l1(z, p0, pointer, radius, policy[s], p, keys, order)
+        elif code == S_KL:
+            u = s_rectangular_smooth.evaluate_kl(z, p0, pointer, radius, policy[s], p)
+        else:
+            u = s_rectangular_smooth.evaluate_l2(z, p0, pointer, radius, policy[s], p, order)
         improved[s] = u
         low, high = min(low, u - values[s]), max(high, u - values[s])
     return low, high

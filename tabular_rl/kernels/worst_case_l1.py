@@ -164,17 +164,28 @@ def worst_l1_ordered(z, p0, radius, p, order):
 
 @njit
 def value_l1_ordered(z, p0, radius, order):
-    """The value of ``worst_l1_ordered`` alone: a dot product and the few donors."""
-    n = len(z)
-    top, budget, moved, gain = z[order[n - 1]], 0.5 * radius, 0.0, 0.0
-    for i in range(n):
-        donor = order[i]
-        given = min(p0[donor], budget - moved)
-        moved += given
-        gain += given * (top - z[donor])
-        if moved >= budget:
+    """The value of ``worst_l1_ordered`` alone: a dot product, then the few donors, eight at a time while the budget outlasts them."""
+    n, mean = len(z), dot(p0, z)  # the dot product first: it brings the row into the cache
+    top, left, gain, i = z[order[n - 1]], 0.5 * radius, 0.0, 0
+    while i + 8 <= n:
+        mass, profit = _eight(z, p0, order, i, top)
+        if mass > left:
             break
-    return dot(p0, z) + gain
+        left, gain, i = left - mass, gain + profit, i + 8
+    while left > 0.0 and i < n:
+        given = min(p0[order[i]], left)
+        left, gain, i = left - given, gain + given * (top - z[order[i]]), i + 1
+    return mean + gain
+
+
+@njit_sums
+def _eight(z, p0, order, start, top):
+    mass, profit = 0.0, 0.0
+    for k in range(8):
+        j = np.uintp(order[start + k])
+        mass += p0[j]
+        profit += p0[j] * (top - z[j])
+    return mass, profit
 
 
 @njit_sums

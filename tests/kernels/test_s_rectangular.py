@@ -1,10 +1,13 @@
-"""One state of an s-rectangular L1 set: the worked instance, the saddle point's own certificate, cvxpy."""
+"""One state of an s-rectangular set: the worked instance, the saddle point's own certificate, cvxpy."""
 
 import cvxpy as cp
 import numpy as np
 import pytest
 
+from tabular_rl import ambiguity as sets
+from tabular_rl.kernels import robust_rows as codes
 from tabular_rl.kernels import s_rectangular as kernels
+from tabular_rl.kernels.robust_sweeps import state_backup, state_evaluation
 
 
 def optimise(Z, P0, radius):
@@ -77,3 +80,58 @@ def test_values_are_those_of_cvxpy():
         assert optimise(Z, P0, radius)[0] == pytest.approx(value, abs=1e-5 * scale)
         value = cp.Problem(cp.Maximize(policy @ means), ball).solve(cp.CLARABEL)
         assert evaluate(Z, P0, radius, policy)[0] == pytest.approx(value, abs=1e-5 * scale)
+
+
+SMOOTH = {
+    "KL": (sets.SRectangularKL, lambda p, p0: np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1) / np.where(p0 > 0, p0, 1)), 0))),
+    "L2": (sets.SRectangularL2, lambda p, p0: np.linalg.norm(p - p0)),
+}
+
+
+def one_state(kind, Z, P0, radius, policy=None):
+    """(value, policy [A], worst rows [A, n]) of a state whose rows are P0, in a model with n states."""
+    A, n = Z.shape
+    P, cost = np.tile(np.eye(n)[:, None], (1, A, 1)), np.zeros((n, A, n))
+    P[0], cost[0] = P0, Z
+    ambiguity = SMOOTH[kind][0](np.where(np.arange(n) == 0, radius, 0))
+    rows = sets.rows(P, cost, ambiguity)
+    work, improved, worst = codes.workspace(rows, ambiguity.code), np.empty(n), np.empty(len(rows.nominal))
+    if policy is None:
+        policy = np.empty((n, A))
+        state_backup(ambiguity.code, rows, 0.5, np.zeros(n), improved, policy, worst, work)
+    else:
+        policy = np.tile(policy, (n, 1))
+        state_evaluation(ambiguity.code, rows, policy, 0.5, np.zeros(n), improved, worst, work)
+    return improved[0], policy[0], sets.kernel(rows, worst)[0]
+
+
+@pytest.mark.parametrize("kind", SMOOTH)
+def test_smooth_sets_close_their_own_gap(kind):
+    for Z, P0, rng in instances(150, 7):
+        for radius in (0, 1e-6, 0.05 * rng.random(), rng.random(), 1e3):
+            scale = max(1, np.abs(Z).max())
+            u, policy, p = one_state(kind, Z, P0, radius)
+            upper, _, worst = one_state(kind, Z, P0, radius, policy)
+            for rows in (p, worst):
+                assert rows.min() >= 0
+                np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-12)
+                assert SMOOTH[kind][1](rows, P0) <= radius + 1e-9 * max(1, radius)
+            assert policy.sum() == pytest.approx(1)
+            lower = (p * Z).sum(axis=1).min()
+            assert u == pytest.approx(lower, abs=1e-9 * scale)
+            assert -1e-12 * scale <= upper - lower <= 1e-8 * scale
+
+
+@pytest.mark.parametrize("kind", SMOOTH)
+def test_smooth_values_are_those_of_cvxpy(kind):
+    for Z, P0, rng in instances(12, 6):
+        A, n = Z.shape
+        radius, policy, on = rng.uniform(0.01, 1), rng.dirichlet(np.ones(A)), P0 > 0
+        P, u = cp.Variable((A, n), nonneg=True), cp.Variable()
+        ball = [cp.sum(P, axis=1) == 1, cp.multiply(P, 1.0 * ~on) == 0]
+        ball.append(cp.sum(cp.kl_div(P[on], P0[on])) <= radius if kind == "KL" else cp.norm(cp.vec(P - P0, order="C"), 2) <= radius)
+        means, scale = cp.sum(cp.multiply(P, Z / np.abs(Z).max()), axis=1), np.abs(Z).max()
+        value = cp.Problem(cp.Maximize(u), [*ball, means >= u]).solve(cp.CLARABEL)
+        assert one_state(kind, Z, P0, radius)[0] == pytest.approx(scale * value, abs=1e-5 * scale)
+        value = cp.Problem(cp.Maximize(policy @ means), ball).solve(cp.CLARABEL)
+        assert one_state(kind, Z, P0, radius, policy)[0] == pytest.approx(scale * value, abs=1e-5 * scale)
