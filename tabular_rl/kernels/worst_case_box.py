@@ -16,15 +16,17 @@ def worst_interval(z, lower, upper, p, keys, room, order):
 
     Needs sum lower <= 1 <= sum upper. Dual: z of the last state that was filled. ``keys``, ``room``, ``order`` [n] are overwritten.
     """
-    n, missing = len(z), 1.0
+    n, missing, lowest = len(z), 1.0, np.inf
     for i in range(n):
         keys[i] = -z[i]
+        lowest = min(lowest, z[i])
         room[i] = upper[i] - lower[i]
         p[i] = room[i]
         missing -= lower[i]
-    _, _, last = take_least(keys[:n], room, max(missing, 0.0), np.inf, p, order)
-    if last == np.inf:
-        last = np.max(keys[:n])
+    limit = max(1.0, abs(lowest)) - lowest  # above all keys
+    _, _, last = take_least(keys[:n], room, max(missing, 0.0), limit, p, order)
+    if last == limit:
+        last = -lowest
     for i in range(n):
         p[i] = upper[i] - p[i] if p[i] < room[i] else lower[i]
     return dot(p, z), -last
