@@ -9,6 +9,7 @@ import figures.style
 from figures.__main__ import SCRIPTS, choose, docstring, names
 
 TINY = {"dilated_bonus_po_regret": [50, 100], "solver_time": [8, 16], "subpo_curves": 6, "subpo_paths": 1}
+TINY |= {"subpo_tiny": 5, "subpo_bandit": 10}
 
 
 def tiny(name, quick):
