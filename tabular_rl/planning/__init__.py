@@ -7,7 +7,7 @@ from tabular_rl.models import validation as check
 from tabular_rl.planning.bonuses import dilated_bonus
 from tabular_rl.planning.evaluation import Evaluation, evaluate, occupancy, state_occupancy
 from tabular_rl.planning.linear_program import LinearProgram, linear_program
-from tabular_rl.planning.simulation import Episodes, sample_episodes
+from tabular_rl.planning.simulation import Episodes, Trajectories, sample_episodes, sample_trajectories
 from tabular_rl.planning.solution import ConvergenceError, Solution, bellman_backup, deterministic_policy
 
 _SUBMODULAR = {
@@ -47,6 +47,7 @@ __all__ = [
     "Evaluation",
     "LinearProgram",
     "Solution",
+    "Trajectories",
     "bellman_backup",
     "deterministic_policy",
     "dilated_bonus",
@@ -54,6 +55,7 @@ __all__ = [
     "linear_program",
     "occupancy",
     "sample_episodes",
+    "sample_trajectories",
     "solve",
     "state_occupancy",
     *_SUBMODULAR,
