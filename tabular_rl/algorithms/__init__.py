@@ -1,5 +1,6 @@
 """One file per algorithm; the update reads like the paper's pseudo-code."""
 
+from tabular_rl.algorithms.best_of_both_worlds import BestOfBothWorlds
 from tabular_rl.algorithms.dapo import DAPO
 from tabular_rl.algorithms.dapo_linear import LinearDAPO
 from tabular_rl.algorithms.delayed_hedge import DelayedHedge
@@ -8,10 +9,12 @@ from tabular_rl.algorithms.delayed_oreps import DelayedOREPS
 from tabular_rl.algorithms.dilated_bonus_po import DilatedBonusPO
 from tabular_rl.algorithms.function_classes import FiniteClass, LinearClass, TabularClass
 from tabular_rl.algorithms.lpo import LPO, LPOTrace
+from tabular_rl.algorithms.occupancy_ftrl import OccupancyFTRL
 from tabular_rl.algorithms.sensitivity_sampler import SensitivitySampler, sampling_constant
 from tabular_rl.algorithms.subpo import SubPO
 from tabular_rl.algorithms.subpo_baselines import HistoryGreedy, RandomWalk
 from tabular_rl.algorithms.trace import Trace, checkpoints
+from tabular_rl.algorithms.tsallis_inf import TsallisINF
 from tabular_rl.algorithms.ucbvi import UCBVI
 from tabular_rl.algorithms.uniform import Uniform
 from tabular_rl.algorithms.value_learning import QLearning, UCBVIDiscounted
@@ -20,6 +23,7 @@ __all__ = [
     "DAPO",
     "LPO",
     "UCBVI",
+    "BestOfBothWorlds",
     "DelayedHedge",
     "DelayedOPPO",
     "DelayedOREPS",
@@ -29,12 +33,14 @@ __all__ = [
     "LPOTrace",
     "LinearClass",
     "LinearDAPO",
+    "OccupancyFTRL",
     "QLearning",
     "RandomWalk",
     "SensitivitySampler",
     "SubPO",
     "TabularClass",
     "Trace",
+    "TsallisINF",
     "UCBVIDiscounted",
     "Uniform",
     "checkpoints",

@@ -7,13 +7,16 @@ and ``radius`` [T, S, A, S]; T = H. Source: Jin, Jin, Luo, Sra, Yu 2020; dapo sp
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit, njit_sums
+from tabular_rl.kernels.ordering import argsort
 
 
 @njit
-def bernstein_confidence(visits, transitions, log_term, estimate, radius):
+def bernstein_confidence(visits, transitions, log_term, estimate, radius, scale=1.0):
     """Refresh ``estimate`` (uniform rows where nothing was seen) and the empirical Bernstein ``radius``, at most 1 per entry:
 
-    radius = 2 sqrt(estimate * log_term / max(n - 1, 1)) + 14 log_term / (3 max(n - 1, 1)),   1 where n = 0.
+    radius = scale (2 sqrt(estimate * log_term / max(n - 1, 1)) + 14 log_term / (3 max(n - 1, 1))),   1 where n = 0.
+
+    The theory's ``scale`` is 1.
     """
     T, S, A = visits.shape
     for h in range(T):
@@ -24,7 +27,7 @@ def bernstein_confidence(visits, transitions, log_term, estimate, radius):
                 for t in range(S):
                     p = transitions[h, s, a, t] / n if n > 0 else 1.0 / S
                     estimate[h, s, a, t] = p
-                    radius[h, s, a, t] = min(1.0, 2 * np.sqrt(p * rate) + 14 * rate / 3) if n > 0 else 1.0
+                    radius[h, s, a, t] = min(1.0, scale * (2 * np.sqrt(p * rate) + 14 * rate / 3)) if n > 0 else 1.0
 
 
 @njit_sums
@@ -51,43 +54,56 @@ def extreme_expectation(estimate, radius, order, values):
 
 
 @njit
-def occupancy_bounds(estimate, radius, policy, initial, upper, lower):
-    """Fill ``upper`` and ``lower`` [H, S]: extremes of Pr(s_h = s) of ``policy`` over all transitions in the set.
+def layer_occupancy_bounds(estimate, radius, policy, initial, target_h, upper, lower):
+    """Fill ``upper`` and ``lower`` [S]: extremes of Pr(s_h = s), h = ``target_h``, of the policy of the steps before, over the set.
 
-    One backward pass per target (h, s) and side; one sort per pass and step, shared by all (s, a): O(H^2 S^3 A) flops.
+    One backward pass per target and side; one sort per pass and step, shared by all (s, a).
     """
-    H, S, A = policy.shape
-    reach, before = np.empty(S), np.empty(S)
-    for target_h in range(H):
-        for target in range(S):
-            for side in range(2):
-                reach[:] = 0.0
-                reach[target] = 1.0
-                for h in range(target_h - 1, -1, -1):
-                    order = np.argsort(-reach if side == 0 else reach)
-                    for s in range(S):
-                        before[s] = 0.0
-                        for a in range(A):
-                            if policy[h, s, a] > 0.0:
-                                before[s] += policy[h, s, a] * extreme_expectation(estimate[h, s, a], radius[h, s, a], order, reach)
-                    reach[:] = before
-                total = 0.0
+    S, A = policy.shape[1:]
+    reach, before, keys, order, spare = np.empty(S), np.empty(S), np.empty(S), np.empty(S, np.int64), np.empty(S, np.int64)
+    for target in range(S):
+        for side in range(2):
+            reach[:] = 0.0
+            reach[target] = 1.0
+            for h in range(target_h - 1, -1, -1):
                 for s in range(S):
-                    total += initial[s] * reach[s]
-                if side == 0:
-                    upper[target_h, target] = min(total, 1.0)
-                else:
-                    lower[target_h, target] = total
+                    keys[s] = -reach[s] if side == 0 else reach[s]
+                argsort(keys, S, order, spare)
+                for s in range(S):
+                    before[s] = 0.0
+                    if h == 0 and initial[s] == 0.0:
+                        continue
+                    for a in range(A):
+                        if policy[h, s, a] > 0.0:
+                            before[s] += policy[h, s, a] * extreme_expectation(estimate[h, s, a], radius[h, s, a], order, reach)
+                reach[:] = before
+            total = 0.0
+            for s in range(S):
+                total += initial[s] * reach[s]
+            if side == 0:
+                upper[target] = min(total, 1.0)
+            else:
+                lower[target] = total
+
+
+@njit
+def occupancy_bounds(estimate, radius, policy, initial, upper, lower):
+    """``layer_occupancy_bounds`` of all steps, ``upper`` and ``lower`` [H, S]: O(H^2 S^3 A) flops."""
+    for h in range(len(policy)):
+        layer_occupancy_bounds(estimate, radius, policy, initial, h, upper[h], lower[h])
 
 
 @njit
 def optimistic_dilated_bonus(estimate, radius, policy, local_bonus, dilation, bonus, values):
     """``dilated_bonus`` with the maximum over the confidence set in place of the expectation."""
     H, S, A = policy.shape
+    keys, order, spare = np.empty(S), np.empty(S, np.int64), np.empty(S, np.int64)
     values[H] = 0.0
     for h in range(H - 1, -1, -1):
         following = values[h + 1]
-        order = np.argsort(-following)
+        for s in range(S):
+            keys[s] = -following[s]
+        argsort(keys, S, order, spare)
         for s in range(S):
             value = 0.0
             for a in range(A):

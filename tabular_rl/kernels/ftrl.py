@@ -72,15 +72,15 @@ def local_norm(regularizer, p):
 
 
 @njit
-def stability(regularizer, y, losses, shift, beta):
-    """max over x >= 0 of <y - x, l> - beta Breg_psi(x, y) for l = ``losses`` + ``shift``, exactly; y > 0, infinite where some w <= -1.
+def stability(regularizer, y, losses, scale, shift, beta):
+    """max over x >= 0 of <y - x, l> - beta Breg_psi(x, y) for l = scale (losses - shift), exactly; y > 0, infinite where some w <= -1.
 
     With w = local(y) l / beta it is beta sum_a y / local(y) phi(w), phi(w) = w^2 / (1 + w), e^-w - 1 + w, w - log(1 + w).
     """
     total = 0.0
     for a in range(len(y)):
         size = local_norm(regularizer, y[a])
-        w = size * (losses[a] + shift) / beta
+        w = size * scale * (losses[a] - shift) / beta
         if regularizer == SHANNON:
             phi = math.expm1(-w) + w if abs(w) > 1e-4 else w * w * (0.5 - w / 6)
         elif w <= -1.0:
