@@ -88,6 +88,10 @@ class LPO:
         Switches are looked for every ``batch`` outer samples; the theorem has 1.
     integer_weights : bool
         Round probabilities up to 1 / k.
+    budget : float, optional
+        Environment steps after which no further outer sample is taken.
+    mixture : bool
+        Also record the exact gap of each epoch's mixture of iterates.
     """
 
     iterations: int = 50
@@ -108,6 +112,8 @@ class LPO:
     switch: str = "sensitivity"
     batch: int = 1
     integer_weights: bool = False
+    budget: float | None = None
+    mixture: bool = False
 
     def __post_init__(self):
         for name in ("iterations", "rollouts", "batch"):
@@ -115,8 +121,8 @@ class LPO:
         check.choice("preset", self.preset, ("practical", "theory"))
         check.choice("unknown", self.unknown, ("terminal", "bonus"))
         check.choice("switch", self.switch, SWITCHES)
-        limits = {"learning_rate": {"at_least": 0}, "bonus_scale": {"at_least": 0}, "known_width": {"above": 0}, "constant": {"above": 0},
-                  "window": {"at_least": 0}}  # fmt: skip
+        limits = {"learning_rate": {"at_least": 0}, "bonus_scale": {"at_least": 0}, "known_width": {"above": 0}, "constant": {"above": 0}}
+        limits |= {"window": {"at_least": 0}, "budget": {"above": 0}}
         for name, bounds in limits.items():
             if getattr(self, name) is not None:
                 check.number(name, getattr(self, name), **bounds)
@@ -128,8 +134,8 @@ class LPO:
         if self.function_class is not None and not isinstance(self.function_class, TabularClass | LinearClass | FiniteClass):
             raise TypeError(f"function_class must be a TabularClass, LinearClass or FiniteClass, got {type(self.function_class).__name__}")
 
-    def run(self, problem, n, seed=0, budget=None, keep_q=False, mixture=False):
-        """Take ``n`` outer samples of a DiscountedMDP with rewards in [0, 1], or fewer when ``budget`` environment steps are spent.
+    def run(self, problem, n, seed=0, keep_q=False):
+        """Take ``n`` outer samples (fewer when the budget is spent) of a DiscountedMDP with rewards in [0, 1].
 
         Returns
         -------
@@ -157,7 +163,7 @@ class LPO:
         data = (np.zeros(S * A), np.zeros(J), self.lam * np.eye(d), np.eye(d) / self.lam)  # weights, h, gram, inverse
         terminal, window = self.unknown == "terminal", window if self.reuse else -1.0
         rules = (eta, alpha, tau2, C, window, self.lam, B, terminal, self.subsample, self.explore)
-        rhythm = (SWITCHES.index(self.switch), self.batch, self.integer_weights, np.inf if budget is None else float(budget))
+        rhythm = (SWITCHES.index(self.switch), self.batch, self.integer_weights, np.inf if self.budget is None else float(self.budget))
         buffers = (np.empty(M, np.int64), np.empty((M, horizon), np.int32), np.empty(M, np.int64), np.empty(M, bool))
         rng, counters, theta = np.random.default_rng(seed), np.array([0, -1, 1, 0, 0, 0, 0.0]), np.zeros((S, A))
         size, finished = 64, False
@@ -178,7 +184,7 @@ class LPO:
         last = np.array([problem.initial @ planning.evaluate(problem, policy[-1]).values for policy in policies])
         series = {"gap_last": best - last, "steps": steps, "rollouts": rollouts, "kept": kept, "known": known.sum(axis=(1, 2))}
         series["refreshes"] = refreshes
-        if mixture:
+        if self.mixture:
             series["gap_mixture"] = best - np.array([np.mean(_values(problem, policy)) for policy in policies])
         bounded = gamma * math.exp(constants["window"]) < 1
         parameters = constants | {"horizon": horizon, "second_moment_bounded": bounded, "weights": weights.reshape(S, A).tolist()}

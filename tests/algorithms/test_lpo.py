@@ -100,8 +100,8 @@ def test_a_run_end_to_end_in_every_class(functions, unknown):
     mdp, features = linear_problem(10, 3, 2, seed=2)
     classes = {"tables": None, "linear": LinearClass(features), "finite": FiniteClass.grid(features, 1 / 20, 20, signed=False)}[functions]
     rollouts = 4000 if functions == "finite" else 400  # the best of 441 functions is a noisy choice
-    learner = LPO(20, rollouts, classes, learning_rate=1.0, bonus_scale=0.1, known_width=1 / 3, unknown=unknown)
-    trace = learner.run(mdp, 300, seed=1, keep_q=True, mixture=True)
+    learner = LPO(20, rollouts, classes, learning_rate=1.0, bonus_scale=0.1, known_width=1 / 3, unknown=unknown, mixture=True)
+    trace = learner.run(mdp, 300, seed=1, keep_q=True)
     assert trace["gap_last"][-1] < trace["gap_last"][0] / 2
     assert trace["known"][-1] > mdp.reward.size / 2
     assert np.all(np.diff(trace["known"]) >= 0)
@@ -132,7 +132,7 @@ def test_the_same_seed_gives_the_same_run_and_room_is_found_for_epochs():
 
 
 def test_a_budget_of_steps_ends_the_run():
-    trace = LPO(5, 50).run(SWIM, 10_000, budget=20_000)
+    trace = LPO(5, 50, budget=20_000).run(SWIM, 10_000)
     assert trace["steps"][-1] + 10_000 > 20_000
     assert trace.epochs.counts.sum() < 10_000
 
