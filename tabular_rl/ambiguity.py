@@ -17,6 +17,30 @@ import numpy as np
 from tabular_rl.kernels import robust_rows as codes
 from tabular_rl.models import validation as check
 
+__all__ = [
+    "L1",
+    "TotalVariation",
+    "WeightedL1",
+    "LInf",
+    "Interval",
+    "DensityRatio",
+    "L2",
+    "KL",
+    "ChiSquare",
+    "Wasserstein",
+    "Contamination",
+    "Ellipsoid",
+    "FiniteRows",
+    "SRectangularL1",
+    "SRectangularKL",
+    "SRectangularL2",
+    "FiniteSRectangular",
+    "FiniteKernels",
+    "flat",
+    "kernel",
+    "rows",
+]
+
 SUPPORTS = ("nominal", "full")
 LARGEST_DENSE = 2**28  # entries that a set of full support may unfold a sparse nominal kernel to
 
@@ -38,6 +62,10 @@ class AmbiguitySet:
             else:
                 value = check.frozen(check.real_array(field.name, value), value)
             object.__setattr__(self, field.name, self._checked(field.name, value))
+
+    def __reduce__(self):
+        """Pickled as its arguments: what comes out is read-only as well."""
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     def _checked(self, name, value):
         """The value of a field, or an error; classes add their own conditions."""

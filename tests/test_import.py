@@ -40,7 +40,7 @@ def test_every_public_name_is_there(name):
     assert getattr(tabular_rl, name) is not None
 
 
-@pytest.mark.parametrize("name", ["algorithms", "experiments", "instances", "losses", "models", "planning"])
+@pytest.mark.parametrize("name", ["algorithms", "ambiguity", "experiments", "instances", "losses", "models", "planning"])
 def test_every_public_name_of_a_module_is_there(name):
     module = getattr(tabular_rl, name)
     assert [public for public in module.__all__ if not hasattr(module, public)] == []
