@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 # What a run can reach: an edit there makes other numbers possible, so that stored ones are not used again.
-REACHABLE = ("algorithms", "ambiguity.py", "kernels", "models", "planning", "submodular", "delays.py", "losses.py")
+REACHABLE = ("algorithms", "ambiguity", "kernels", "models", "planning", "submodular", "delays.py", "losses.py")
 
 
 @dataclass(frozen=True)

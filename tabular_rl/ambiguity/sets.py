@@ -1,13 +1,4 @@
-"""Ambiguity sets: what the adversary of a robust MDP may choose instead of the nominal kernel.
-
-A set is a frozen dataclass; it does not hold the nominal kernel. ``rows`` joins it with one and makes the arguments of the compiled
-sweeps. ``rectangularity`` says how the adversary may choose: "sa", every row (s, a) on its own; "s", the rows of a state together; "none".
-
-``support="nominal"`` (the default) keeps P[s, a, t] = 0 where the nominal kernel has it; ``support="full"`` lets mass move anywhere.
-Sets without that field are nominal by nature (KL, ChiSquare, DensityRatio) or full by nature (Contamination, FiniteRows).
-
-Source: Iyengar 2005; Nilim, El Ghaoui 2005; Wiesemann, Kuhn, Rustem 2013; drpg spec sections 1, 2, 12.
-"""
+"""The ambiguity sets: validated, frozen, without the nominal kernel they are put around."""
 
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
@@ -17,32 +8,7 @@ import numpy as np
 from tabular_rl.kernels import robust_rows as codes
 from tabular_rl.models import validation as check
 
-__all__ = [
-    "L1",
-    "TotalVariation",
-    "WeightedL1",
-    "LInf",
-    "Interval",
-    "DensityRatio",
-    "L2",
-    "KL",
-    "ChiSquare",
-    "Wasserstein",
-    "Contamination",
-    "Ellipsoid",
-    "FiniteRows",
-    "SRectangularL1",
-    "SRectangularKL",
-    "SRectangularL2",
-    "FiniteSRectangular",
-    "FiniteKernels",
-    "flat",
-    "kernel",
-    "rows",
-]
-
 SUPPORTS = ("nominal", "full")
-LARGEST_DENSE = 2**28  # entries that a set of full support may unfold a sparse nominal kernel to
 
 
 @dataclass(frozen=True, eq=False)
@@ -352,89 +318,3 @@ class FiniteKernels(AmbiguitySet):
     rectangularity: ClassVar[str] = "none"
     code: ClassVar[int] = codes.LIST
     full_by_nature: ClassVar[bool] = True
-
-
-def rows(nominal, cost, ambiguity):
-    """The model as compiled kernels read it: a ``tabular_rl.kernels.robust_rows.Rows``.
-
-    Rows that sum to 1 only up to 1e-9 are normalised. A dense kernel without zeros, or any kernel of which the set may fill the zeros,
-    stays dense; others are compressed to their support.
-
-    Parameters
-    ----------
-    nominal : array [S, A, S] or scipy.sparse CSR (S*A, S)
-    cost : array [S, A] or [S, A, S], or CSR with the entries of ``nominal``
-    ambiguity : an (s,a)- or s-rectangular set; None for the nominal kernel alone
-
-    Raises
-    ------
-    TypeError
-        The set is not rectangular.
-    ValueError
-        A shape that does not fit, or a full support too large to unfold.
-    """
-    if ambiguity is not None and ambiguity.rectangularity == "none":
-        raise TypeError(f"robust sweeps need a rectangular set, got {type(ambiguity).__name__}")
-    S = nominal.shape[-1]
-    A = nominal.shape[0] // S if hasattr(nominal, "tocsr") else nominal.shape[1]
-    if ambiguity is not None:
-        ambiguity.check_shape(S, A)
-    full = ambiguity is not None and ambiguity.is_full
-    places: tuple
-    if hasattr(nominal, "tocsr") and full:
-        if S * S * A > LARGEST_DENSE:
-            raise ValueError(f"support: the full support of this sparse kernel has {S * S * A} entries, more than {LARGEST_DENSE}")
-        nominal = nominal.toarray().reshape(S, A, S)
-        cost = cost.toarray().reshape(S, A, S) if hasattr(cost, "tocsr") else cost
-    if hasattr(nominal, "tocsr"):
-        pointer, successor, data = nominal.indptr.astype(np.int64), nominal.indices.astype(np.uint32), nominal.data
-        places = np.repeat(np.arange(S * A), np.diff(pointer)), successor
-        cost = cost.data if hasattr(cost, "tocsr") else cost
-    else:
-        flat = nominal.reshape(S * A, S)
-        dense = full or np.count_nonzero(flat) == flat.size
-        places = np.divmod(np.arange(S * S * A), S) if dense else np.nonzero(flat)
-        pointer = np.arange(S * A + 1) * S if dense else np.concatenate([[0], np.cumsum(np.count_nonzero(flat, axis=1))])
-        successor = np.empty(0, np.uint32) if dense else places[1].astype(np.uint32)
-        data = flat.reshape(-1) if dense else flat[places]
-        cost = cost if cost.ndim == 2 else cost.reshape(-1) if dense else cost.reshape(S * A, S)[places]
-    pair_costs = np.ndim(cost) == 2
-    if ambiguity is None:
-        radius, table = np.zeros(S * A), np.zeros((0, 0))
-    else:
-        radius, table = ambiguity.radii(S, A), ambiguity.table(*places, pointer)
-    arrays = (pointer, successor, _normalised(data, pointer), np.ravel(cost), radius, table)
-    pointer, successor, data, cost, radius, table = (read_only(x) for x in arrays)
-    return codes.Rows(S, A, pointer, successor, data, cost, pair_costs, radius, table)
-
-
-def kernel(rows, entries):
-    """A dense kernel [S, A, S] from its ``entries``, such as the worst rows of a sweep."""
-    S, A = rows.states, rows.actions
-    if len(rows.successor) == 0:
-        return np.array(entries).reshape(S, A, S)
-    result = np.zeros((S * A, S))
-    result[np.repeat(np.arange(S * A), np.diff(rows.pointer)), rows.successor] = entries
-    return result.reshape(S, A, S)
-
-
-def flat(rows, kernel):
-    """The entries of a dense ``kernel`` [S, A, S] that vanishes off the rows' support."""
-    S, A = rows.states, rows.actions
-    if len(rows.successor) == 0:
-        return np.array(kernel, dtype=float).reshape(-1)
-    return kernel.reshape(S * A, S)[np.repeat(np.arange(S * A), np.diff(rows.pointer)), rows.successor]
-
-
-def _normalised(data, pointer):
-    """Rows divided by their sums where those are off by more than rounding."""
-    sums = np.add.reduceat(data, pointer[:-1])
-    off = np.abs(sums - 1) > 1e-14
-    return data / np.repeat(np.where(off, sums, 1.0), np.diff(pointer)) if off.any() else data
-
-
-def read_only(array):
-    """A C-contiguous read-only view (or copy)."""
-    array = np.ascontiguousarray(array).view()
-    array.flags.writeable = False
-    return array
