@@ -9,6 +9,7 @@ from tabular_rl.planning.evaluation import Evaluation, evaluate, occupancy, stat
 from tabular_rl.planning.linear_program import LinearProgram, linear_program
 from tabular_rl.planning.simulation import Episodes, Trajectories, sample_episodes, sample_trajectories
 from tabular_rl.planning.solution import ConvergenceError, Solution, bellman_backup, deterministic_policy
+from tabular_rl.planning.worst_case import WorstCase, worst_case
 
 _SUBMODULAR = {
     "Certificate": "submodular_bounds",
@@ -48,6 +49,7 @@ __all__ = [
     "LinearProgram",
     "Solution",
     "Trajectories",
+    "WorstCase",
     "bellman_backup",
     "deterministic_policy",
     "dilated_bonus",
@@ -58,6 +60,7 @@ __all__ = [
     "sample_trajectories",
     "solve",
     "state_occupancy",
+    "worst_case",
     *_SUBMODULAR,
 ]
 
