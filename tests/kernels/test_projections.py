@@ -45,7 +45,7 @@ def projected(ambiguity, rows, work, x):
 
 def support_points(ambiguity, rows, work, direction):
     """The members of the set that are furthest in ``direction`` [entries]: they carry every inequality."""
-    rows = rows._replace(cost=direction)
+    rows = rows._replace(cost=sets.read_only(direction))  # as it always is: no other version is compiled
     worst = np.empty(len(rows.nominal))
     if ambiguity.rectangularity == "s":
         state_evaluation(ambiguity.code, rows, np.ones((S, A)), 0.5, np.zeros(S), np.empty(S), worst, work)
@@ -63,7 +63,6 @@ def test_variational_inequality(name, radius):
     for seed in range(8):
         ambiguity, rows, work, rng = set_up(name, radius, seed)
         x = rows.nominal + rng.normal(size=len(rows.nominal)) * 10.0 ** rng.uniform(-3, 1)
-        x.flags.writeable = False
         p = projected(ambiguity, rows, work, x)
         assert p.min() >= 0
         np.testing.assert_allclose(np.add.reduceat(p, rows.pointer[:-1]), 1, atol=1e-12)
@@ -71,12 +70,9 @@ def test_variational_inequality(name, radius):
         step = A if ambiguity.rectangularity == "s" else 1
         assert np.add.reduceat((x - p) * (y - p), rows.pointer[:-1:step]).max() <= 1e-11 * max(1, np.abs(x).max())
         # p belongs to the set: its own projection, and not beyond the furthest member in any direction
-        again = p.copy()
-        again.flags.writeable = False
-        np.testing.assert_allclose(projected(ambiguity, rows, work, again), p, atol=1e-12)
+        np.testing.assert_allclose(projected(ambiguity, rows, work, p), p, atol=1e-12)
         for _ in range(3):
             direction = rng.normal(size=len(p))
-            direction.flags.writeable = False
             beyond = direction * (p - support_points(ambiguity, rows, work, direction))
             assert np.add.reduceat(beyond, rows.pointer[:-1:step]).max() <= 1e-11
 
@@ -86,8 +82,6 @@ def test_distances_do_not_grow(name):
     for seed in range(30):
         ambiguity, rows, work, rng = set_up(name, rng_radius(seed), seed)
         x, y = rng.normal(size=(2, len(rows.nominal)))
-        for array in (x, y):
-            array.flags.writeable = False
         p, q = projected(ambiguity, rows, work, x), projected(ambiguity, rows, work, y)
         assert np.linalg.norm(p - q) <= np.linalg.norm(x - y) + 1e-12
 
@@ -101,7 +95,6 @@ def test_projections_are_those_of_cvxpy(name):
     for seed in range(4):
         ambiguity, rows, work, rng = set_up(name, rng_radius(seed), seed)
         x = rows.nominal + 0.5 * rng.normal(size=len(rows.nominal))
-        x.flags.writeable = False
         p, step = projected(ambiguity, rows, work, x), A if ambiguity.rectangularity == "s" else 1
         start, stop = rows.pointer[0], rows.pointer[step]
         ours, y, p0 = p[start:stop], cp.Variable(stop - start, nonneg=True), rows.nominal[start:stop]

@@ -13,9 +13,9 @@ from tabular_rl.kernels.robust_sweeps import state_backup, state_evaluation
 def optimise(Z, P0, radius):
     """(value, policy [A], worst rows [A, n])."""
     A, n = Z.shape
-    policy, p, pointer = np.empty(A), np.empty(A * n), np.arange(A + 1) * n
+    policy, p, pointer = np.empty(A), np.empty(A * n), sets.read_only(np.arange(A + 1) * n)
     mass, gain, order, spare = np.empty(A * n), np.empty(A * n), np.empty(A * n, np.int64), np.empty(A * n, np.int64)
-    u = kernels.optimise_l1(Z.ravel(), P0.ravel(), pointer, radius, policy, p, mass, gain, order, spare)
+    u = kernels.optimise_l1(Z.ravel(), sets.read_only(P0.ravel()), pointer, radius, policy, p, mass, gain, order, spare)
     return u, policy, p.reshape(A, n)
 
 
@@ -23,7 +23,8 @@ def evaluate(Z, P0, radius, policy):
     """(value, worst rows [A, n]) of a policy."""
     A, n = Z.shape
     p, keys, order = np.empty(A * n), np.empty(A * n), np.empty(A * n, np.int64)
-    value = kernels.evaluate_l1(Z.ravel(), P0.ravel(), np.arange(A + 1) * n, radius, policy, p, keys, order)
+    pointer = sets.read_only(np.arange(A + 1) * n)
+    value = kernels.evaluate_l1(Z.ravel(), sets.read_only(P0.ravel()), pointer, radius, policy, p, keys, order)
     return value, p.reshape(A, n)
 
 
