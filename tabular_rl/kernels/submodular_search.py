@@ -146,6 +146,101 @@ def expand(graph, weights, place, reach, h, nodes, sets, value):
 
 
 @njit
+def cone_from(edge_offsets, targets, node, h, H, cone, cone_offsets, marked, stamp):
+    """Fill ``cone`` with the nodes that follow ``node`` of layer h, layer by layer; returns the last ``stamp`` used in ``marked`` [N]."""
+    cone[0], cone_offsets[h], cone_offsets[h + 1] = node, 0, 1
+    for g in range(h, H):
+        stamp += 1
+        end = cone_offsets[g + 1]
+        for p in range(cone_offsets[g], cone_offsets[g + 1]):
+            for e in range(edge_offsets[cone[p]], edge_offsets[cone[p] + 1]):
+                if marked[targets[e]] != stamp:
+                    marked[targets[e]] = stamp
+                    cone[end] = targets[e]
+                    end += 1
+        cone_offsets[g + 2] = end
+    return stamp
+
+
+@njit
+def open_in_cone(edge_offsets, item_offsets, items, cone, acting, covered, marked, stamp, seen, i, actors, open_items):
+    """Fill ``actors`` with the distinct nodes of ``cone[:acting]``, ``open_items`` with what they may enter and ``covered`` lacks (``seen``
+    = ``i`` there); returns both counts."""
+    n_actors, n_open = 0, 0
+    for p in range(acting):
+        x = cone[p]
+        if marked[x] != stamp:
+            marked[x] = stamp
+            actors[n_actors] = x
+            n_actors += 1
+            for j in range(item_offsets[edge_offsets[x]], item_offsets[edge_offsets[x + 1]]):
+                u = items[j]
+                if seen[u] != i and not has(covered, u):
+                    seen[u] = i
+                    open_items[n_open] = u
+                    n_open += 1
+    return n_actors, n_open
+
+
+@njit
+def values_in_cone(edge_offsets, targets, item_offsets, items, prices, cone, cone_offsets, actors, h, H, pay, values, greedy):
+    """Fill ``values`` and ``greedy`` (edges; ties: lowest) of the additive problem that pays ``prices``, on the cone."""
+    for x in actors:
+        for e in range(edge_offsets[x], edge_offsets[x + 1]):
+            total = 0.0
+            for j in range(item_offsets[e], item_offsets[e + 1]):
+                total += prices[items[j]]
+            pay[e] = total
+    for p in range(cone_offsets[H], cone_offsets[H + 1]):
+        values[H, cone[p]] = 0.0
+    for g in range(H - 1, h - 1, -1):
+        following = values[g + 1]
+        for p in range(cone_offsets[g], cone_offsets[g + 1]):
+            x = cone[p]
+            top, choice = -np.inf, 0
+            for e in range(edge_offsets[x], edge_offsets[x + 1]):
+                q = pay[e] + following[targets[e]]
+                if q > top:
+                    top, choice = q, e
+            values[g, x], greedy[g, x] = top, choice
+
+
+@njit
+def greedy_walk(targets, item_offsets, items, weights, greedy, node, h, H, seen, i, counts, walked):
+    """Weight that the greedy path from ``node`` newly covers of the open items; their entries are added to ``counts``."""
+    x, found = node, 0.0
+    walked[h] = x
+    for g in range(h, H):
+        e = greedy[g, x]
+        for j in range(item_offsets[e], item_offsets[e + 1]):
+            u = items[j]
+            if seen[u] == i:
+                if counts[u] == 0.0:
+                    found += weights[u]
+                counts[u] += 1
+        x = targets[e]
+        walked[g + 1] = x
+    return found
+
+
+@njit
+def step_prices(weights, open_items, counts, length, distance, prices):
+    """One projected subgradient step on the open items; False where none is left to make."""
+    square = 0.0
+    for u in open_items:
+        d = counts[u] - 1
+        if (d > 0 and prices[u] <= 0) or (d < 0 and prices[u] >= weights[u]):
+            d = 0.0
+        counts[u] = d
+        square += d * d
+    if square == 0.0:
+        return False
+    for u in open_items:
+        prices[u] = min(max(prices[u] - length * distance / square * counts[u], 0.0), weights[u])
+    return True
+
+
+@njit
 def residual_bounds(graph, weights, h, nodes, sets, value, prices, parents, incumbent, grain, iterations, bounds, kept, path):
     """Fill ``bounds`` [n] on the value of any history that continues label i, by price descent on what it has not covered.
 
@@ -155,101 +250,45 @@ def residual_bounds(graph, weights, h, nodes, sets, value, prices, parents, incu
     """
     edge_offsets, targets, item_offsets, items, _, _, _, layer_offsets, layer_nodes = graph
     N, H, U = len(edge_offsets) - 1, len(layer_offsets) - 2, len(weights)
-    cone, cone_offsets = np.empty(len(layer_nodes), np.int64), np.empty(H + 2, np.int64)
-    marked, acting = np.full(N, -1), np.empty(N, np.int64)
+    cone, cone_offsets, marked, actors = (
+        np.empty(len(layer_nodes), np.int64),
+        np.empty(H + 2, np.int64),
+        np.full(N, -1),
+        np.empty(N, np.int64),
+    )
     values, greedy, pay = np.zeros((H + 1, N)), np.zeros((H, N), np.int64), np.empty(len(targets))
     open_items, seen, counts, now = np.empty(U, np.int64), np.full(U, -1), np.empty(U), np.empty(U)
-    winner, stamp = -1, 0
-    walked = np.empty(H + 1, np.int64)
+    winner, stamp, walked = -1, 0, np.empty(H + 1, np.int64)
     for i in range(len(nodes)):
-        # the cone of what follows, layer by layer
-        cone[0], cone_offsets[h], cone_offsets[h + 1] = nodes[i], 0, 1
-        for g in range(h, H):
-            stamp += 1
-            end = cone_offsets[g + 1]
-            for p in range(cone_offsets[g], cone_offsets[g + 1]):
-                for e in range(edge_offsets[cone[p]], edge_offsets[cone[p] + 1]):
-                    if marked[targets[e]] != stamp:
-                        marked[targets[e]] = stamp
-                        cone[end] = targets[e]
-                        end += 1
-            cone_offsets[g + 2] = end
-        stamp += 1
-        actors, n_open = 0, 0
-        for p in range(cone_offsets[H]):
-            x = cone[p]
-            if marked[x] != stamp:
-                marked[x] = stamp
-                acting[actors] = x
-                actors += 1
-                for j in range(item_offsets[edge_offsets[x]], item_offsets[edge_offsets[x + 1]]):
-                    u = items[j]
-                    if seen[u] != i and not has(sets[i], u):
-                        seen[u] = i
-                        open_items[n_open] = u
-                        n_open += 1
+        stamp = 1 + cone_from(edge_offsets, targets, nodes[i], h, H, cone, cone_offsets, marked, stamp)
+        n_actors, n_open = open_in_cone(
+            edge_offsets, item_offsets, items, cone, cone_offsets[H], sets[i], marked, stamp, seen, i, actors, open_items
+        )
+        acting, uncovered = actors[:n_actors], open_items[:n_open]
         now[:] = 0.0
-        for j in range(n_open):
-            now[open_items[j]] = prices[parents[i], open_items[j]]
+        for u in uncovered:
+            now[u] = prices[parents[i], u]
         best, length, failures = np.inf, 1.0, 0
         for k in range(iterations + 1):
-            for p in range(actors):
-                for e in range(edge_offsets[acting[p]], edge_offsets[acting[p] + 1]):
-                    total = 0.0
-                    for j in range(item_offsets[e], item_offsets[e + 1]):
-                        total += now[items[j]]
-                    pay[e] = total
-            for p in range(cone_offsets[H], cone_offsets[H + 1]):
-                values[H, cone[p]] = 0.0
-            for g in range(H - 1, h - 1, -1):
-                for p in range(cone_offsets[g], cone_offsets[g + 1]):
-                    x = cone[p]
-                    top, choice = -np.inf, 0
-                    for e in range(edge_offsets[x], edge_offsets[x + 1]):
-                        q = pay[e] + values[g + 1, targets[e]]
-                        if q > top:
-                            top, choice = q, e
-                    values[g, x], greedy[g, x] = top, choice
+            values_in_cone(edge_offsets, targets, item_offsets, items, now, cone, cone_offsets, acting, h, H, pay, values, greedy)
             bound = value[i] + values[h, nodes[i]]
-            for j in range(n_open):
-                bound += weights[open_items[j]] - now[open_items[j]]
-                counts[open_items[j]] = 0.0
+            for u in uncovered:
+                bound += weights[u] - now[u]
+                counts[u] = 0.0
             failures = 0 if bound < best - 1e-4 * abs(best) else failures + 1
             if bound < best:
                 best = bound
                 kept[i] = now
-            x, found = nodes[i], value[i]
-            walked[h] = x
-            for g in range(h, H):
-                e = greedy[g, x]
-                for j in range(item_offsets[e], item_offsets[e + 1]):
-                    u = items[j]
-                    if seen[u] == i:
-                        found += weights[u] * (counts[u] == 0.0)
-                        counts[u] += 1
-                x = targets[e]
-                walked[g + 1] = x
+            found = value[i] + greedy_walk(targets, item_offsets, items, weights, greedy, nodes[i], h, H, seen, i, counts, walked)
             if found > incumbent + 1e-9:
                 incumbent, winner = found, i
                 path[:] = walked
-            if best <= incumbent + grain or k == iterations:
+            if best <= incumbent + grain:
                 break
             if failures >= 3:
                 length, failures = 0.6 * length, 0
-            square = 0.0
-            for j in range(n_open):
-                u = open_items[j]
-                d = counts[u] - 1
-                if (d > 0 and now[u] <= 0) or (d < 0 and now[u] >= weights[u]):
-                    d = 0.0
-                counts[u] = d
-                square += d * d
-            if square == 0.0:
+            if k < iterations and not step_prices(weights, uncovered, counts, length, bound - incumbent, now):
                 break
-            step = length * (bound - incumbent) / square
-            for j in range(n_open):
-                u = open_items[j]
-                now[u] = min(max(now[u] - step * counts[u], 0.0), weights[u])
         bounds[i] = best
     return incumbent, winner
 
