@@ -37,6 +37,7 @@ from tabular_rl.kernels.self_bounding import (
     excess,
     inverse_rate,
     layer,
+    learn,
     local_bonuses,
     raise_most_truncated,
     settle_rates,
@@ -81,7 +82,7 @@ class BestOfBothWorlds:
     delta: float | None = None
     radius_scale: float = 1.0
     truncation: str = "clip"
-    max_virtual: int = 1000
+    max_virtual: int = 100_000
     entropy: str = "previous"
 
     def __post_init__(self):
@@ -297,12 +298,7 @@ def _run(
             against += expected_loss(comparator_visits, comparator, means)
             bound += comparator_cost(regularizer, comparator, comparator_visits, policy, b, B, bonus_scale, beta)
 
-        for h in range(H):
-            s, a = states[h], actions[h]
-            for i in range(S):
-                for j in range(A):
-                    cumulative[h, i, j] -= bonus_scale * B[h, i, j]
-            cumulative[h, s, a] += to_go[h] / (u[h, s] * policy[h, s, a])
+        learn(bonus_scale, B, states, actions, to_go, u, policy, cumulative)
         if not ahead:
             settle_rates(beta, growth)
         if t % 2**20 == 0:  # only differences matter: keep their digits

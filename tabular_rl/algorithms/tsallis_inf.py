@@ -4,7 +4,7 @@ Setting: a bandit, that is an episodic MDP of one step and one state. With impor
 
     x_t = argmin_x <x, Lhat> - (4 / eta_t) sum sqrt(x) = 4 / (eta_t (Lhat - z))^2,     eta_t = 2 / sqrt(t)                     [paper]
 
-with z, below the least Lhat, such that the x sum to 1: Newton's method on the sum, from below, where it is convex and increasing.
+with z, below the least Lhat, such that the x sum to 1: the sum is convex and increasing in z, and Newton's method from above falls to it.
 
 ``BestOfBothWorlds`` on such a problem with c0 = 1 and N0 -> 0 is this algorithm; the tests hold the two against each other.
 """
@@ -49,20 +49,17 @@ def _run(P, initial, schedule, tables, parameters, bernoulli, index, rng):
 
     for t in range(1, index[-1] + 1):
         eta, x = 2 / np.sqrt(t), policy[0, 0]
-        z = estimates.min() - 2 * np.sqrt(A) / eta  # the sum is at most 1 here
-        while True:
+        z = estimates.min() - 2 / eta  # the sum is at least 1 here
+        for _ in range(100):
             total_x, slope = 0.0, 0.0
             for a in range(A):
                 root = 2 / (eta * (estimates[a] - z))
                 x[a] = root * root
                 total_x += x[a]
                 slope += eta * root**3
-            if abs(total_x - 1) < 1e-14:
+            if total_x - 1 < 1e-14:
                 break
-            following = z - (total_x - 1) / slope
-            if following == z:
-                break
-            z = following
+            z -= (total_x - 1) / slope
         x /= x.sum()
 
         mean_losses(schedule, tables, parameters, t - 1, policy, means)

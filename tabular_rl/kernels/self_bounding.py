@@ -146,6 +146,18 @@ def local_bonuses(
 
 
 @njit
+def learn(bonus_scale, B, states, actions, to_go, u, policy, cumulative):
+    """cumulative += Qhat - bonus_scale B, Qhat = to_go / (u pi) on the path: unbiased up to the factor mu / u."""
+    H, S, A = cumulative.shape
+    for h in range(H):
+        for s in range(S):
+            for a in range(A):
+                cumulative[h, s, a] -= bonus_scale * B[h, s, a]
+        s, a = states[h], actions[h]
+        cumulative[h, s, a] += to_go[h] / (u[h, s] * policy[h, s, a])
+
+
+@njit
 def settle_rates(beta, growth):
     """The rates of the next episode, where they follow the last one."""
     for h in range(beta.shape[0]):
