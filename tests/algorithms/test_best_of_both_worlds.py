@@ -35,11 +35,11 @@ def bandit(means):
 
 def test_one_state_and_one_step_is_tsallis_inf():
     problem = losses.stochastic(bandit([0.3, 0.4, 0.6]))
-    one = TsallisINF().run(problem, 3000, 3)
+    one = TsallisINF().run(problem, 1000, 3)
     for bonus_scale in (0.0, 1.0):  # the bonus is constant over the actions
-        other = BestOfBothWorlds(scale="practical", c0=1.0, N0=1e-300, bonus_scale=bonus_scale).run(problem, 3000, 3)
-        np.testing.assert_allclose(one["loss"], other["loss"], rtol=1e-6)  # importance weights magnify rounding
-        np.testing.assert_allclose(one.policy, other.policy, rtol=1e-4)
+        other = BestOfBothWorlds(scale="practical", c0=1.0, N0=1e-300, bonus_scale=bonus_scale).run(problem, 1000, 3)
+        np.testing.assert_allclose(one["loss"], other["loss"], rtol=1e-8)  # importance weights magnify rounding, ever more
+        np.testing.assert_allclose(one.policy, other.policy, rtol=1e-7)
 
 
 def test_a_program_over_occupancies_of_one_state_is_tsallis_inf():
