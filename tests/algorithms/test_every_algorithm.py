@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tabular_rl import instances, losses
-from tabular_rl.algorithms import UCBVI, DilatedBonusPO, Uniform
+from tabular_rl.algorithms import UCBVI, BestOfBothWorlds, DilatedBonusPO, Uniform
 from tabular_rl.models import FiniteHorizonMDP
 from tabular_rl.planning import evaluate, solve
 
@@ -14,6 +14,9 @@ LEARNERS = [
     DilatedBonusPO("luo", transition="unknown"),
     UCBVI(),
     UCBVI(0.1, transition="known", anytime=True),
+    BestOfBothWorlds(),
+    BestOfBothWorlds("shannon", "practical", transition="unknown"),
+    BestOfBothWorlds("log_barrier"),
     Uniform(),
 ]
 learners = pytest.mark.parametrize("learner", LEARNERS, ids=repr)
