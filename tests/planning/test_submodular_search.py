@@ -157,3 +157,14 @@ def test_what_has_no_single_history_is_refused(mdp, match):
 def test_prices_outside_of_the_weights_are_refused():
     with pytest.raises(ValueError, match=r"prices\[0\]"):
         planning.coverage_prices(instances.tiny(), 10, prices=np.full(9, 5.0))
+
+
+OPTIMA = {0: 325.90708, 1: 287.32220, 3: 308.18928, 5: 323.63633, 7: 319.11558, 8: 289.16236, 9: 313.55715}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", OPTIMA)
+def test_optima_of_the_forests_are_proven(k):
+    found = planning.branch_and_bound(instances.gp30(k))
+    assert found.value == pytest.approx(OPTIMA[k], abs=1e-4)
+    assert found.optimal
