@@ -15,8 +15,8 @@ Provenance. Setting, Tsallis entropy, dilated bonus and upper occupancies are th
 rates, its bonuses and its theorems are derived in the bobw spec, sections 3 and 4, and it is not the paper's algorithm.
 ``truncation="virtual"`` is the paper's device in its place, with constants that are [reconstructed] (bobw spec 3.6): no theorem here.
 ``theory`` constants have E regret <= E certificate; the ``practical`` ones are one of four settings looked at on one small instance.
-Unknown transition: sqrt(T) in both worlds by the certificate; log T in the stochastic one by ``proofs_check``'s theorem bobw-unknown,
-whose constants are far beyond what can be run.
+Unknown transition: sqrt(T) in both worlds by the certificate; log(T)^2 in the stochastic one by ``proofs_check``'s theorem bobw-unknown
+(delta = 1 / (8 H T)), whose constants are far beyond what can be run.
 """
 
 import math
@@ -69,7 +69,8 @@ class BestOfBothWorlds:
         "clip" [derived], or "virtual" [reconstructed]: episodes without interaction that draw the policy to neglected states, at most
         ``max_virtual`` before an episode. Known transition, not with the log barrier.
     entropy : str
-        Shannon rates follow the entropy of the "previous" policy, or of the "current" one, which has closed bounds.
+        Shannon rates follow the entropy of the "previous" policy, or of the "current" one, which has closed bounds (theorem
+        bobw-shannon-rate of ``proofs_check``, at the theory's constants).
     """
 
     regularizer: str = "tsallis"
@@ -116,7 +117,8 @@ class BestOfBothWorlds:
             ``regret`` (exact, by mean losses: occupancy of each policy against the best fixed policy in hindsight) and ``loss`` (the
             learner's expected total). ``certificate`` where bonus_scale is 1 and the theorem's conditions hold: its mean bounds the mean
             regret against every policy fixed in advance, hence the mean of ``regret`` in every oblivious world. With a comparator:
-            ``comparator_regret``, and ``comparator_bound``, which bounds its mean for every bonus_scale (bobw spec 4.4, known transition).
+            ``comparator_regret``, and ``comparator_bound``, which bounds its mean for every bonus_scale (bobw spec 4.4; known transition,
+            the same conditions otherwise).
 
             ``parameters``: the constants in force; ``initial_term`` (part of the certificate); ``bonus_ratio``, the largest
             4 H local(pi) B / beta, and ``violations``, how many were above 1 (the certificate has paid for them); ``clipped``, how many
@@ -129,7 +131,7 @@ class BestOfBothWorlds:
         if self.regularizer == "log_barrier":
             check.integer("n", n, 3)  # log log n would not do
         c0, eps, N0, bonus_scale, proven = self.resolve(problem.shape, n)
-        proven = proven and bonus_scale == 1
+        bounded, proven = proven and self._known, proven and bonus_scale == 1
         if certified and not proven:
             raise ValueError(
                 f"certified=True needs bonus_scale=1, clipping and the theorem's conditions, got bonus_scale={bonus_scale}: "
@@ -143,10 +145,12 @@ class BestOfBothWorlds:
             self.max_virtual if self.truncation == "virtual" else 0, mixed, visits, comparator is not None, index,
             np.random.default_rng(seed),
         )  # fmt: skip
-        return self._trace(series, policy, parameters, (c0, eps, N0, bonus_scale, proven), problem.shape, delta, comparator, index, seed)
+        return self._trace(
+            series, policy, parameters, (c0, eps, N0, bonus_scale, proven, bounded), problem.shape, delta, comparator, index, seed
+        )
 
     def _trace(self, series, policy, counts, constants, shape, delta, comparator, index, seed):
-        c0, eps, N0, bonus_scale, proven = constants
+        c0, eps, N0, bonus_scale, proven, bounded = constants
         H, n = shape[0], int(index[-1])
         loss, least, paid, mixing, against, bound = series
         barrier = self.regularizer == "log_barrier"
@@ -156,7 +160,7 @@ class BestOfBothWorlds:
             columns["certificate"] = paid + start + (mixing / n if barrier else 0) + (0 if self._known else 4 * delta * H * n)
         if comparator is not None:
             columns["comparator_regret"] = loss - against
-            if self._known and self.truncation == "clip":
+            if bounded:
                 columns["comparator_bound"] = bound + start + (bonus_scale * mixing / n if barrier else 0)
         ratio, violations, clips, steps, solved, entropy_ratio, epochs, virtual = counts
         if virtual < 0:
@@ -193,7 +197,12 @@ class BestOfBothWorlds:
         if self.scale == "theory" and eps * math.sqrt(N0) < 1:
             raise ValueError(f"eps * sqrt(N0) must be at least 1 in theory, got eps={eps}, N0={N0}: the clip would start above 1")
         proven = self.truncation == "clip" and (self._known or self.radius_scale >= 1)
-        return c0, eps, N0, bonus_scale, proven and (not barrier or eps * 4 * c0 * math.sqrt(logs) <= 1)
+        if barrier:
+            proven = proven and eps * 4 * c0 * math.sqrt(logs) <= 1
+        elif self.entropy == "current":  # its penalty rests on entropies that do not jump: claim bobw-shannon.growth
+            least = (1 - 1e-12) * 2 * (steps * (1 + math.sqrt(A))) ** 2
+            proven = proven and c0 <= 1 / math.sqrt(2) and eps <= math.sqrt(2) / 4 and least <= N0 and bonus_scale <= 1
+        return c0, eps, N0, bonus_scale, proven
 
     def initial_term(self, shape, n, c0, N0):
         """I0 of the certificate: what the first policies cost. The log barrier's mixed comparator adds (1 / n) sum_t sum_h max B."""
