@@ -203,11 +203,11 @@ def branch_and_bound(mdp, labels=3000, iterations=20, root_iterations=1000):
     return _path(mdp, states, min(first.upper, graph.floor(max(incumbent, dropped))), made)
 
 
-def replan(mdp, n=1, seed=0, labels=1, discount=1 - 1e-7):
+def replan(mdp, n=1, seed=0, labels=1, discount=None):
     """``n`` trajectories of a slippery coverage problem that plan anew at every step, as if nothing slipped: (values [n], states [n, H+1]).
 
-    A ``discount`` below 1 weighs gains by discount^steps: just below 1 it settles ties for the gain at hand. No guarantee; a
-    history-dependent policy, so ``coverage_prices`` bounds its mean.
+    A gain k steps ahead counts ``discount``^k; default 1 - slip (1 - 1/A), the probability that a step goes as planned: what is late in a
+    plan is the least sure. No guarantee; a history-dependent policy, so ``coverage_prices`` bounds its mean.
     """
     from tabular_rl.kernels import submodular_search as kernels
 
@@ -217,11 +217,12 @@ def replan(mdp, n=1, seed=0, labels=1, discount=1 - 1e-7):
     if mdp.successors is None:
         raise ValueError("mdp must be given by successors, got transition probabilities")
     place, reach = graph.reachable
+    discount = check.number("discount", 1 - mdp.slip * (1 - 1 / mdp.n_actions) if discount is None else discount, above=0, at_most=1)
     rng = np.random.default_rng(seed)
     values, states = np.empty(n), np.empty((n, mdp.horizon + 1), np.int64)
     start = mdp.start, graph.covered_at(mdp.start), graph.weight_at(mdp.start)
     with np.errstate(over="ignore"):
-        kernels.replanned(graph.arrays, graph.weights, place, reach, *start, mdp.slip, labels, float(discount), rng, values, states)
+        kernels.replanned(graph.arrays, graph.weights, place, reach, *start, mdp.slip, labels, discount, rng, values, states)
     return values, states % mdp.n_states
 
 
