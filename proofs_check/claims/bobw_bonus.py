@@ -98,7 +98,7 @@ def to_go(H):
        given=(simplex_points(8), vectors(), scales(0, 1), scales(-3, 0), scales(-3, 0), scales(0, 6), regularizers),
        control={"constant": 0.45})  # fmt: skip
 def estimator_stability(pi, share, R, occupancy, u, beta, regularizer, constant=1.0):
-    """E stab(pi, Qhat - c, beta / 2) <= the bonus's stability, for any losses to go L_a in [0, R]. Tsallis entropy: for c = 0 and, if w < 1,
+    """E stab(pi, Qhat - c, beta / 2) <= the bonus's stability, for any losses to go L_a in [0, R]. Tsallis entropy: for c = 0, and if w < 1
     for c = <pi, Qhat>; Shannon: for c = 0; log barrier: for c = <pi, Qhat>, along every path, if 2 R / (u beta) <= 1/2.
 
     Control: 0.45 times as much.
@@ -196,7 +196,7 @@ def condition_log_barrier(mdp, pi, progress, a_path, T, constants=None):
     """
     H, S, A = mdp.shape
     c0, eps, N0 = constants or theory("log_barrier", H, S, A, T)
-    pi, R, states, actions = inner(pi, 1e-12), to_go(H), *a_path
+    (states, actions), pi, R = a_path, inner(pi, 1e-12), to_go(H)
     N, log_T, steps = N0 * R**2 * 10 ** (6 * progress), math.log(T), np.arange(H)
     threshold = np.minimum(1, R / (eps * np.sqrt(N)))
     u, inflow = propagated(mdp, pi, threshold, 1 / T)

@@ -68,7 +68,7 @@ def adversarial_cost(history, penalty=1):
     G / e = (1 + d) / (4 eps^2) Lam sum_{h,s} R. Control: without the penalty's share.
     """
     mu, pi, _ = history
-    T, H, S, A = pi.shape
+    T, _, S, A = pi.shape
     cost, d, lam, R, bias = _tsallis(mu, pi)
     factor = math.sqrt(2) * (penalty * math.sqrt(1 + d) * (math.sqrt(A) - 1) + math.sqrt(A))
     return cost.sum(), factor * R.sum() * math.sqrt(S * T * lam) + S * lam * bias.sum()
@@ -77,7 +77,7 @@ def adversarial_cost(history, penalty=1):
 @claim("bobw.stochastic-cost", kind=inequality, source=f"{SOURCE} 4.5", provenance="derived",
        given=(_histories(),), control={"stable": 0})  # fmt: skip
 def stochastic_cost(history, stable=1):
-    """Tsallis entropy, theory's constants, any actions a* and gaps Delta > 0: with K = e sqrt(2) (sqrt(1 + d) + 4) and the sums over a != a*,
+    """Tsallis entropy, theory's constants, any actions a* and gaps Delta > 0: with K = e sqrt(2) (sqrt(1 + d) + 4), sums over a != a*,
     e sum mu b <= K sqrt(Lam) sum R sqrt(sum_t mu pi) + G <= K sqrt(Lam U) sqrt(sum_t mu pi Delta) + G,   U = sum R^2 / Delta.
 
     Control: K without the stability's share.

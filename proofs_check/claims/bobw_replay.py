@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """The algorithm once more, in plain NumPy and for n independent runs at once, with everything that the theorems speak of written down.
 
 Known transition (bobw spec, 3.1 to 3.5). Shares no code with ``tabular_rl.algorithms``: the tests hold the two against each other.
@@ -136,7 +137,7 @@ class Replay:
         if self.play is not None:
             states, actions, losses = (np.array(part)[None] for part in self.play(self.pi[0], means[0]))
             return states, actions, np.cumsum(losses[:, ::-1], axis=1)[:, ::-1]
-        n, H, S, A = self.pi.shape
+        n, H, S, _ = self.pi.shape
         states, actions, losses, run = np.empty((n, H), int), np.empty((n, H), int), np.empty((n, H)), np.arange(n)
         row = np.broadcast_to(self.mdp.initial, (n, S))
         for h in range(H):
@@ -168,7 +169,8 @@ class Replay:
             square = np.zeros(visited.shape)
             square[place] = zeta(self.pi)[(*place, actions)]
             square *= there**2
-            self.N = np.where(self.reachable, self.N + formulas.log_barrier_increment(self.R, self.u, self.clipped, visited, square), self.N)
+            grown = formulas.log_barrier_increment(self.R, self.u, self.clipped, visited, square)
+            self.N = np.where(self.reachable, self.N + grown, self.N)
             self.beta_after = self._beta(self.N)
             b = formulas.log_barrier_bonus(self.R, A, self.log_T, self.mu, self.u, self.beta, self.beta_after, visited, square)
         elif self.regularizer == "tsallis":
@@ -178,7 +180,7 @@ class Replay:
         return np.where(self.reachable, b, 0)
 
     def _dilate(self, b):
-        n, H, S, A = self.pi.shape
+        n, H, S, _ = self.pi.shape
         B, values = np.empty(self.pi.shape), np.zeros((n, H + 1, S))
         for h in range(H - 1, -1, -1):
             B[:, h] = b[:, h, :, None] + (1 + 1 / H) * np.einsum("sat,nt->nsa", self.mdp.transition[h], values[:, h + 1])
@@ -198,12 +200,13 @@ class Replay:
             missing = np.maximum(stability(reg, self.pi, -B, half) - values[:, :H] / H, 0)
             self.excess += np.where(over > 0, missing.max(axis=2).sum(axis=1), 0)
         shifted = [stability(reg, self.pi, k * (shift - B), half) for shift in (B.min(-1, keepdims=True), B.max(-1, keepdims=True))]
-        moved = np.where(np.isfinite(shifted[0]), shifted[0], shifted[1])
+        moved = np.minimum(*shifted)  # the second is always finite
         self.always += np.sum(self.mu_p * (self.b + k * np.sum((self.pi - self.p) * B, axis=-1) + moved), axis=(1, 2))
         if self.log_path:
             stable = np.minimum(*(stability(reg, self.pi, losses - c[..., None], self.beta) for c in (0 * baseline, baseline)))
             growth = (self.beta - self.beta_before)[..., None] * (self.psi_vertex - psi(reg, self.pi)[..., None])
-            self.linear += np.sum(self.pi * losses, axis=-1, keepdims=True) - losses @ self.vertices.T
+            linear = np.sum(self.pi * losses, axis=-1, keepdims=True) - losses @ self.vertices.T
+            self.linear += np.where(self.reachable[..., None], linear, 0)  # elsewhere the policy is uniform by definition
             self.paid += growth + stable[..., None]
 
 

@@ -70,7 +70,7 @@ class _Step:
         visited = self.drawn.sum(axis=-1)
         N = N0 * (R**2 if barrier else 1) * 10 ** (6 * progress)
         threshold = np.minimum(1, (R if barrier else 1) / (eps * np.sqrt(N)))
-        u, inflow = propagated(mdp, pi, threshold, 1 / T) if barrier else (np.maximum(mu, threshold), None)
+        u, inflow = propagated(mdp, pi, threshold, 1 / T) if barrier else (np.maximum(mu, threshold), mu)
         L_there = visited * L[..., None]
         self.estimates = self.drawn * (L_there / u)[..., None] / pi
         self.baseline = L_there / u
@@ -120,10 +120,10 @@ class _Step:
        given=(enumerable_mdps(), policies("pi"), policies("comparator"), _progress, regularizers, st.sampled_from([10, 10_000])),
        control={"bonus": 0.0})  # fmt: skip
 def episode(mdp, pi, comparator, progress, regularizer, T, bonus=1.0):
-    """V_pi - V_* <= E (1 + 1/H) <initial, Bbar[0]> + sum q* E [<pi - pi*, Qhat - B> - penalty - stab(pi, Qhat - c - B, beta)], theory's constants.
+    """V_pi - V_* <= E (1 + 1/H) <initial, Bbar[0]> + sum q* E [<pi - pi*, Qhat - B> - penalty - stab(pi, Qhat - c - B, beta)].
 
-    Along a path the bracket adds up to at most beta_0 (psi(pi*) - psi(pi_1)) in every state: the certificate. For each regularizer, any
-    N >= N_0. Control: no bonus.
+    Theory's constants. Along a path the bracket adds up to at most beta_0 (psi(pi*) - psi(pi_1)) in every state: the certificate. For
+    each regularizer, any N >= N_0. Control: no bonus.
     """
     pi = inner(pi, 1e-9)
     step = _Step(mdp, pi, regularizer, progress, T, bonus)
@@ -142,9 +142,9 @@ def best_policy(mdp):
     for h in range(len(mdp.transition) - 1, -1, -1):
         q_values.append(mdp.reward[h] + mdp.transition[h] @ values[-1])
         values.append(q_values[-1].min(axis=-1))
-    q_values, values = np.stack(q_values[::-1]), np.stack(values[::-1])
-    rows = np.eye(mdp.shape[-1], dtype=int if q_values.dtype == object else float)
-    return values, q_values, rows[np.argmin(q_values, axis=-1)]
+    q_table = np.stack(q_values[::-1])
+    rows = np.eye(mdp.shape[-1], dtype=int if q_table.dtype == object else float)
+    return np.stack(values[::-1]), q_table, rows[np.argmin(q_table, axis=-1)]
 
 
 @claim("bobw.gaps", kind=identity, source=f"{SOURCE} L1", provenance="derived",

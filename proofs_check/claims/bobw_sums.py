@@ -74,7 +74,8 @@ def visits_by_rate(visits, eps, excess, unit=False):
     return np.sum(path.mu / (path.u * np.sqrt(path.N[1:]))), np.sqrt(path.lam * np.sum(path.mu)), 1.0
 
 
-@claim("bobw.clip-bias", kind=inequality, source=f"{SOURCE} L10d", provenance="derived", given=GIVEN, control={"share": 1 / 20})  # fmt: skip
+@claim("bobw.clip-bias", kind=inequality, source=f"{SOURCE} L10d", provenance="derived", given=GIVEN,
+       control={"share": 1 / 20})  # fmt: skip
 def clip_bias(visits, eps, excess, share=1.0):
     """sum mu_t (1 - mu_t / u_t) <= (1 + d) / (4 eps^2) Lam: what the clip hides is logarithmic.  Control: a twentieth of it.
 
@@ -84,7 +85,8 @@ def clip_bias(visits, eps, excess, share=1.0):
     return np.sum(path.mu * (1 - path.mu / path.u)), share * (1 + path.d) / (4 * eps**2) * path.lam, 1.0
 
 
-@claim("bobw.clip-growth", kind=inequality, source=f"{SOURCE} L10e", provenance="derived", given=GIVEN, control={"clip": False})  # fmt: skip
+@claim("bobw.clip-growth", kind=inequality, source=f"{SOURCE} L10e", provenance="derived", given=GIVEN,
+       control={"clip": False})  # fmt: skip
 def clip_growth(visits, eps, excess, clip=True):
     """N_T <= (sqrt(N_0) + eps T / 2)^2, so that Lam <= 2 log(1 + eps T / (2 sqrt(N_0))).  Control: no clip, u = mu."""
     path = Clipped(visits, eps, excess, clip=clip)

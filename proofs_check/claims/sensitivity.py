@@ -172,7 +172,7 @@ def two_sided(kind, size, length, rng, constant=None):
     frequency = np.arange(1.0, functions.n_points + 1) ** -1.5
     chunk = 1 if kind == "adversary" else 50
     for i in range(length // chunk):
-        H, A = sampler.lam + D @ sampler.weights, sampler.lam + D @ sampler.full_weights
+        H, A = (sampler.lam + D @ np.asarray(weights) for weights in (sampler.weights, sampler.full_weights))
         if np.any(np.abs(H / A - 1) > 1 / 2):
             return False
         points = rng.choice(functions.n_points, chunk, p=frequency / frequency.sum())
