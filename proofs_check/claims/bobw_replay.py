@@ -190,14 +190,14 @@ class Replay:
     def _account(self, B, values, losses, baseline):
         H, reg, k = len(self.R), self.regularizer, self.bonus_scale
         self.certificate += (1 + 1 / H) * values[:, 0] @ self.mdp.initial
-        self.mixing += B.max(axis=(2, 3)).sum(axis=1)
-        size = 4 * H * local(reg, self.pi) * B / self.beta[..., None]
+        self.mixing += np.where(self.reachable, B.max(axis=3), 0).max(axis=2).sum(axis=1)
+        size = np.where(self.reachable[..., None], 4 * H * local(reg, self.pi) * B / self.beta[..., None], 0)
         self.largest = np.maximum(self.largest, size.max(axis=(1, 2, 3)))
         over = np.sum(size > 1, axis=(1, 2, 3))
         self.violations += over
         half = self.beta / 2
         if over.any():
-            missing = np.maximum(stability(reg, self.pi, -B, half) - values[:, :H] / H, 0)
+            missing = np.where(self.reachable, np.maximum(stability(reg, self.pi, -B, half) - values[:, :H] / H, 0), 0)
             self.excess += np.where(over > 0, missing.max(axis=2).sum(axis=1), 0)
         shifted = [stability(reg, self.pi, k * (shift - B), half) for shift in (B.min(-1, keepdims=True), B.max(-1, keepdims=True))]
         moved = np.minimum(*shifted)  # the second is always finite

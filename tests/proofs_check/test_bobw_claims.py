@@ -1,0 +1,137 @@
+"""What the claims of best of both worlds compute with: the solver, the replay, the conditions, and controls with the spec's numbers."""
+
+import math
+
+import numpy as np
+import pytest
+
+from proofs_check.claims.bobw_bonus import PRACTICAL, theory
+from proofs_check.claims.bobw_entropy import entropy_factors
+from proofs_check.claims.bobw_ftrl import REGULARIZERS, bregman, follow_the_leader, gradient_of_psi, leader, psi, stability
+from proofs_check.claims.bobw_paths import closed_forms
+from proofs_check.claims.bobw_replay import Replay, anti_greedy, stochastic
+from proofs_check.claims.bobw_steps import best_policy
+from proofs_check.claims.bobw_sums import clip_bias, clip_growth, inverse_occupancies, occupancies
+from tabular_rl import instances, losses
+from tabular_rl.algorithms import BestOfBothWorlds
+from tabular_rl.kernels.episodes import sample_episode
+from tabular_rl.kernels.ftrl import leader as compiled_leader
+from tabular_rl.models import FiniteHorizonMDP
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+def test_the_leader_is_the_compiled_one_and_meets_the_optimality_conditions(regularizer):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        A = int(rng.integers(2, 8))
+        cumulative, beta = 10.0 ** rng.uniform(-3, 4) * rng.standard_normal(A), 10.0 ** rng.uniform(-2, 3)
+        x, compiled = leader(regularizer, cumulative, beta), np.empty(A)
+        compiled_leader(REGULARIZERS.index(regularizer), cumulative, beta, 0.0, compiled)
+        np.testing.assert_allclose(x, compiled, atol=1e-12)
+        if x.min() > 1e-200:
+            slope = cumulative + beta * gradient_of_psi(regularizer, x)
+            assert (
+                np.ptp(slope) <= 1e-9 * (1 + beta) * (1 + np.abs(gradient_of_psi(regularizer, x)).max()) + 1e-11 * np.abs(cumulative).max()
+            )
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+def test_bregman_divergence_is_that_of_psi(regularizer):
+    x, y = (np.random.default_rng(seed).dirichlet(np.ones(4)) for seed in (0, 1))
+    expected = psi(regularizer, x) - psi(regularizer, y) - gradient_of_psi(regularizer, y) @ (x - y)
+    assert bregman(regularizer, x, y) == pytest.approx(expected)
+
+
+def test_stability_is_infinite_where_the_local_norm_ends():
+    y = np.array([0.25, 0.75])
+    assert stability("tsallis", y, np.array([-2.0, 0.0]), 1.0) == np.inf
+    assert stability("log_barrier", y, np.array([-4.0, 0.0]), 1.0) == np.inf
+    assert stability("shannon", y, np.array([-4.0, 0.0]), 1.0) == pytest.approx(0.25 * (math.exp(4) - 5))
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize("A", [2, 3])
+def test_without_its_stability_the_bound_along_a_path_fails_for_each_regularizer(regularizer, A):
+    """The spec's adversary: loss 1 on the likeliest action, beta = 1; the log barrier hides it from A = 4 on."""
+    run = A, "greedy", np.ones(401), np.zeros((400, A + 1))
+    regret, bound, _ = follow_the_leader(run, regularizer)
+    assert (regret <= bound).all()
+    regret, bound, _ = follow_the_leader(run, regularizer, stable=0.0)
+    assert regret.max() > bound.max()
+
+
+def test_entropy_factors_differ_by_more_than_a_half():
+    two = [entropy_factors(np.array([p, 1 - p]), 1.0) for p in np.linspace(1e-4, 0.5, 500)]
+    assert max(lhs[2] / rhs[2] for lhs, rhs, _ in two) == pytest.approx(1.707, abs=1e-3)
+
+
+@pytest.mark.parametrize(("eps", "times"), [(1.0, 9.99), (math.sqrt(2) / 4, 9.39)])
+def test_a_rate_that_counts_episodes_fails_by_what_the_spec_says(eps, times):
+    visits = np.full(2000, 0.1), False
+    lhs, rhs, _ = inverse_occupancies(visits, eps, 400 * eps**2, unit=True)
+    assert lhs / rhs == pytest.approx(times, abs=5e-3)
+    lhs, rhs, _ = inverse_occupancies(visits, eps, 400 * eps**2)
+    assert lhs <= rhs
+
+
+def test_without_the_clip_rates_explode():
+    visits = 2.0 ** -np.arange(1, 41), False
+    lhs, rhs = clip_growth(visits, 1.0, 400.0, clip=False)
+    assert lhs > 100 * rhs
+    lhs, rhs = clip_growth(visits, 1.0, 400.0)
+    assert lhs <= rhs
+
+
+def test_half_the_threshold_attains_what_the_clip_may_hide():
+    lhs, rhs, _ = clip_bias(occupancies(100, "half_threshold", 0), 1.0, 1e4)
+    assert 0.98 < lhs / rhs <= 1
+
+
+def test_constants_are_those_of_the_spec():
+    c0, eps, N0 = theory("tsallis", 3, 3, 2)
+    assert round(N0, 2) == 12403.17
+    assert eps == pytest.approx(1 / (4 * c0))
+    adversarial, self_bounding = closed_forms((3, 3, 2), 200_000, gap=0.25, reachable=[1, 3, 3])  # about 9e4 and 4e5
+    assert adversarial == pytest.approx(9e4, rel=0.06)
+    assert self_bounding == pytest.approx(4e5, rel=0.1)
+
+
+GAPS = instances.gap_instance()
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize(("scale", "bonus_scale"), [("theory", 1.0), ("practical", 0.1)])
+def test_the_replay_is_the_algorithm_to_the_last_episodes(regularizer, scale, bonus_scale):
+    """Fed with the same episodes, the plain NumPy learner and the compiled one have the same policies, certificates and regrets."""
+    T, world = 300, losses.stochastic(GAPS)
+    model = FiniteHorizonMDP(GAPS.transition, 1 - GAPS.reward, GAPS.initial)
+    best = best_policy(model)[2]
+    rng, path = np.random.default_rng(5), (np.empty(3, np.int64), np.empty(3, np.int64), np.empty(3))
+
+    def play(policy, means):
+        sample_episode(world.packed_transition, policy, GAPS.initial, np.ascontiguousarray(means), True, rng, *path)
+        return path
+
+    constants = None if scale == "theory" else PRACTICAL
+    replay = Replay(model, stochastic(model.reward), T, 1, regularizer, constants, bonus_scale, best, play).run(None)
+    trace = BestOfBothWorlds(regularizer, scale).run(world, T, 5, comparator=best)
+    barrier = regularizer == "log_barrier"
+    rounding = 1e-4 if barrier and scale == "practical" else 1e-7  # estimates of 10^4 beside rates of 1
+    np.testing.assert_allclose(replay.policies[-1], trace.policy, rtol=rounding, atol=1e-10)
+    assert replay.regret[0] == pytest.approx(trace["comparator_regret"][-1], rel=rounding)
+    if scale == "theory":
+        promised = replay.certificate[0] + replay.initial + (replay.mixing[0] if barrier else 0)
+        assert trace["certificate"][-1] == pytest.approx(promised, rel=1e-9)
+        assert replay.violations[0] == trace.parameters["violations"] == 0
+        assert replay.excess[0] == 0
+    assert trace.parameters["bonus_ratio"] == pytest.approx(replay.largest[0], rel=rounding)
+    if regularizer == "shannon":
+        assert trace.parameters["entropy_ratio"] == pytest.approx(replay.entropy_ratio[0])
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+def test_on_runs_of_theory_no_bonus_exceeds_its_budget_and_every_path_keeps_its_bound(regularizer):
+    replay = Replay(GAPS, anti_greedy, 200, 4, regularizer, log_path=True).run(np.random.default_rng(1))
+    assert replay.violations.sum() == 0
+    assert (replay.linear <= replay.paid + 1e-9 * np.abs(replay.paid)).all()
+    assert replay.entropy_ratio.max() < 1.4
