@@ -14,7 +14,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from hypothesis import assume
 from hypothesis import strategies as st
 
 from proofs_check import claim, inequality
@@ -133,14 +132,14 @@ _progress = state_tables(0.0, 1.0)  # of log N, up to a factor of a million
 
 
 @claim("bobw.condition", kind=inequality, source=f"{SOURCE} 4.4", provenance="derived",
-       given=(finite_horizon_mdps(), policies(), _progress), control={"constants": PRACTICAL})  # fmt: skip
-def condition(mdp, pi, progress, constants=None):
+       given=(finite_horizon_mdps(), policies(), _progress), control={"scale": "practical"})  # fmt: skip
+def condition(mdp, pi, progress, scale="theory"):
     """Tsallis entropy, theory's constants, any N >= N_0: b <= R (1 + sqrt(A)), and (C_B) holds.  Control: the practical constants.
 
     Proof: 1 / u <= eps sqrt(N), so that the penalty is at most R h1 / 2, the stability R g / 4 with w <= 1/2, and beta >= R sqrt(N_0) / c0.
     """
     H, S, A = mdp.shape
-    c0, eps, N0 = constants or theory("tsallis", H, S, A)
+    c0, eps, N0 = PRACTICAL if scale == "practical" else theory("tsallis", H, S, A)
     pi, R, N, mu = inner(pi, 1e-12), to_go(H), N0 * 10 ** (6 * progress), state_occupancy(mdp, pi)
     u = np.maximum(mu, np.minimum(1, 1 / (eps * np.sqrt(N))))
     beta = R * np.sqrt(N + 1 / u) / c0
@@ -151,21 +150,20 @@ def condition(mdp, pi, progress, constants=None):
 
 @claim("bobw.condition-shannon", kind=inequality, source=f"{SOURCE} 4.4", provenance="derived",
        given=(finite_horizon_mdps(), policies(), _progress, bonuses(), st.sampled_from([1.0, 1.33, 6.0])),
-       control={"constants": PRACTICAL})  # fmt: skip
-def condition_shannon(mdp, pi, progress, share, r, constants=None):
+       control={"scale": "practical"})  # fmt: skip
+def condition_shannon(mdp, pi, progress, share, r, scale="theory"):
     """Shannon, the same constants: if Ent(pi) <= r log(A) htil then b <= R (1 + sqrt(A) (1 + r log A) / 4), and (C_B) holds for r <= 6.
 
     Control: the practical constants.
     """
     H, S, A = mdp.shape
-    assume(A > 1)
-    c0, eps, N0 = constants or theory("shannon", H, S, A)
+    c0, eps, N0 = PRACTICAL if scale == "practical" else theory("shannon", H, S, A)
     pi, R, N, mu = inner(pi, 1e-12), to_go(H), N0 * 10 ** (6 * progress), state_occupancy(mdp, pi)
-    least = np.minimum(1, np.maximum(shannon(pi) / (r * np.log(A)), 1e-6))
+    least = np.minimum(1, np.maximum(shannon(pi) / (r * np.log(max(A, 2))), 1e-6))
     u = np.maximum(mu, np.minimum(1, 1 / (eps * np.sqrt(N))))
     after = N + shannon_increment(N, u, least + share * (1 - least))
     beta = R * np.sqrt(A * after) / c0
-    b = shannon_bonus(R, pi, mu, u, beta, R * np.sqrt(A * N) / c0)
+    b = (A > 1) * shannon_bonus(R, pi, mu, u, beta, R * np.sqrt(A * N) / c0)
     size, budget = _condition(mdp, "shannon", pi, b, beta)
     return [*(b / R).ravel(), *size.ravel()], [*np.full(b.size, 1 + np.sqrt(A) * (1 + r * np.log(A)) / 4), *budget.ravel()], 1.0
 
@@ -186,8 +184,8 @@ lengths = st.sampled_from([10, 1_000, 1_000_000])
 
 
 @claim("bobw.condition-log-barrier", kind=inequality, source=f"{SOURCE} 4.7", provenance="derived",
-       given=(finite_horizon_mdps(), policies(), _progress, _a_path, lengths), control={"constants": PRACTICAL})  # fmt: skip
-def condition_log_barrier(mdp, pi, progress, a_path, T, constants=None):
+       given=(finite_horizon_mdps(), policies(), _progress, _a_path, lengths), control={"scale": "practical"})  # fmt: skip
+def condition_log_barrier(mdp, pi, progress, a_path, T, scale="theory"):
     """Log barrier, theory's constants, any N >= N_0: 2 R / (u beta) <= 1/2, and (C_B) holds, along every path and for the largest losses.
 
     Control: the practical constants.
@@ -195,7 +193,7 @@ def condition_log_barrier(mdp, pi, progress, a_path, T, constants=None):
     Proof: u[h+1, s'] >= u[h, s] pi P, so that pi(a) times the probability to reach a later state is at most a ratio of u.
     """
     H, S, A = mdp.shape
-    c0, eps, N0 = constants or theory("log_barrier", H, S, A, T)
+    c0, eps, N0 = PRACTICAL if scale == "practical" else theory("log_barrier", H, S, A, T)
     (states, actions), pi, R = a_path, inner(pi, 1e-12), to_go(H)
     N, log_T, steps = N0 * R**2 * 10 ** (6 * progress), math.log(T), np.arange(H)
     threshold = np.minimum(1, R / (eps * np.sqrt(N)))
@@ -233,3 +231,20 @@ def propagated_clips(mdp, pi, threshold, T, later=True):
     u, inflow = propagated(mdp, pi, threshold**4, 1 / T)
     weight = np.cumsum(R[::-1], axis=0)[::-1] if later else R
     return np.sum(R * (u - state_occupancy(mdp, pi))), np.sum(weight * np.maximum(u - inflow, 0)), mdp.horizon**2
+
+
+@claim("bobw.unknown-bonus", kind=inequality, source=f"{SOURCE} 3.8", provenance="derived",
+       given=(finite_horizon_mdps(), policies(), _progress, bonuses(), bonuses()), control={"covered": False})  # fmt: skip
+def unknown_bonus(mdp, pi, progress, above, below, covered=True):
+    """Unknown transition, lower <= mu <= upper: the bonus with u = max(upper, threshold), mu / u -> 1 in the stability, and the bias
+    R (u - lower) / u is at least that of the true mu at the same u.  Control: upper in the place of lower.
+    """
+    H, S, A = mdp.shape
+    c0, eps, N0 = theory("tsallis", H, S, A)
+    pi, R, N, mu = inner(pi, 1e-12), to_go(H), N0 * 10 ** (6 * progress), state_occupancy(mdp, pi)
+    upper, lower = mu + above * (1 - mu), mu * below
+    u = np.maximum(upper, np.minimum(1, 1 / (eps * np.sqrt(N))))
+    before, beta = (R * np.sqrt(each) / c0 for each in (N, N + 1 / u))
+    stable = R**2 / (u * beta) * variance_factor(pi, 2 * R / (beta * u))
+    b = 2 * (beta - before) * h1(pi) + stable + R * (u - (lower if covered else upper)) / u
+    return tsallis_bonus(R, pi, mu, u, beta, before), b, 1.0

@@ -34,7 +34,7 @@ def histories(H, S, A, rounds, steady, style, seed):
 
 
 def _histories(least_actions=2):
-    sizes = st.integers(1, 3), st.integers(1, 3), st.integers(least_actions, 5), st.integers(1, 40)
+    sizes = st.integers(1, 3), st.integers(1, 3), st.integers(least_actions, 5), st.integers(1, 30)
     return draw(histories, *sizes, st.booleans(), st.sampled_from(["uniform", *STYLES]))
 
 

@@ -162,3 +162,24 @@ theorem(
     claims=("bobw.adversarial-cost", "bobw.stochastic-cost", "bobw.self-bounding", "bobw.corruption", "bobw.master", "bobw.closed-forms"),
     uses={"bobw.closed-forms": ("bobw.adversarial-cost", "bobw.stochastic-cost", "bobw.self-bounding", "bobw.corruption", "bobw.master")},
 )
+
+theorem(
+    "bobw-unknown-certificate",
+    statement=r"Unknown transition: with $u_t$ from the upper occupancy, the bias bonus $R_h (u_t - \underline \mu_t) / u_t$ and the bonus "
+    r"propagated with the most favourable transition of the confidence set, $\mathbb{E}[R_T(p)] \le \mathbb{E}[\mathrm{cert}_T] + I_0 "
+    r"+ 4 \delta H T$: of order $\sqrt T$ in both worlds.",
+    source="derived in the bobw spec, section 3.8; confidence sets of Jin, Jin, Luo, Sra, Yu 2020",
+    provenance="derived",
+    claims=(
+        "bobw-certificate",
+        "dapo.occupancy-bounds",
+        "dapo.optimistic-telescoping",
+        "dilated-bonus-po.confidence",
+        "bobw.unknown-bonus",
+    ),
+    uses={
+        "bobw.unknown-bonus": ("dapo.occupancy-bounds",),
+        "dapo.occupancy-bounds": ("dilated-bonus-po.confidence",),
+        "dapo.optimistic-telescoping": ("dilated-bonus-po.confidence",),
+    },
+)
