@@ -1,5 +1,7 @@
 """Covariances of features, their regularised inverses, exact and by resampling. Shapes: ``features`` [S, A, d]; a matrix [d, d]."""
 
+import numpy as np
+
 from tabular_rl.kernels.compiling import njit
 
 
@@ -63,3 +65,62 @@ def quadratic_form(matrix, x, y):
         for j in range(len(y)):
             total += x[i] * matrix[i, j] * y[j]
     return total
+
+
+@njit
+def ridge_update(phi, successor, inverse, weights, gram, moments, direction):
+    """One visit with features ``phi`` [d] and next state ``successor``: Sherman-Morrison for the inverse AND the estimates.
+
+        inverse [d, d] = (lambda I + sum phi phi^T)^-1,   weights [d, S] = inverse moments,   moments [:, t] = sum of phi before t
+
+    ``weights @ f`` is then the ridge estimate of (E_mu_i f)_i for every f at once, at O(d^2 + d S) per visit, whatever the number of
+    visits. ``gram`` and ``moments`` are exact sums, kept for ``ridge_refresh``. Returns log det(new gram) - log det(old gram).
+    """
+    d, S = weights.shape
+    c = 1.0
+    for i in range(d):
+        direction[i] = 0.0
+        for j in range(d):
+            direction[i] += inverse[i, j] * phi[j]
+        c += phi[i] * direction[i]
+    for t in range(S):
+        predicted = 0.0
+        for i in range(d):
+            if phi[i] != 0.0:
+                predicted += phi[i] * weights[i, t]
+        predicted -= 1.0 if t == successor else 0.0
+        for i in range(d):
+            weights[i, t] -= direction[i] * predicted / c
+    for i in range(d):
+        for j in range(d):
+            inverse[i, j] -= direction[i] * direction[j] / c
+        if phi[i] != 0.0:
+            moments[i, successor] += phi[i]
+            for j in range(d):
+                gram[i, j] += phi[i] * phi[j]
+    return np.log(c)
+
+
+@njit
+def ridge_refresh(gram, moments, inverse, weights, work):
+    """Drift control: ``inverse`` and ``weights`` anew from the exact sums, the inverse made symmetric. ``work`` [d, d]."""
+    d, S = weights.shape
+    work[:] = gram
+    invert(work, inverse)
+    for i in range(d):
+        for j in range(i):
+            inverse[i, j] = inverse[j, i] = 0.5 * (inverse[i, j] + inverse[j, i])
+    for i in range(d):
+        weights[i] = 0.0
+        for j in range(d):
+            for t in range(S):
+                weights[i, t] += inverse[i, j] * moments[j, t]
+
+
+@njit
+def doubled(logdet, logdet_then):
+    """Whether some step's determinant has doubled since ``logdet_then`` [H] (rare switching)."""
+    for h in range(len(logdet)):
+        if logdet[h] - logdet_then[h] >= np.log(2.0) - 1e-9:
+            return True
+    return False

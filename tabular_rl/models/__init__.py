@@ -10,6 +10,7 @@ from tabular_rl.models.functions import from_functions
 from tabular_rl.models.gymnasium import from_gymnasium, to_gymnasium
 from tabular_rl.models.linear import LinearMDP
 from tabular_rl.models.robust import RobustMDP
+from tabular_rl.models.robust_linear import RobustLinearMDP
 from tabular_rl.models.submodular import SubmodularMDP
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "DiscountedMDP",
     "FiniteHorizonMDP",
     "LinearMDP",
+    "RobustLinearMDP",
     "RobustMDP",
     "SubmodularMDP",
     "from_arrays",

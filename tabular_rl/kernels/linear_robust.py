@@ -1,0 +1,166 @@
+"""Robust backward induction in linear MDPs: the adversary perturbs each factor distribution, the policy pays for leaving a reference.
+
+Names: ``values`` [S] with values[fail] = 0, ``weights`` [S] a factor distribution mu_i or its (signed) estimate. Features are compressed:
+row s * A + a has the entries ``index[pointer[row]:pointer[row + 1]]`` with ``amount``. Rewards: the adversary minimises.
+"""
+
+import numpy as np
+
+from tabular_rl.kernels.compiling import njit
+from tabular_rl.kernels.ordering import argsort
+
+FAIL, BALL, TV, KL, CHI_SQUARE, TV_FAIL = range(6)
+
+
+@njit
+def removal_dual(values, order, weights, radius):
+    """max_{alpha >= 0} sum_s w_s min(v_s, alpha) - radius alpha: at most ``radius`` of mass moves to a state of value 0.
+
+    ``order`` sorts ``values``. Piecewise linear in alpha, and not concave for signed weights: every break point is tried. O(S).
+    """
+    base = tail = 0.0
+    for s in range(len(values)):
+        if values[s] <= 0.0:
+            base += weights[s] * values[s]
+        else:
+            tail += weights[s]
+    g = best = base
+    previous = 0.0
+    for s in order:
+        if values[s] > 0.0:
+            g += (tail - radius) * (values[s] - previous)
+            previous = values[s]
+            tail -= weights[s]
+            best = max(best, g)
+    return best
+
+
+@njit
+def worst_factor(code, values, order, weights, radius, penalty, shifted):
+    """The adversary's value of one factor: FAIL and BALL under the constraint, the others under ``penalty`` (sigma > 0) times a divergence.
+
+    TV_FAIL may only send mass to the fail state. ``shifted`` [S] is overwritten. The last four and BALL need a probability vector,
+    FAIL and TV_FAIL take signed estimates.
+    """
+    S = len(values)
+    least = values[order[0]]
+    if code == FAIL:
+        return removal_dual(values, order, weights, radius)
+    if code == BALL:
+        for s in range(S):
+            shifted[s] = values[s] - least
+        return least + removal_dual(shifted, order, weights, radius)
+    total = 0.0
+    if code == TV or code == TV_FAIL:
+        level = penalty + (least if code == TV else 0.0)
+        for s in range(S):
+            total += weights[s] * min(values[s], level)
+        return total
+    if code == KL:
+        low = np.inf
+        for s in range(S):
+            if weights[s] > 0.0:
+                low = min(low, values[s])
+        for s in range(S):
+            if weights[s] > 0.0:
+                total += weights[s] * np.exp((low - values[s]) / penalty)
+        return low - penalty * np.log(total)
+    return chi_square_penalty(values, order, weights, penalty)
+
+
+@njit
+def chi_square_penalty(values, order, weights, penalty):
+    """E X - Var X / (4 sigma), X = min(v, alpha), alpha - E X = 2 sigma: alpha is found by one pass over the sorted values."""
+    mass = first = 0.0
+    alpha = np.inf
+    for n in range(len(values)):
+        s = order[n]
+        if weights[s] <= 0.0:
+            continue
+        if mass > 0.0 and (2.0 * penalty + first) / mass <= values[s]:
+            alpha = (2.0 * penalty + first) / mass  # alpha mass - first = 2 sigma, before the next value
+            break
+        mass += weights[s]
+        first += weights[s] * values[s]
+    mean = square = 0.0
+    for s in range(len(values)):
+        mean += weights[s] * min(values[s], alpha)
+    for s in range(len(values)):
+        square += weights[s] * (min(values[s], alpha) - mean) ** 2
+    return mean - square / (4.0 * penalty)
+
+
+@njit
+def soft_maximum(q, log_reference, tau, policy, log_policy):
+    """tau log sum ref exp(q / tau) and its maximiser; tau = 0: the maximum, uniform on ties (within 1e-12)."""
+    A, top = len(q), -np.inf
+    if tau == 0.0:
+        ties = 0
+        for a in range(A):
+            top = max(top, q[a])
+        for a in range(A):
+            ties += q[a] >= top - 1e-12
+        for a in range(A):
+            policy[a] = 1.0 / ties if q[a] >= top - 1e-12 else 0.0
+            log_policy[a] = np.log(policy[a])
+        return top
+    for a in range(A):
+        log_policy[a] = log_reference[a] + q[a] / tau
+        top = max(top, log_policy[a])
+    total = 0.0
+    for a in range(A):
+        policy[a] = np.exp(log_policy[a] - top)
+        total += policy[a]
+    shift = top + np.log(total)
+    for a in range(A):
+        policy[a] /= total
+        log_policy[a] -= shift
+    return tau * shift
+
+
+@njit
+def regularized_mean(q, policy, log_policy, log_reference, tau):
+    """<policy, q> - tau KL(policy || reference)."""
+    value = 0.0
+    for a in range(len(q)):
+        if policy[a] > 0.0:
+            value += policy[a] * (q[a] - (tau * (log_policy[a] - log_reference[a]) if tau > 0.0 else 0.0))
+    return value
+
+
+@njit
+def robust_induction(
+    pointer, index, amount, reward, weights, width, known, radius, code, penalty, low, cap, ceiling, tau, log_reference, fixed, fail,
+    policy, log_policy, values, q, u, order, spare, shifted,
+):  # fmt: skip
+    """Backward induction over all steps, exact (weights = factors, width 0) or optimistic; the policy is kept if ``fixed``.
+
+    u[h,i] = clip(worst factor value of values[h+1] + width[h,i], low, ceiling[h,i]),   0 at known factors
+    q[h,s,a] = min(reward + <phi, u[h]>, cap[h])
+    """
+    H, S, A = reward.shape
+    values[H] = 0.0
+    for h in range(H - 1, -1, -1):
+        argsort(values[h + 1], S, order, spare)
+        for i in range(len(known)):
+            u[h, i] = 0.0
+            if not known[i]:
+                estimate = worst_factor(code, values[h + 1], order, weights[h, i], radius[h, i], penalty, shifted)
+                u[h, i] = max(low, min(estimate + width[h, i], ceiling[h, i]))
+        for s in range(S):
+            if s == fail:
+                q[h, s] = 0.0
+                values[h, s] = 0.0
+                if not fixed:
+                    log_policy[h, s] = log_reference[h, s]
+                    policy[h, s] = np.exp(log_reference[h, s])
+                continue
+            for a in range(A):
+                total = reward[h, s, a]
+                for e in range(pointer[s * A + a], pointer[s * A + a + 1]):
+                    total += amount[e] * u[h, index[e]]
+                q[h, s, a] = min(total, cap[h])
+            if fixed:
+                values[h, s] = regularized_mean(q[h, s], policy[h, s], log_policy[h, s], log_reference[h, s], tau)
+            else:
+                values[h, s] = soft_maximum(q[h, s], log_reference[h, s], tau, policy[h, s], log_policy[h, s])

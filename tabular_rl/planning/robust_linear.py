@@ -1,0 +1,115 @@
+"""Exact robust regularised values of a RobustLinearMDP (dr_rpo spec, section 5 [derived])."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tabular_rl.kernels import linear_robust as kernel
+from tabular_rl.models import validation as check
+
+CODES = {"fail": kernel.FAIL, "ball": kernel.BALL}
+PENALTIES = {"tv": kernel.TV, "kl": kernel.KL, "chi_square": kernel.CHI_SQUARE, "tv_fail": kernel.TV_FAIL}
+
+
+@dataclass(frozen=True, eq=False)
+class RobustLinearSolution:
+    """``values`` [H+1, S], ``q_values`` and ``policy`` [H, S, A], ``factor_values`` [H, d] (what the adversary leaves of each factor)."""
+
+    values: np.ndarray
+    q_values: np.ndarray
+    policy: np.ndarray
+    factor_values: np.ndarray
+
+
+def robust_linear_solve(mdp, tau=0.0, reference=None, uncertainty="fail", penalty=None):
+    """Optimal values under the worst factors and tau KL(policy || reference).
+
+    Parameters
+    ----------
+    mdp : RobustLinearMDP
+    tau : float
+        Temperature, >= 0; 0: greedy, uniform on ties.
+    reference : array [H, S, A], optional
+        Positive; default uniform.
+    uncertainty : str
+        "fail" (mass may only move to the fail state) or "ball" (total variation).
+    penalty : (str, float), optional
+        ("tv" | "tv_fail" | "kl" | "chi_square", sigma > 0) in place of the constraint.
+    """
+    return _induction(mdp, tau, reference, uncertainty, penalty, None)
+
+
+def robust_linear_evaluate(mdp, policy, tau=0.0, reference=None, uncertainty="fail", penalty=None):
+    """Robust regularised values of ``policy`` [H, S, A] (which counts as the reference in the fail state)."""
+    policy = check.real_array("policy", policy, mdp.shape)
+    if policy.min() < 0 or np.abs(policy.sum(-1) - 1).max() > 1e-8:
+        raise ValueError("policy must have rows that are probability distributions")
+    return _induction(mdp, tau, reference, uncertainty, penalty, policy)
+
+
+def _induction(mdp, tau, reference, uncertainty, penalty, policy):
+    (H, S, A), d = mdp.shape, mdp.dimension
+    tau = check.number("tau", tau, at_least=0)
+    check.choice("uncertainty", uncertainty, tuple(CODES))
+    code, sigma = CODES[uncertainty], 1.0
+    if penalty is not None:
+        check.choice("penalty", penalty[0], tuple(PENALTIES))
+        code, sigma = PENALTIES[penalty[0]], check.number("penalty", penalty[1], above=0)
+    log_reference = log_policy_of(reference, mdp.shape)
+    fixed = policy is not None
+    policy = policy.copy() if fixed else np.empty(mdp.shape)
+    with np.errstate(divide="ignore"):
+        log_policy = np.log(policy) if fixed else np.empty(mdp.shape)
+    values, q, u = np.empty((H + 1, S)), np.empty(mdp.shape), np.empty((H, d))
+    kernel.robust_induction(
+        *mdp.compressed, mdp.reward, mdp.factors, np.zeros((H, d)), mdp.known, mdp.radius, code, sigma, -np.inf, np.full(H, np.inf),
+        np.full((H, d), np.inf), tau, log_reference, fixed, mdp.fail_state, policy, log_policy, values, q, u,
+        np.empty(S, np.int64), np.empty(S, np.int64), np.empty(S),
+    )  # fmt: skip
+    return RobustLinearSolution(values, q, policy, u)
+
+
+def log_policy_of(reference, shape):
+    """log of a positive policy [H, S, A]; uniform for None."""
+    if reference is None:
+        return np.full(shape, -np.log(shape[-1]))
+    reference = check.real_array("reference", reference, shape)
+    if reference.min() <= 0 or np.abs(reference.sum(-1) - 1).max() > 1e-8:
+        raise ValueError(f"reference must be positive with rows that sum to 1, got a least entry of {reference.min()}")
+    return np.log(reference)
+
+
+def worst_factors(mdp, values):
+    """[H, d, S]: minimisers over the fail set for ``values`` [H+1, S]: mass leaves the largest positive values first."""
+    worst = np.array(mdp.factors)
+    for h, i in np.ndindex(worst.shape[:2]):
+        budget = mdp.radius[h, i]
+        for s in np.argsort(-values[h + 1], kind="stable"):
+            if values[h + 1, s] <= 0 or s == mdp.fail_state:
+                continue
+            moved = min(budget, worst[h, i, s])
+            worst[h, i, s] -= moved
+            worst[h, i, mdp.fail_state] += moved
+            budget -= moved
+    return worst
+
+
+def performance_difference(mdp, policy, other, tau=0.0, reference=None):
+    """(low, difference, high) with low <= V_policy - V_other <= high at the start (lemma L6 [derived]).
+
+    The sides are the mean advantages of ``policy`` over ``other``'s values, under the worst factors for V_policy and for V_other.
+    """
+    ours = robust_linear_evaluate(mdp, policy, tau, reference)
+    theirs = robust_linear_evaluate(mdp, other, tau, reference)
+    safe = np.where(policy > 0, policy, 1.0)
+    divergence = (policy * (np.log(safe) - log_policy_of(reference, mdp.shape))).sum(-1)
+    advantage = (policy * theirs.q_values).sum(-1) - tau * divergence - theirs.values[:-1]
+    advantage[:, mdp.fail_state] = 0
+    sides = []
+    for values in (ours.values, theirs.values):
+        law, total = np.eye(mdp.shape[1])[mdp.initial], 0.0
+        for h, factors in enumerate(worst_factors(mdp, values)):
+            total += law @ advantage[h]
+            law = np.einsum("s,sa,sad,dt->t", law, policy[h], mdp.features, factors)
+        sides.append(total)
+    return sides[0], ours.values[0, mdp.initial] - theirs.values[0, mdp.initial], sides[1]
