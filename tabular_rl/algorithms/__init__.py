@@ -1,5 +1,6 @@
 """One file per algorithm; the update reads like the paper's pseudo-code."""
 
+from tabular_rl.algorithms.alternation import BestResponses, GradientDescentAscent
 from tabular_rl.algorithms.best_of_both_worlds import BestOfBothWorlds
 from tabular_rl.algorithms.dapo import DAPO
 from tabular_rl.algorithms.dapo_linear import LinearDAPO
@@ -7,9 +8,12 @@ from tabular_rl.algorithms.delayed_hedge import DelayedHedge
 from tabular_rl.algorithms.delayed_oppo import DelayedOPPO
 from tabular_rl.algorithms.delayed_oreps import DelayedOREPS
 from tabular_rl.algorithms.dilated_bonus_po import DilatedBonusPO
+from tabular_rl.algorithms.drpg import DRPG, convergence_bound
 from tabular_rl.algorithms.function_classes import FiniteClass, LinearClass, TabularClass
+from tabular_rl.algorithms.iwocs import IWOCS
 from tabular_rl.algorithms.lpo import LPO, LPOTrace
 from tabular_rl.algorithms.occupancy_ftrl import OccupancyFTRL
+from tabular_rl.algorithms.robust_mirror_descent import RobustMirrorDescent
 from tabular_rl.algorithms.sensitivity_sampler import SensitivitySampler, sampling_constant
 from tabular_rl.algorithms.subpo import SubPO
 from tabular_rl.algorithms.subpo_baselines import HistoryGreedy, RandomWalk
@@ -21,14 +25,18 @@ from tabular_rl.algorithms.value_learning import QLearning, UCBVIDiscounted
 
 __all__ = [
     "DAPO",
+    "DRPG",
+    "IWOCS",
     "LPO",
     "UCBVI",
     "BestOfBothWorlds",
+    "BestResponses",
     "DelayedHedge",
     "DelayedOPPO",
     "DelayedOREPS",
     "DilatedBonusPO",
     "FiniteClass",
+    "GradientDescentAscent",
     "HistoryGreedy",
     "LPOTrace",
     "LinearClass",
@@ -36,6 +44,7 @@ __all__ = [
     "OccupancyFTRL",
     "QLearning",
     "RandomWalk",
+    "RobustMirrorDescent",
     "SensitivitySampler",
     "SubPO",
     "TabularClass",
@@ -44,5 +53,6 @@ __all__ = [
     "UCBVIDiscounted",
     "Uniform",
     "checkpoints",
+    "convergence_bound",
     "sampling_constant",
 ]

@@ -10,6 +10,7 @@ Source: Iyengar 2005; Nilim, El Ghaoui 2005; Wiesemann, Kuhn, Rustem 2013; drpg 
 """
 
 from tabular_rl.ambiguity.compressed import flat, kernel, read_only, rows
+from tabular_rl.ambiguity.parametric import Parametric
 from tabular_rl.ambiguity.sets import (
     KL,
     L1,
@@ -52,6 +53,7 @@ __all__ = [
     "SRectangularL2",
     "FiniteSRectangular",
     "FiniteKernels",
+    "Parametric",
     "flat",
     "kernel",
     "rows",

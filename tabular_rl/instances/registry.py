@@ -22,6 +22,8 @@ class Entry:
         (H, S, A) of a finite horizon, (S, A) of a discounted model.
     discount : float or None
         None for a finite horizon.
+    robust : bool
+        Whether it is a RobustMDP.
     parameters : dict
         Names of the parameters and their defaults.
     description, source : str
@@ -32,24 +34,25 @@ class Entry:
     function: Callable
     shape: tuple[int, ...]
     discount: float | None
+    robust: bool
     parameters: dict[str, Any]
     description: str
     source: str
 
     @property
     def kind(self):
-        """ "finite horizon" or "discounted"."""
-        return "finite horizon" if self.discount is None else "discounted"
+        """ "finite horizon", "discounted" or "robust"."""
+        return "robust" if self.robust else "finite horizon" if self.discount is None else "discounted"
 
 
-def instance(shape, discount=None):
+def instance(shape, discount=None, robust=False):
     """Decorator: enter a function into the catalogue with the ``shape`` and ``discount`` that its defaults give."""
 
     def enter(function):
         text = inspect.getdoc(function) or ""
         parameters = {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
         description, source = text.split("\n")[0], " ".join(text.partition("\nSource: ")[2].partition("\n\n")[0].split())
-        _ENTRIES[function.__name__] = Entry(function.__name__, function, shape, discount, parameters, description, source)
+        _ENTRIES[function.__name__] = Entry(function.__name__, function, shape, discount, robust, parameters, description, source)
         return function
 
     return enter

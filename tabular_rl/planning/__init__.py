@@ -2,7 +2,7 @@
 
 import importlib
 
-from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
+from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP, RobustMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.bonuses import dilated_bonus
 from tabular_rl.planning.evaluation import Evaluation, evaluate, occupancy, state_occupancy
@@ -10,6 +10,18 @@ from tabular_rl.planning.linear_program import LinearProgram, linear_program
 from tabular_rl.planning.simulation import Episodes, Trajectories, sample_episodes, sample_trajectories
 from tabular_rl.planning.solution import ConvergenceError, Solution, bellman_backup, deterministic_policy
 from tabular_rl.planning.worst_case import WorstCase, worst_case
+
+_ROBUST = {
+    "RobustBackup": "robust",
+    "RobustEvaluation": "robust_policy",
+    "RobustSolution": "robust",
+    "constants": "robust_policy",
+    "gradients": "robust_policy",
+    "optimality_radius": "robust_policy",
+    "robust_backup": "robust",
+    "robust_evaluate": "robust_policy",
+    "saddle_certificate": "robust_policy",
+}
 
 _SUBMODULAR = {
     "Certificate": "submodular_bounds",
@@ -40,7 +52,7 @@ _SUBMODULAR = {
     "submodular_value": "submodular_exact",
     "truncated_search": "submodular_search",
 }
-_LATE = _SUBMODULAR
+_LATE = _ROBUST | _SUBMODULAR
 
 __all__ = [
     "ConvergenceError",
@@ -61,12 +73,13 @@ __all__ = [
     "solve",
     "state_occupancy",
     "worst_case",
+    *_ROBUST,
     *_SUBMODULAR,
 ]
 
 
 def __getattr__(name):
-    """The submodular solvers bring the compiler with them: they load when first used."""
+    """The robust and the submodular solvers bring the compiler with them: they load when first used."""
     if name in _LATE:
         return getattr(importlib.import_module(f"tabular_rl.planning.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -77,17 +90,18 @@ def solve(mdp, method="auto", tolerance=1e-6, max_iterations=1_000_000):
 
     Parameters
     ----------
-    mdp : FiniteHorizonMDP or DiscountedMDP
+    mdp : FiniteHorizonMDP, DiscountedMDP or RobustMDP
     method : str
         Finite horizon: "backward_induction". Discounted: "modified_policy_iteration" (the default), "policy_iteration", "value_iteration".
+        Robust: "modified_policy_iteration", "value_iteration", "partial_policy_iteration".
     tolerance : float
-        Discounted: certified bound on the error of the values, in reward units, > 0. Finite horizons are solved to rounding.
+        Certified bound on the error of the values, in reward (robust: cost) units, > 0. Finite horizons are solved to rounding.
     max_iterations : int
         Bellman sweeps at most.
 
     Returns
     -------
-    Solution
+    Solution, or RobustSolution (which has ``converged`` instead of errors for sweeps that ran out or rounding that halted them)
 
     Raises
     ------
@@ -95,6 +109,8 @@ def solve(mdp, method="auto", tolerance=1e-6, max_iterations=1_000_000):
         Unknown method, or a tolerance that float64 cannot certify for this model.
     ConvergenceError
         The sweeps ran out first.
+    TypeError
+        An ambiguity set that is not rectangular: robust dynamic programming would be wrong.
     """
     if isinstance(mdp, FiniteHorizonMDP):
         from tabular_rl.planning.episodic import solve_episodic
@@ -105,4 +121,8 @@ def solve(mdp, method="auto", tolerance=1e-6, max_iterations=1_000_000):
 
         tolerance = check.number("tolerance", tolerance, above=0)
         return solve_discounted(mdp, method, tolerance, check.integer("max_iterations", max_iterations, 1))
-    raise TypeError(f"mdp must be a FiniteHorizonMDP or a DiscountedMDP, got {type(mdp).__name__}")
+    if isinstance(mdp, RobustMDP):
+        from tabular_rl.planning.robust import solve_robust
+
+        return solve_robust(mdp, method, tolerance, max_iterations)
+    raise TypeError(f"mdp must be a FiniteHorizonMDP, a DiscountedMDP or a RobustMDP, got {type(mdp).__name__}")
