@@ -111,12 +111,12 @@ def estimator_stability(pi, share, R, occupancy, u, beta, regularizer, constant=
         return mu * pi @ plain, constant * R**2 * mu * A / (u**2 * beta)
     shifted = stability(regularizer, pi, estimates - L[:, None] / u, beta / 2)
     if regularizer == "log_barrier":
-        return shifted, constant * 2 * (L / u) ** 2 * zeta(pi) / beta
+        return shifted, constant * 2 * (L / u) ** 2 * zeta(pi) / beta, (R / u) ** 2 / beta  # the shift cancels near a vertex
     w, roots = 2 * R / (beta * u), 2 * np.sum(np.sqrt(pi))
     lhs, factors = [mu * pi @ plain], [roots]
     if w < 1:
         lhs, factors = [*lhs, mu * pi @ shifted], [roots, 2 * h2(pi) / (1 - w)]
-    return lhs, constant * R**2 * mu / (u**2 * beta) * np.array(factors)
+    return lhs, constant * R**2 * mu / (u**2 * beta) * np.array(factors), (R / u) ** 2 / beta
 
 
 # --- (C_B) by theory's constants

@@ -61,16 +61,16 @@ def _tsallis(mu, pi):
 
 
 @claim("bobw.adversarial-cost", kind=inequality, source=f"{SOURCE} 4.5", provenance="derived",
-       given=(_histories(),), control={"penalty": 0})  # fmt: skip
-def adversarial_cost(history, penalty=1):
+       given=(_histories(),), control={"stable": 0})  # fmt: skip
+def adversarial_cost(history, stable=1):
     """Tsallis entropy, theory's constants: sum mu b <= sqrt(2) (sqrt(1 + d) (sqrt(A) - 1) + sqrt(A)) sum_h R sqrt(S T Lam) + G / e.
 
-    G / e = (1 + d) / (4 eps^2) Lam sum_{h,s} R. Control: without the penalty's share.
+    G / e = (1 + d) / (4 eps^2) Lam sum_{h,s} R. Control: without the stability's share.
     """
     mu, pi, _ = history
     T, _, S, A = pi.shape
     cost, d, lam, R, bias = _tsallis(mu, pi)
-    factor = math.sqrt(2) * (penalty * math.sqrt(1 + d) * (math.sqrt(A) - 1) + math.sqrt(A))
+    factor = math.sqrt(2) * (math.sqrt(1 + d) * (math.sqrt(A) - 1) + stable * math.sqrt(A))
     return cost.sum(), factor * R.sum() * math.sqrt(S * T * lam) + S * lam * bias.sum()
 
 
@@ -146,12 +146,12 @@ _log_T = st.sampled_from([math.log(10), math.log(1e3), math.log(1e6)])
 
 
 @claim("bobw.log-barrier-cost", kind=inequality, source=f"{SOURCE} 4.7", provenance="derived",
-       given=(_histories(), _log_T, _smaller, _excess), control={"stable": 0})  # fmt: skip
-def log_barrier_cost(history, log_T, small, excess, stable=1):
+       given=(_histories(), _log_T, _smaller, _excess), control={"share": 0.25})  # fmt: skip
+def log_barrier_cost(history, log_T, small, excess, share=1):
     """Log barrier, eps <= 1 / (4 c0 sqrt(A log T)), eps^2 N_0 >= R^2, along every path in each state: sum mu (penalty + stability) <=
     (1 / (2 c0) + 2 c0) sqrt(A log T) sqrt((1 + 3 eps^2) Lam sum 1{visited} 2 R L) + clipped episodes x eps R sqrt(A log T) / (2 c0).
 
-    This is where losses enter instead of episodes: the first-order bound. Control: without the stability's share.
+    This is where losses enter instead of episodes: the first-order bound. Control: a quarter of the first term.
     """
     path = _Barrier(history, log_T, small, excess)
     A, R, c0 = history[1].shape[-1], path.R, path.c0
@@ -159,7 +159,7 @@ def log_barrier_cost(history, log_T, small, excess, stable=1):
     bonus = partial(log_barrier_bonus, R, A, log_T)
     b = bonus(path.mu, path.u, beta[:-1], beta[1:], path.visited, path.square) - R * (1 - path.mu / path.u)
     losses = np.sum(path.visited * 2 * R * path.L, axis=0)
-    main = (1 / (2 * c0) + stable * 2 * c0) * path.root * np.sqrt((1 + 3 * path.eps**2) * path.lam * losses)
+    main = share * (1 / (2 * c0) + 2 * c0) * path.root * np.sqrt((1 + 3 * path.eps**2) * path.lam * losses)
     return np.sum(path.mu * b, axis=0), main + path.clipped.sum(axis=0) * path.eps * R * path.root / (2 * c0), b.max()
 
 

@@ -146,11 +146,11 @@ def stability_attained(y, v, beta, regularizer, within="orthant"):
 
 
 @claim("bobw.stability-bound", kind=inequality, source=f"{SOURCE} L5", provenance="derived",
-       given=(simplex_points(8), shifts, rates, regularizers, vectors()), control={"coefficient": 0.2})  # fmt: skip
+       given=(simplex_points(8), shifts, rates, regularizers, vectors()), control={"coefficient": 0.1})  # fmt: skip
 def stability_bounds(y, v, beta, regularizer, other, coefficient=None):
     """<y - x, l> - beta Breg(x, y) <= stab(y, l, beta) for the best response x on the simplex, and for every other x > 0.
 
-    Control: w^2 / 5 in place of phi(w).
+    Control: w^2 / 10 in place of phi(w).
     """
     y, w = inner(y), shift_of(v)
     losses = losses_of(regularizer, y, w, beta)
