@@ -1,0 +1,54 @@
+r"""
+A constrained adversary
+=======================
+
+Between chance and malice: the gaps between actions stay as they are, but the level of all losses jumps up and down in phases that grow.
+The best policy is the same throughout, so a self-bounding learner may still hope for little regret. Optimism estimates mean losses, and a
+jump of the level teaches it something false about whatever it plays in that phase.
+
+What is proven covers this world as a corrupted one at best; logarithmic growth is not claimed, and the evidence for it is weaker than in
+the stochastic world, as the phases themselves grow with time. Settings are those of ``plot_bobw_worlds``.
+"""
+
+# %%
+# Half the means, plus 0.55 in every other phase; phases grow by the factor 1.6.
+import numpy as np
+
+import tabular_rl as trl
+from figures.style import band, figure, legend_below, reference_slope, save, size
+from tabular_rl.algorithms import UCBVI, BestOfBothWorlds
+from tabular_rl.experiments import Cell, run_cells
+
+SEEDS, T = 16, size(quick=100_000, full=1_000_000)
+world = trl.losses.phases(trl.instances.gap_instance())
+learners = {
+    "Tsallis, theory": BestOfBothWorlds(),
+    "Tsallis, practical": BestOfBothWorlds(scale="practical"),
+    "Shannon, practical": BestOfBothWorlds("shannon", scale="practical"),
+    "log barrier, practical": BestOfBothWorlds("log_barrier", scale="practical"),
+    "UCBVI": UCBVI(0.7 * 2**0.5, 1.0, "known", anytime=True),
+}
+cells = [Cell(("bobw-phases", "phases", name, seed), world, learner, T) for name, learner in learners.items() for seed in range(SEEDS)]
+results = run_cells(cells)
+
+# %%
+# Median and band on logarithmic axes.
+fig, axes = figure(1, 1, height=3.3, width=5.4)
+axis, late = axes[0, 0], results[results.episode >= 100]
+band(axis, late, x="episode", y="regret", by="algorithm")
+axis.set(xscale="log", yscale="log", xlabel="episodes T", ylabel="regret (loss units)")
+axis.set_title(f"losses whose level jumps; median of {SEEDS} seeds, bands 5 % to 95 %", fontsize=9)
+end = late[late.episode == T].groupby("algorithm").regret.median()
+reference_slope(axis, 0.5, "1/2", (T, 0.5 * end.min()))
+reference_slope(axis, 1, "1", (T, 1.5 * end.max()))
+legend_below(fig, axis, columns=3)
+save(fig, "plot_bobw_phases", results)
+
+# %%
+# Exponents of the means over the last decade.
+for name, group in late[late.episode >= T / 10].groupby("algorithm", sort=False):
+    mean = group.groupby("episode").regret.mean()
+    print(f"{name}: {np.polyfit(np.log(mean.index), np.log(mean), 1)[0]:.2f}")
+
+# %%
+# Exercises: (1) Give the phases ``ratio=1.1`` and ``ratio=4``. (2) On which seeds does UCBVI break, and after which jump?
