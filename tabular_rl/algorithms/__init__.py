@@ -8,6 +8,8 @@ from tabular_rl.algorithms.delayed_hedge import DelayedHedge
 from tabular_rl.algorithms.delayed_oppo import DelayedOPPO
 from tabular_rl.algorithms.delayed_oreps import DelayedOREPS
 from tabular_rl.algorithms.dilated_bonus_po import DilatedBonusPO
+from tabular_rl.algorithms.dr_rpo import DRRPO
+from tabular_rl.algorithms.dr_rpo_baselines import DRLSVIUCB, LSVIUCB, LinearOPPO
 from tabular_rl.algorithms.drpg import DRPG, convergence_bound
 from tabular_rl.algorithms.function_classes import FiniteClass, LinearClass, TabularClass
 from tabular_rl.algorithms.iwocs import IWOCS
@@ -27,7 +29,11 @@ __all__ = [
     "DAPO",
     "DRPG",
     "IWOCS",
+    "DRLSVIUCB",
+    "DRRPO",
     "LPO",
+    "LSVIUCB",
+    "LinearOPPO",
     "UCBVI",
     "BestOfBothWorlds",
     "BestResponses",

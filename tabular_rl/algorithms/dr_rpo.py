@@ -119,7 +119,7 @@ class DRRPO:
             raise TypeError(f"problem must be a RobustLinearMDP, got {type(problem).__name__}")
         if self.radius is not None:
             problem = problem.with_radius(self.radius)
-        (H, S, A), index = problem.shape, checkpoints(n)
+        H, index = problem.horizon, checkpoints(n)
         tabular = problem.one_hot if self.kind == "auto" else self.kind == "tabular"
         if tabular and not problem.one_hot:
             raise ValueError("kind='tabular' needs one-hot features, these are not")
@@ -129,18 +129,19 @@ class DRRPO:
         tau = self.tau if self.tau >= 1e-8 * cap[0] else 0.0
         previous = isinstance(self.reference, str) and self.reference == "previous"
         log_reference = log_policy_of(None if isinstance(self.reference, str) else self.reference, problem.shape)
-        penalty = None if self.penalty is None else ("tv_fail", self.penalty)
+        sigma = 1.0 if self.penalty is None else self.penalty
+        penalty = None if self.penalty is None else ("tv_fail", sigma)
         soft = robust_linear_solve(problem, tau, np.exp(log_reference), penalty=penalty)
         plain = robust_linear_solve(problem, 0.0, penalty=penalty)
         ceiling = np.full((H, problem.dimension), np.inf)
         if self.factor_clip:
             following = np.append(cap[1:], 0.0)[:, None]
-            ceiling[:] = (1 - problem.radius) * following if penalty is None else np.minimum(following, self.penalty)
+            ceiling[:] = (1 - problem.radius) * following if penalty is None else np.minimum(following, sigma)
         update = MIRROR if self.update == "mirror" else PREVIOUS if previous else CLOSED
         refresh = REFRESH if problem.dimension >= 50 or self.ridge < 1e-2 else 0
         series, policy = _run(
             *problem.compressed, problem.features, np.cumsum(problem.factors, -1), problem.factors, problem.reward, problem.known,
-            problem.radius, FAIL if penalty is None else TV_FAIL, 1.0 if penalty is None else self.penalty, problem.fail_state,
+            problem.radius, FAIL if penalty is None else TV_FAIL, sigma, problem.fail_state,
             problem.initial, beta, cap, ceiling, self.ridge, tau, log_reference, update, self.eta or 1.0, tabular,
             self.bonus == "elliptical", self.rare, refresh, soft.values, plain.values, self.evaluate_every, index,
             np.random.default_rng(seed),
@@ -227,7 +228,8 @@ def _run(
             for variant in range(2):
                 robust_induction(
                     pointer, column, amount, reward, factors, zeros, known, radius, code, penalty, -np.inf, free, bounds,
-                    tau if variant == 0 else 0.0, log_reference, True, fail, policy, log_policy, played, scored, score, order, spare, shifted,
+                    tau if variant == 0 else 0.0, log_reference, True, fail, policy, log_policy, played, scored, score, order, spare,
+                    shifted,
                 )  # fmt: skip
                 gap = (soft if variant == 0 else plain)[0, start] - played[0, start]
                 # an evaluation counts for its whole block: what of it lies beyond the checkpoint is taken off again

@@ -120,7 +120,7 @@ def ridge_refresh(gram, moments, inverse, weights, work):
 @njit
 def doubled(logdet, logdet_then):
     """Whether some step's determinant has doubled since ``logdet_then`` [H] (rare switching)."""
+    growth = -np.inf
     for h in range(len(logdet)):
-        if logdet[h] - logdet_then[h] >= np.log(2.0) - 1e-9:
-            return True
-    return False
+        growth = max(growth, logdet[h] - logdet_then[h])
+    return growth >= np.log(2.0) - 1e-9

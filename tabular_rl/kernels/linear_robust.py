@@ -51,7 +51,7 @@ def worst_factor(code, values, order, weights, radius, penalty, shifted):
             shifted[s] = values[s] - least
         return least + removal_dual(shifted, order, weights, radius)
     total = 0.0
-    if code == TV or code == TV_FAIL:
+    if code in (TV, TV_FAIL):
         level = penalty + (least if code == TV else 0.0)
         for s in range(S):
             total += weights[s] * min(values[s], level)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tabular_rl.models import validation as check
-from tabular_rl.models.linear import LinearMDP
+from tabular_rl.models.linear import LinearMDP, feature_map
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,16 +48,17 @@ class RobustLinearMDP:
     initial: int = 0
 
     def __post_init__(self):
-        model = LinearMDP(self.features, self.factors, self.reward, self.initial)
-        features, factors, reward = model.features, model.factors, model.reward
+        features, factors = feature_map(self.features), check.real_array("factors", self.factors)
         if features.ndim != 3:
             raise ValueError(f"features must have shape [S, A, d], got {features.shape}")
-        (H, S, A), d = reward.shape, features.shape[-1]
         for name, rows in (("features", features), ("factors", factors)):
             wrong = (np.abs(rows.sum(-1) - 1) > 1e-8) | (rows.min(-1) < 0)
             if wrong.any():
                 at = check.first_index(wrong)
                 raise ValueError(f"{name}{list(at)} is not a probability distribution (>= 0, sum 1): sum {rows[at].sum():.9g}")
+        model = LinearMDP(features, factors, self.reward, self.initial)
+        features, factors, reward = model.features, model.factors, model.reward
+        (H, S, _), d = reward.shape, features.shape[-1]
         if reward.min() < 0 or reward.max() > 1:
             raise ValueError(f"reward must be in [0, 1], got values from {reward.min()} to {reward.max()}")
         fail, start = check.integer("fail_state", self.fail_state, 0), check.integer("initial", self.initial, 0)

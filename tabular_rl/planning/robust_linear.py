@@ -48,7 +48,7 @@ def robust_linear_evaluate(mdp, policy, tau=0.0, reference=None, uncertainty="fa
 
 
 def _induction(mdp, tau, reference, uncertainty, penalty, policy):
-    (H, S, A), d = mdp.shape, mdp.dimension
+    (H, S, _), d = mdp.shape, mdp.dimension
     tau = check.number("tau", tau, at_least=0)
     check.choice("uncertainty", uncertainty, tuple(CODES))
     code, sigma = CODES[uncertainty], 1.0

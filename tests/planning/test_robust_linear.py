@@ -1,0 +1,123 @@
+"""The exact robust planner against linear programs, direct minimisation and the numbers of the spec."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog, minimize
+
+from tabular_rl.instances import robust_linear as instances
+from tabular_rl.kernels import linear_robust as kernel
+from tabular_rl.models import RobustLinearMDP
+from tabular_rl.planning.robust_linear import performance_difference, robust_linear_evaluate, robust_linear_solve, worst_factors
+
+NUMBERS = [
+    (instances.off_dynamics(0), 0, 1.423232144),
+    (instances.off_dynamics(0.3), 0, 1.183232144),
+    (instances.off_dynamics(0.3), 0.1, 1.020274980),
+    (instances.river_swim(0), 0, 1.624655510),
+    (instances.river_swim(0.05), 0, 1.2),
+    (instances.river_swim(0), 0.05, 1.247151195),
+    (instances.american_put(0), 0, 0.152582951),
+    (instances.american_put(0.1), 0, 0.092971541),
+    (instances.frozen_lake(0), 0, 0.778635680),
+    (instances.frozen_lake(0.05), 0, 0.490750432),
+]
+
+
+@pytest.mark.parametrize(("mdp", "tau", "value"), NUMBERS)
+def test_values_of_the_spec(mdp, tau, value):
+    for uncertainty in ("fail", "ball"):
+        solution = robust_linear_solve(mdp, tau, uncertainty=uncertainty)
+        np.testing.assert_allclose(solution.values[0, mdp.initial], value, rtol=0, atol=1e-8)
+        again = robust_linear_evaluate(mdp, solution.policy, tau, uncertainty=uncertainty)
+        np.testing.assert_allclose(again.values, solution.values, rtol=0, atol=1e-10)
+
+
+def dual(code, values, weights, radius=0.0, penalty=1.0):
+    return kernel.worst_factor(code, values, np.argsort(values), weights, radius, penalty, np.empty(len(values)))
+
+
+@pytest.mark.parametrize("radius", [0.0, 0.1, 0.35, 0.8, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_total_variation_duals_are_the_linear_programs(radius, seed):
+    rng = np.random.default_rng(seed)
+    S = int(rng.integers(2, 9))
+    values, weights = rng.normal(size=S), rng.dirichlet(np.ones(S))
+    values[-1] = 0
+    for code in (kernel.FAIL, kernel.BALL):
+        # m = weights - x + y with x <= weights, sum x <= radius, y anywhere or only in the last state
+        upper = [(0, w) for w in weights] + [(0, None if code == kernel.BALL or s == S - 1 else 0) for s in range(S)]
+        balance, budget = np.append(np.ones(S), -np.ones(S))[None], np.append(np.ones(S), np.zeros(S))[None]
+        program = linprog(np.append(-values, values), budget, [radius], balance, [0.0], upper)
+        np.testing.assert_allclose(dual(code, values, weights, radius), weights @ values + program.fun, atol=1e-8)
+
+
+def test_signed_weights_need_every_break_point():
+    assert dual(kernel.FAIL, np.array([1.0, 2.0]), np.array([-0.5, 0.6]), 0.2) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("name", ["TV", "KL", "CHI_SQUARE"])
+@pytest.mark.parametrize("seed", range(4))
+def test_penalties_are_the_minimum_over_distributions(name, seed):
+    rng = np.random.default_rng(seed)
+    values, weights, sigma = rng.normal(size=4), rng.dirichlet(np.ones(4)), rng.uniform(0.1, 1)
+    divergence = {
+        "TV": lambda m: 0.5 * np.abs(m - weights).sum(),
+        "KL": lambda m: (m * np.log(np.maximum(m, 1e-300) / weights)).sum(),
+        "CHI_SQUARE": lambda m: ((m - weights) ** 2 / weights).sum(),
+    }[name]
+    value = dual(getattr(kernel, name), values, weights, 0.0, sigma)
+
+    def cost(m):
+        return m @ values + sigma * divergence(m)
+
+    if name == "TV":  # a linear program in m = weights - x + y
+        program = linprog(
+            np.append(sigma / 2 - values, sigma / 2 + values), None, None, np.append(np.ones(4), -np.ones(4))[None], [0.0],
+            [(0, w) for w in weights] + [(0, None)] * 4,
+        )  # fmt: skip
+        best = weights @ values + program.fun
+    else:
+        constraint = {"type": "eq", "fun": lambda m: m.sum() - 1}
+        best = minimize(cost, weights, bounds=[(0, 1)] * 4, constraints=constraint, options={"ftol": 1e-14, "maxiter": 500}).fun
+    np.testing.assert_allclose(value, best, atol=1e-6)
+    assert all(value <= cost(m) + 1e-9 for m in rng.dirichlet(np.ones(4), 200))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_performance_difference_is_between_its_sides(seed):
+    mdp = instances.random_linear(5, 3, 4, 4, seed, radius=0.3)
+    rng = np.random.default_rng(seed)
+    one, two, reference = rng.dirichlet(np.ones(3), (3, 4, 5))
+    one[:, -1] = two[:, -1] = reference[:, -1]
+    low, difference, high = performance_difference(mdp, one, two, 0.2, reference)
+    assert low - 1e-12 <= difference <= high + 1e-12
+    solution = robust_linear_solve(mdp, 0.2, reference)
+    assert (robust_linear_evaluate(mdp, one, 0.2, reference).values <= solution.values + 1e-12).all()
+    following = np.einsum("hit,ht->hi", worst_factors(mdp, solution.values), solution.values[1:])
+    np.testing.assert_allclose(following, solution.factor_values, atol=1e-12)
+
+
+def test_errors_name_the_argument():
+    mdp = instances.random_linear()
+    parts = {"features": mdp.features, "factors": mdp.factors, "reward": mdp.reward, "fail_state": 7}
+    for change, message in [
+        ({"features": mdp.features * 0.9}, "features"),
+        ({"reward": mdp.reward + 1}, r"reward must be in \[0, 1\]"),
+        ({"fail_state": 1}, "reward must be 0 in fail_state 1"),
+        ({"radius": 1.5}, "radius"),
+        ({"radius": np.full((5, 5), 0.1)}, "radius must be 0 at known"),
+        ({"known": np.ones(5, bool)}, "known factors must lead"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            RobustLinearMDP(**parts | change)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"tau": -1}, "tau"),
+        ({"reference": np.zeros(mdp.shape)}, "reference"),
+        ({"penalty": ("kl", 0)}, "penalty"),
+        ({"uncertainty": "other"}, "uncertainty"),
+    ]
+    for arguments, message in cases:
+        with pytest.raises(ValueError, match=message):
+            robust_linear_solve(mdp, **arguments)
