@@ -6,9 +6,9 @@ If even the best policy loses little, L* say, a learner with the log barrier as 
 first-order bound. Here the mean losses of one instance are multiplied by p, and with them L*.
 
 Proven for the theory's constants, known transition, clipped-occupancy variant. Those barely learn at this length; drawn beside them are
-the bonus of the theory at larger rates, where the condition on its size is violated (the run says how often), and the practical constants. As
-the gaps shrink with p as well, and regret cannot exceed p T times the spread of the values, this illustrates sqrt(L*) but does not
-isolate it.
+the bonus of the theory at larger rates, where the condition on its size is violated (the run says how often), and the practical
+constants. As the gaps shrink with p as well, and regret cannot exceed p T times the spread of the values, this illustrates sqrt(L*) but
+does not isolate it.
 """
 
 # %%

@@ -35,7 +35,7 @@ def test_seeds_and_segments(learner):
 
 
 def test_optimism_opens_the_lock_that_chance_does_not():
-    """Spec 9.1: UCBVI solves lock(6, 4) within 1e4 steps (for good within 2e5); Q-learning with random exploration stays where it began. Four seeds."""
+    """Spec 9.1: UCBVI solves lock(6, 4) within 1e4 steps (for good within 2e5); Q-learning with random exploration does not. Four seeds."""
     lock = instances.combination_lock(6, 4)
     for seed in range(4):
         assert UCBVIDiscounted().run(lock, 200_000, seed)["gap"][-1] < 1e-3
