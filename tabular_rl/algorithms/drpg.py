@@ -134,7 +134,7 @@ class DRPG:
         if ended:
             warnings.warn(f"the {self.inner} inner loop ended at inner_limit={self.inner_limit} in {ended} iterations", stacklevel=2)
         guaranteed = self.inner in ("exact", "projected") and problem.ambiguity.rectangularity != "none" and problem.initial.min() > 0
-        parameters = {
+        parameters: dict[str, Any] = {
             "step": float(steps[0]),
             "best_iteration": int(np.argmin(objective if np.isnan(gap).any() else upper)),
             "guarantee": "global" if guaranteed else "none",

@@ -70,12 +70,12 @@ class IWOCS:
             raise TypeError(f"IWOCS needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")
         n = check.integer("n", n, 1)
         kernels, costs, lowers, uppers = [_dense(problem, problem.nominal)], [], [], []
-        best, status = None, "limit"
+        best, status = np.empty(problem.shape), "limit"
         for _ in range(n):
             actions, lower = self._play(problem, kernels, costs)
             response = robust_evaluate(problem, actions, complete=self.complete)
             upper, kernel = response.objective + response.gap, _dense(problem, response.kernel)
-            if best is None or upper < uppers[-1]:
+            if not uppers or upper < uppers[-1]:
                 best = deterministic_policy(actions, problem.n_actions)
             lowers.append(max(lower, lowers[-1]) if lowers else lower)
             uppers.append(min(upper, uppers[-1]) if uppers else upper)

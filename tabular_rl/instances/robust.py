@@ -28,10 +28,8 @@ def garnet_robust(S=5, A=6, branching=3, seed=0, discount=0.95, low=0.1, high=0.
     draws = draw_garnet(S, A, branching, seed)
     low = check.number("low", low, at_least=0)
     radii = draws.generator.uniform(low, check.number("high", high, at_least=low), (S, A))
-    if check.choice("rectangularity", rectangularity, ("sa", "s")) == "s":
-        ambiguity = sets.SRectangularL1(radii.sum(axis=1))
-    else:
-        ambiguity = sets.L1(radii)
+    by_state = check.choice("rectangularity", rectangularity, ("sa", "s")) == "s"
+    ambiguity = sets.SRectangularL1(radii.sum(axis=1)) if by_state else sets.L1(radii)
     return RobustMDP(draws.nominal, draws.cost, discount, draws.initial, ambiguity)
 
 
@@ -173,6 +171,7 @@ def chain_robust_values(n=6, forward=0.8, radius=0.2, discount=0.9, support="nom
     g, steps = discount, np.arange(n + 1)
     less = forward - radius / 2
     if support == "nominal":  # the adversary can only hold the walker back
+        less = less if forward < 1 else 1.0  # and not even that where the nominal walker never stays
         beta = g * less / (1 - g * (1 - less))
         return (1 - beta**steps) / (1 - g)
     beta = g * less / (1 - g * (1 - forward))  # it throws him back to the start of the chain

@@ -28,8 +28,10 @@ from tabular_rl.planning.solution import deterministic_policy
 METHODS = ("modified_policy_iteration", "value_iteration", "partial_policy_iteration")
 DIRECT_STATES = 300  # exact linear solves of the evaluation are quicker up to here
 PRECISION = 1e-12  # what the worst-case kernels of the sets without an exact algorithm promise, relative to max(1, max |z|)
-EXACT = (codes.NOMINAL, codes.L1, codes.INTERVAL, codes.L_INFINITY, codes.DENSITY_RATIO, codes.CONTAMINATION, codes.FINITE)
-EXACT += (codes.S_L1, codes.HULL, codes.LIST)
+EXACT = (
+    codes.NOMINAL, codes.L1, codes.INTERVAL, codes.L_INFINITY, codes.DENSITY_RATIO, codes.CONTAMINATION, codes.FINITE,
+    codes.S_L1, codes.HULL, codes.LIST,
+)  # fmt: skip
 
 
 class Game(NamedTuple):
