@@ -7,6 +7,7 @@ from tabular_rl.algorithms.dapo_linear import LinearDAPO
 from tabular_rl.algorithms.delayed_hedge import DelayedHedge
 from tabular_rl.algorithms.delayed_oppo import DelayedOPPO
 from tabular_rl.algorithms.delayed_oreps import DelayedOREPS
+from tabular_rl.algorithms.delayed_uob import DelayedUOB
 from tabular_rl.algorithms.dilated_bonus_po import DilatedBonusPO
 from tabular_rl.algorithms.dr_rpo import DRRPO
 from tabular_rl.algorithms.dr_rpo_baselines import DRLSVIUCB, LSVIUCB, LinearOPPO
@@ -40,6 +41,7 @@ __all__ = [
     "DelayedHedge",
     "DelayedOPPO",
     "DelayedOREPS",
+    "DelayedUOB",
     "DilatedBonusPO",
     "FiniteClass",
     "GradientDescentAscent",

@@ -65,6 +65,8 @@ class DAPO:
         Multiply the logarithm of the confidence radii, and the bonus term of the unknown transition; >= 0, 1 is the theory's.
     propagation : str
         Confidence set of the bonus: that of the time of "play" (the theory's), or of "delivery" (a heuristic).
+    prior_visits : float
+        Visits with the true frequencies that every row has had before the run, >= 0: a simulator's data.
     """
 
     preset: str = "theory"
@@ -79,6 +81,7 @@ class DAPO:
     confidence_scale: float = 1.0
     confidence_bonus_scale: float = 1.0
     propagation: str = "play"
+    prior_visits: float = 0.0
 
     def __post_init__(self):
         check.choice("preset", self.preset, ("theory", "practical"))
@@ -93,6 +96,7 @@ class DAPO:
         check.number("delta", self.delta, above=0, below=1)
         check.number("confidence_scale", self.confidence_scale, at_least=0)
         check.number("confidence_bonus_scale", self.confidence_bonus_scale, at_least=0)
+        check.number("prior_visits", self.prior_visits, at_least=0)
 
     def run(self, problem, n, seed=0, disturbed=-1):
         """Play ``n`` episodes of a DelayedMDP (an AdversarialMDP or FiniteHorizonMDP has no delays).
@@ -126,7 +130,7 @@ class DAPO:
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         loss, least, width, policy, drift, paid, total = _run(
             problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
-            *switches, eta, gamma, c, self.confidence_bonus_scale, log_term, index,
+            *switches, eta, gamma, c, self.confidence_bonus_scale, log_term, float(self.prior_visits), index,
             np.random.default_rng(seed), np.random.default_rng(1), disturbed,
         )  # fmt: skip
         series = {"regret": loss - least, "loss": loss} | ({} if self._known else {"uncertainty": width})
@@ -201,7 +205,7 @@ class DAPO:
 @njit
 def _run(
     P, initial, schedule, tables, parameters, bernoulli, order, pointer, slot, n_slots,
-    form, joint, known, immediate, at_play, eta, gamma, c, confidence_bonus, log_term, index, rng, other, disturbed,
+    form, joint, known, immediate, at_play, eta, gamma, c, confidence_bonus, log_term, prior_visits, index, rng, other, disturbed,
 ):  # fmt: skip
     _, H, S, A = tables.shape
     log_weights, policy = np.zeros((H, S, A)), np.full((H, S, A), 1.0 / A)
@@ -218,7 +222,9 @@ def _run(
     old_states, old_actions, old_losses = np.empty((n_slots, H), np.int64), np.empty((n_slots, H), np.int64), np.empty((n_slots, H))
 
     size = 0 if known else H
-    visits, at_epoch, seen = np.zeros((size, S, A)), np.zeros((size, S, A)), np.zeros((size, S, A, S))
+    visits, at_epoch, seen = np.full((size, S, A), prior_visits), np.full((size, S, A), prior_visits), np.zeros((size, S, A, S))
+    for h in range(size):
+        seen[h] = prior_visits * P[h % len(P)]
     estimate, radius = np.empty((size, S, A, S)), np.empty((size, S, A, S))
     bernstein_confidence(visits, seen, log_term, estimate, radius)
     sets = n_slots if at_play and not known else 0
