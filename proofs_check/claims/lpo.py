@@ -89,12 +89,14 @@ theorem(
     provenance="derived",
     claims=(
         "lpo.performance-difference", "lpo.optimism", "lpo.optimism-unknown", "lpo.price-of-optimism", "lpo.policy-gradient", "lpo.window",
-        "lpo.importance-mean", "lpo.importance-square", "sensitivity.increments", "sensitivity.two-sided", "sensitivity.size",
+        "lpo.importance-mean", "lpo.importance-square", "lpo.estimation",
+        "sensitivity.increments", "sensitivity.two-sided", "sensitivity.size",
         "sensitivity.potential", "sensitivity.monotone", "sensitivity.charges", "lpo.pathwise",
     ),
     uses={
         "lpo.optimism": ("lpo.performance-difference",),
         "lpo.importance-square": ("lpo.importance-mean", "lpo.window"),
+        "lpo.estimation": ("lpo.importance-square",),
         "lpo.pathwise": ("lpo.optimism", "lpo.optimism-unknown", "lpo.price-of-optimism", "lpo.policy-gradient"),
     },
 )  # fmt: skip

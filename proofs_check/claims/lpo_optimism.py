@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import claim, identity, inequality
+from proofs_check import HighProbability, claim, identity, inequality
 from proofs_check.strategies import STYLES, Box, discounted_mdps, draw, rows, scales
-from tabular_rl import planning
+from tabular_rl import instances, planning
+from tabular_rl.kernels.rollouts import collect, weighted_returns
+from tabular_rl.kernels.sampling import alias_tables
 from tabular_rl.models import DiscountedMDP
 
 SOURCE = "lpo spec"
@@ -295,3 +297,36 @@ def importance_square(mdp, data, then, logits, naive=False):
     growth = g if naive else np.sqrt(g * np.exp(tail.log_moment))
     bounded = g * np.exp(tail.log_moment) < 1
     return np.max(tail.square) if bounded else 0.0, (largest / (1 - growth)) ** 2 if bounded else 0.0, K.scale() / (1 - g)
+
+
+def _estimation():
+    mdp = instances.random_discounted(4, 2, 0.8, seed=3)
+    return mdp, optimism(mdp, "prize", 0), restricted(mdp, "then", "smooth", 1), 0.02 * np.random.default_rng(2).random(mdp.shape)
+
+
+@claim("lpo.estimation", kind=HighProbability(failure=0.05, replicates=60), source=f"{SOURCE} 5.7 (E1)", provenance="derived",
+       given={"random model, one pair unknown": _estimation}, control={"share": 0.05})  # fmt: skip
+def estimation(mdp, data, then, logits, rng, share=1.0):
+    """For a fixed policy, with probability 1 - delta at every pair that n rollouts began with: |mean of G - (Q_K - b)| <= sqrt(2 v l / n)
+    + R l / (3 n) + discount^L X Vmax, v = (X / (1 - sqrt(discount e^c)))^2, X = 1 + bmax, l = log(2 S A / delta), delta = 0.05.
+
+    R = X sum_{j <= L} e^(W j) + e^(W L) Vmax for tilts of span W, L = 60. Bernstein's inequality, second moments by
+    ``lpo.importance-square``. Control: a twentieth of it. (For policies that depend on the same rollouts the spec adds a cover: not here.)
+    """
+    K, pi, then = _weighed(mdp, data, then, logits)
+    (S, A), g, M, L = mdp.shape, mdp.discount, 2_000, 60
+    known, largest = data[0].astype(bool), 1 / (1 - g)
+    first, pairs, lengths, ended = np.empty(M, np.int64), np.empty((M, L), np.int32), np.empty(M, np.int64), np.empty(M, bool)
+    tables, everywhere = alias_tables(mdp.transition.reshape(S * A, S)), np.full((S, A), 1 / A)
+    cover = everywhere[None, None], np.ones((1, S, A), bool), np.ones(1)
+    collect(*tables, np.cumsum(mdp.initial), g, *cover, then, known, np.ones(S, bool), True, rng, first, pairs, lengths, ended)
+    sums, counts = np.empty(S * A), np.empty(S * A)
+    ratio = np.where(then > 0, pi / np.where(then > 0, then, 1), 1).ravel()
+    weighted_returns(first, pairs, lengths, ended, ratio, data[2].ravel(), K.paid.ravel(), largest, sums, counts)
+    target = (data[2] + g * mdp.transition @ K.solve(pi)[0]).ravel()
+    X, W, c = 1 + data[1].max(), np.ptp(logits, axis=1).max(), moments(K, pi, then).log_moment
+    v, log_term = (X / (1 - np.sqrt(g * np.exp(c)))) ** 2, np.log(2 * S * A / 0.05)
+    R = X * np.sum(np.exp(W * np.arange(L + 1))) + np.exp(W * L) * largest
+    n = np.maximum(counts, 1)
+    allowed = np.sqrt(2 * v * log_term / n) + R * log_term / (3 * n) + g**L * X * largest
+    return bool(np.all(np.abs(sums / n - target)[counts > 0] <= share * allowed[counts > 0]))

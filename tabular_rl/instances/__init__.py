@@ -16,6 +16,8 @@ from tabular_rl.instances.generated import (
     linear_mdp,
     random_discounted,
     random_episodic,
+    random_linear,
+    random_linear_features,
     random_losses,
 )
 from tabular_rl.instances.gymnasium import cliff_walking, frozen_lake, frozen_lake_8x8, taxi
@@ -83,6 +85,8 @@ __all__ = [
     "pennies",
     "pennies_values",
     "random_discounted",
+    "random_linear",
+    "random_linear_features",
     "random_episodic",
     "random_losses",
     "reachable",

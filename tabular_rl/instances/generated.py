@@ -25,6 +25,28 @@ def random_discounted(S=4, A=3, discount=0.9, seed=0, concentration=0.5):
     return DiscountedMDP(transition, reward, discount, initial)
 
 
+@instance(shape=(20, 4), discount=0.9)
+def random_linear(S=20, A=4, d=5, discount=0.9, seed=0, concentration=0.3):
+    """Transitions and rewards that are linear in ``random_linear_features``: P = phi mu, r = phi theta.
+
+    Dirichlet(``concentration``) features and factors, theta U[0, 1]; start in state 0. Draws: features, factors, theta.
+
+    Source: the linear experiments of the low-switching policy gradient.
+    """
+    features = random_linear_features(S, A, d, seed, concentration)
+    S, A, rng, alpha = _sizes(S, A, seed, concentration)
+    rng.dirichlet(np.full(d, concentration), (S, A))
+    factors, theta = rng.dirichlet(alpha, d), rng.random(d)
+    return DiscountedMDP(features @ factors, features @ theta, discount)
+
+
+def random_linear_features(S=20, A=4, d=5, seed=0, concentration=0.3):
+    """The feature map [S, A, d] of ``random_linear``, rows in the simplex."""
+    d = check.integer("d", d, 1)
+    S, A, rng, _ = _sizes(S, A, seed, concentration)
+    return rng.dirichlet(np.full(d, concentration), (S, A))
+
+
 @instance(shape=(3, 4, 3))
 def random_episodic(H=3, S=4, A=3, seed=0, concentration=1.0):
     """Dirichlet transitions and uniform rewards of every step, Dirichlet(1) start.

@@ -22,10 +22,17 @@ def linear_problem(S=12, A=3, d=4, discount=0.8, seed=0):
     return DiscountedMDP(features @ factors, features @ rng.random(d), discount), features
 
 
+def _factors(S, d):
+    rng = np.random.default_rng(0)
+    rng.dirichlet(np.full(d, 0.3), (S, 4))
+    return rng.dirichlet(np.full(S, 0.3), d)
+
+
 def test_the_spec_s_instances():
     for mdp, value in ((SWIM, 1.3044777), (instances.river_swim(6, discount=0.95), 4.6693002), (instances.deep_sea(8), 0.3926959)):
         assert mdp.initial @ solve(mdp, method="policy_iteration").values == pytest.approx(value, abs=1e-6)
-    mdp, _ = linear_problem(20, 4, 5, 0.9)
+    mdp = instances.random_linear()
+    np.testing.assert_allclose(mdp.transition[3], instances.random_linear_features()[3] @ _factors(20, 5), atol=1e-12)
     assert mdp.initial @ solve(mdp, method="policy_iteration").values == pytest.approx(4.481037, abs=1e-6)
     uniform = np.full(mdp.shape, 1 / 4)
     assert mdp.initial @ evaluate(mdp, uniform).values == pytest.approx(3.058340, abs=1e-6)
@@ -153,6 +160,47 @@ def test_river_swim_is_explored():
         assert trace["known"][-1] == 12
         assert trace.index[np.argmax(trace["known"] == 12)] < 900
         assert 70 <= len(trace.index) <= 130
+
+
+def test_switches_grow_like_the_logarithm():
+    """Spec 9.3: kept against log N has slope 13.9 (C = 1) and 23.4 (C = 2), d C = 12 and 24, of one run. Means of three seeds, N <= 5000."""
+    grid = np.geomspace(300, 5000, 30)
+    for C in (1, 2):
+        learner = LPO(4, 40, learning_rate=0.05, bonus_scale=0.3, known_width=1 / 5, constant=C)
+        runs = [learner.run(SWIM, 5000, seed) for seed in range(3)]
+        kept = np.mean([run["kept"][np.searchsorted(run.index, grid, side="right") - 1] for run in runs], axis=0)
+        (slope, _), log_error, *_ = np.polyfit(np.log(grid), kept, 1, full=True)
+        assert 0.6 * 12 * C < slope < 1.6 * 12 * C
+        assert log_error[0] < np.polyfit(grid, kept, 1, full=True)[1][0]  # a line in N describes it worse
+
+
+@pytest.mark.slow
+def test_rollouts_and_the_two_factors():
+    """Spec 9.5: rollouts of order eps^-2.92 (LPO), -4.57 (no reuse), -4.30 (no sub-sampling); the gap falls. Eight seeds for LPO."""
+    swim = instances.river_swim(4, discount=0.8)
+
+    def run(eps, seed, **flags):
+        M, T = round(80 / eps**2), round(30 / eps**2)
+        constants = {
+            "learning_rate": 1.5 / np.sqrt(T),
+            "bonus_scale": 0.3,
+            "known_width": 1 / 4,
+            "constant": 2,
+            "window": 0.1,
+            "horizon": 60,
+        }
+        trace = LPO(T, M, **constants, mixture=True, **flags).run(swim, M, seed)
+        shares = np.diff(np.append(trace.index, M)) / M
+        return trace["rollouts"][-1] + M, shares @ trace["gap_mixture"]
+
+    def exponent(grid, seeds, place=0, **flags):
+        y = [np.mean([run(eps, seed, **flags)[place] for seed in range(seeds)]) for eps in grid]
+        return np.polyfit(np.log(1 / np.array(grid)), np.log(y), 1)[0]
+
+    assert exponent([1, 0.7, 0.5, 0.35, 0.25], 8) == pytest.approx(2.92, abs=0.3)
+    assert exponent([1, 0.7, 0.5], 4, reuse=False) == pytest.approx(4.57, abs=0.6)
+    assert exponent([1, 0.7, 0.5], 4, subsample=False, switch="every") == pytest.approx(4.30, abs=0.6)
+    assert exponent([0.5, 0.35, 0.25], 8, place=1) < -0.28 * 2.92  # gap ~ rollouts^-0.28 at least
 
 
 @pytest.mark.slow

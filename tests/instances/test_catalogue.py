@@ -24,7 +24,7 @@ def test_every_public_function_that_builds_a_problem_is_in_the_catalogue():
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
-    others = {"draw_garnet", "linear_mdp"}  # draws, and a model of another kind
+    others = {"draw_garnet", "random_linear_features", "linear_mdp"}  # draws, and a model of another kind
     others |= {"garnet_policy", "pennies_values", "chain_robust_values", "twin_pennies_kernel"}  # what belongs to robust problems
     assert builders - others == set(ENTRIES)
     assert set(ENTRIES) < set(instances.__all__)
