@@ -163,7 +163,7 @@ def test_river_swim_is_explored():
 
 
 def test_switches_grow_like_the_logarithm():
-    """Spec 9.3: kept against log N has slope 13.9 (C = 1) and 23.4 (C = 2), d C = 12 and 24, of one run. Means of three seeds, N <= 5000."""
+    """Spec 9.3: kept against log N has slope 13.9 (C = 1) and 23.4 (C = 2), d C = 12 and 24, of one run. Three seeds, N <= 5000."""
     grid = np.geomspace(300, 5000, 30)
     for C in (1, 2):
         learner = LPO(4, 40, learning_rate=0.05, bonus_scale=0.3, known_width=1 / 5, constant=C)
