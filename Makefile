@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 test: $(STAMP) ## the test suite, without the slow tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-slow: $(STAMP) ## the slow tests only
 	$(BIN)/python -m pytest -m slow $(ARGS)
