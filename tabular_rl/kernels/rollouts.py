@@ -5,19 +5,7 @@
 """
 
 from tabular_rl.kernels.compiling import njit
-
-
-@njit
-def pick(weights, rng):
-    """An index with probability ``weights`` (sum 1 up to rounding), never one of weight 0."""
-    u, last = rng.random(), 0
-    for i in range(len(weights)):
-        if weights[i] > 0.0:
-            last = i
-            u -= weights[i]
-            if u < 0.0:
-                break
-    return last
+from tabular_rl.kernels.episodes import draw
 
 
 @njit
@@ -48,7 +36,7 @@ def roll_in(accept, alias, start, discount, policy, known, terminal, rng):
     A = policy.shape[1]
     s, played = pick_cumulated(start, rng), 0
     while True:
-        a = pick(policy[s], rng)
+        a = draw(policy[s], rng)
         played += 1
         if (terminal and not known[s, a]) or rng.random() >= discount:
             return s, a, played
@@ -76,7 +64,7 @@ def collect(
             continue
         while lengths[m] < pairs.shape[1] and rng.random() < discount:
             s = successor(accept, alias, s * A + a, rng)
-            a = pick(policy[s], rng)
+            a = draw(policy[s], rng)
             pairs[m, lengths[m]] = s * A + a
             lengths[m] += 1
             total += 1
