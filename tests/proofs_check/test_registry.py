@@ -113,6 +113,9 @@ def test_every_exact_claim_costs_at_most_a_millisecond_per_instance():
             "subpo",
             "lpo.pathwise",
             "sensitivity",
+            "dr-rpo.plans",
+            "dr-rpo.bias",
+            "dr-rpo.coverage-needed",
         )
         if found.kind.statistical or found.id.startswith(slower):
             continue
