@@ -61,21 +61,14 @@ def mirror_step(P, initial, change, log_q, tolerance, max_steps):
         for _ in range(max_steps):
             if residual <= tolerance:
                 break
-            _hessian(P, initial, q, hessian)
-            longest = 0.0
-            for i in range(n):
-                step[i] = -gradient[1 + i // S, i % S]
-            _solve_banded(hessian, 2 * S, step)
-            slope = 0.0
-            for i in range(n):
-                longest, slope = max(longest, abs(step[i])), slope + step[i] * gradient[1 + i // S, i % S]
-            length, before, moved = min(1.0, 10 / longest), residual, False
+            flow_hessian(P, initial, q, hessian)
+            slope, length = newton_direction(gradient, hessian, step)
+            before, moved = residual, False
             for _ in range(40):
                 for i in range(n):
                     trial[1 + i // S, i % S] = v[1 + i // S, i % S] + length * step[i]
                 new, residual = _dual(P, initial, log_weights, trial, log_q, q, gradient)
-                # near the minimum the dual does not tell two points apart any more, its gradient does
-                if new <= dual + 1e-4 * length * slope or (new <= dual + 1e-13 * (1 + abs(dual)) and residual < 0.5 * before):
+                if descends(new, dual, length * slope, residual, before):
                     moved = True
                     break
                 length *= 0.5
@@ -124,11 +117,11 @@ def _dual(P, initial, log_weights, v, log_q, q, gradient):
                             x -= stage[s, a, t] * v[h + 1, t]
                 log_q[h, s, a] = x
         if h > 0:
-            dual += _normalise(log_q[h], 0, S, 1.0)
+            dual += normalise(log_q[h], 0, S, 1.0)
         else:
             for s in range(S):
                 if initial[s] > 0.0:
-                    dual += initial[s] * _normalise(log_q[0], s, s + 1, initial[s])
+                    dual += initial[s] * normalise(log_q[0], s, s + 1, initial[s])
         for s in range(S):
             for a in range(A):
                 q[h, s, a] = np.exp(log_q[h, s, a])
@@ -142,7 +135,7 @@ def _dual(P, initial, log_weights, v, log_q, q, gradient):
 
 
 @njit
-def _normalise(log_q, first, last, mass):
+def normalise(log_q, first, last, mass):
     """Shift the rows ``first`` to ``last`` - 1 so that their exponentials sum to ``mass``; returns the log of their sum before."""
     top, total = -np.inf, 0.0
     for s in range(first, last):
@@ -159,7 +152,25 @@ def _normalise(log_q, first, last, mass):
 
 
 @njit
-def _hessian(P, initial, q, hessian):
+def newton_direction(gradient, hessian, step):
+    """Fill the Newton ``step`` [(H - 1) S] for ``gradient`` [H, S]; (its slope, a first length that moves nothing by more than 10)."""
+    S, slope, longest = gradient.shape[1], 0.0, 0.0
+    for i in range(len(step)):
+        step[i] = -gradient[1 + i // S, i % S]
+    solve_banded(hessian, 2 * S, step)
+    for i in range(len(step)):
+        longest, slope = max(longest, abs(step[i])), slope + step[i] * gradient[1 + i // S, i % S]
+    return slope, min(1.0, 10 / longest)
+
+
+@njit
+def descends(new, dual, expected, residual, before):
+    """Whether a trial point is taken. Near the minimum the dual does not tell two points apart any more, its gradient does."""
+    return new <= dual + 1e-4 * expected or (new <= dual + 1e-13 * (1 + abs(dual)) and residual < 0.5 * before)
+
+
+@njit
+def flow_hessian(P, initial, q, hessian):
     """The dual's second derivative: the sum over the layers of the covariance of (unit vector of s, -P[h,s,a]) under q.
 
     Made invertible without a change of the step that matters: 1 / S in the blocks on the diagonal (constants in a layer change nothing,
@@ -208,7 +219,7 @@ def _hessian(P, initial, q, hessian):
 
 
 @njit
-def _solve_banded(matrix, width, x):
+def solve_banded(matrix, width, x):
     """x = matrix^-1 x by Cholesky in place, for a positive definite matrix whose entries vanish ``width`` off the diagonal."""
     n = len(x)
     for i in range(n):

@@ -104,7 +104,8 @@ def test_hedge(d, mean, error):
 
     The learning rate is the bound's best one, divided by sqrt(2). At the best one itself, which is what the text states and its bounds
     are evaluated at, the means are 167 +- 3, 355 +- 3, 431 +- 3 (60 seeds), however losses, paths or policies are drawn: 5 and 3 standard
-    errors off. Nothing in the text speaks for the sqrt(2), but it is the only variant found that comes within two standard errors of all three.
+    errors off. Nothing in the text speaks for the sqrt(2), but it is the only variant found that comes within two standard errors of all
+    three.
     """
     mdp, K, ours = instances.delay_instance(2, 2, 2), 4000, []
     late = delays.fixed(d)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tabular_rl import delays, instances, losses
-from tabular_rl.algorithms import DelayedHedge, DelayedOPPO, DelayedOREPS
+from tabular_rl.algorithms import DelayedHedge, DelayedOPPO, DelayedOREPS, DelayedUOB
 from tabular_rl.planning import solve
 
 LEARNERS = [
@@ -14,6 +14,8 @@ LEARNERS = [
     DelayedHedge(0.1, adapted=False),
     DelayedOREPS(),
     DelayedOREPS(0.1, adapted=False, batch="sequential"),
+    DelayedUOB(),
+    DelayedUOB(lazy=False),
 ]
 learners = pytest.mark.parametrize("learner", LEARNERS, ids=repr)
 MDP = instances.random_losses(2, 3, 2, seed=1)
