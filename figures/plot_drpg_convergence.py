@@ -6,8 +6,9 @@ DRPG (Wang, Ho, Petrik 2023) descends :math:`\Phi(\pi) = \max_P J(\pi, P)` by th
 :math:`(\Phi(\pi_t) - J^*) / J^*` on Garnets with L1 sets for each pair, exact inner solver, from random policies. The order
 :math:`T^{-1/4}` of the theorem is a guarantee for convex rectangular sets and positive starts (derived), whose constants are vacuous at
 this discount; its line is drawn for its slope, through a point chosen by eye, and the faster fall is measured, not proven. Right: two
-kernels and a start next to the bad local minimum. With the list alone, which is not rectangular, the run stays at 0.49, with its s-rectangular hull it reaches the optimum 0. Settings: steps 0.25 (for costs in [0, 1] what the published
-0.05 for S = 5 is for costs in [0, 5]; here for all sizes) and :math:`0.2 / \sqrt{t + 1}`, chosen by trying.
+kernels and a start next to the bad local minimum. With the list alone, which is not rectangular, the run stays at 0.49, with its
+s-rectangular hull it reaches the optimum 0. Settings: steps 0.25 (for costs in [0, 1] what the published 0.05 for S = 5 is for costs in
+[0, 5]; here for all sizes) and :math:`0.2 / \sqrt{t + 1}`, chosen by trying.
 """
 
 # %%
