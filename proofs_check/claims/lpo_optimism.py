@@ -7,6 +7,7 @@ A pair is known or not; I = the states all of whose actions are known. Policies 
     d_K[s,a] = (1 - discount) sum_t discount^t Pr(s_t = s, a_t = a, nothing unknown so far),   esc = sum_t discount^t Pr(first unknown at t)
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -211,7 +212,7 @@ def tilt(first, span, worst, seed):
 
 def followed(actions, style, seed):
     """The policy that was followed; "worst": e^W / (1 + e^W) on the first of two actions, for W = 2."""
-    worst = np.array([np.e**2, 1]) / (1 + np.e**2)
+    worst = np.array([math.e**2, 1]) / (1 + math.e**2)
     return worst if style == "worst" else rows(np.random.default_rng(seed), (actions,), "smooth")
 
 
