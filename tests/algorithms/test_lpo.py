@@ -5,9 +5,9 @@ import pytest
 
 from proofs_check.claims.lpo import epoch_terms
 from proofs_check.claims.lpo_optimism import Optimistic, moments
-from proofs_check.claims.sensitivity import eluder_dimension
+from proofs_check.claims.sensitivity import eluder_dimension, potential_bound
 from tabular_rl import instances
-from tabular_rl.algorithms import LPO, FiniteClass, LinearClass
+from tabular_rl.algorithms import LPO, FiniteClass, LinearClass, TabularClass
 from tabular_rl.kernels.rollouts import collect, roll_in, weighted_returns
 from tabular_rl.kernels.sampling import alias_tables
 from tabular_rl.models import DiscountedMDP
@@ -121,6 +121,23 @@ def test_a_run_end_to_end_in_every_class(functions, unknown):
     if functions == "finite":  # misspecification is what it is: the best function of the list
         q = solve(mdp, method="policy_iteration").q_values
         assert np.max(np.min(np.abs(classes.functions * trace.parameters["B"] - q), axis=0)) < 0.1 * trace.parameters["B"]
+
+
+def test_the_explicit_theorem_holds_and_is_vacuous():
+    """Spec T1 with the measured slack, every sample kept (so S2 is exact): the right side is computed, and exceeds the trivial bound."""
+    swim, n, T, delta = instances.river_swim(4, discount=0.8), 40, 8, 0.05
+    learner = LPO(T, 100, subsample=False, learning_rate=0.5, bonus_scale=0.1, known_width=1 / 4, mixture=True)
+    for seed in range(3):
+        trace = learner.run(swim, n, seed, keep_q=True)
+        shares, c = trace.epochs.counts / n, trace.parameters
+        slack = sum(share * epoch_terms(swim, trace.epochs, e).slack for e, share in enumerate(shares))
+        visits = np.array(c["weights"]).ravel().astype(int)
+        pot = potential_bound(TabularClass((8,)), np.repeat(np.arange(8), visits))
+        gradient = np.log(2) / (c["learning_rate"] * T) + c["learning_rate"] * c["B"] ** 2 / 8
+        charged = 2 * c["bonus_scale"] * np.sqrt(n * pot) + pot / c["known_width"] + np.log(1 / delta)
+        bound = slack + (gradient + charged / (n * (1 - 1 / np.e))) / (1 - 0.8)
+        assert shares @ trace["gap_mixture"] <= bound
+        assert bound > 1 / (1 - 0.8)  # more than any gap can be
 
 
 def test_every_sample_kept_counts_visits():
