@@ -12,7 +12,7 @@ _BANDIT = instances.bandit([0.0, 1.0])
 _MDP = instances.delay_instance()
 
 
-def _problems(episodes):
+def problems(episodes):
     return {
         "bandit, no delay": lambda: (delays.delayed(losses.stochastic(_BANDIT), delays.none()), episodes),
         "random model, delay 5": lambda: (delays.delayed(losses.stochastic(_MDP), delays.fixed(5)), episodes),
@@ -27,7 +27,7 @@ def _regret(problem, episodes, learner, trace):
 
 
 @claim("dapo.certificate", kind=Expectation(replicates=400), source="dapo spec 5.3", provenance="derived",
-       given=_problems(1000), control={"learner": "uniform"})  # fmt: skip
+       given=problems(1000), control={"learner": "uniform"})  # fmt: skip
 def certificate(problem, episodes, rng, learner="DAPO"):
     """Sequential batches, theory constants: E[regret - certificate] <= 0, whatever the delays.
 
@@ -44,31 +44,32 @@ def certificate(problem, episodes, rng, learner="DAPO"):
     return regret - promised, 0.0, -H * episodes - largest, np.inf, promised >= H * episodes
 
 
-def _bound(problem, episodes, rng, learner, batch):
+def bound_of_runs(algorithm, problem, episodes, rng, learner):
+    """The sides of an Expectation: regret of one run, of ``algorithm`` or of the "uniform" learner, against the bound of ``algorithm``."""
     H = problem.shape[0]
-    trace = DAPO(batch=batch).run(problem, episodes, seed=rng)
+    trace = algorithm.run(problem, episodes, seed=rng)
     regret = _regret(problem, episodes, learner, trace)
     return regret, trace.parameters["bound"], -H * episodes, H * episodes, trace.parameters["vacuous"]
 
 
 @claim("dapo.sequential-bound", kind=Expectation(replicates=200), source="dapo spec 6, SEQ", provenance="derived",
-       given=_problems(1000), control={"learner": "uniform"})  # fmt: skip
+       given=problems(1000), control={"learner": "uniform"})  # fmt: skip
 def sequential_bound(problem, episodes, rng, learner="DAPO"):
     """E regret <= H log(A) / eta + (1 + 1/H)^H c H S A K + D~ sum_h [2 (H - h) + (1 + 1/H)^H bmax (H - 1 - h)] delta_h, known transition.
 
     Control: the bound for a learner that learns nothing.
     """
-    return _bound(problem, episodes, rng, learner, "sequential")
+    return bound_of_runs(DAPO(batch="sequential"), problem, episodes, rng, learner)
 
 
 @claim("dapo.joint-bound", kind=Expectation(replicates=200), source="dapo spec 6, JOINT", provenance="derived",
-       given=_problems(1000), control={"learner": "uniform"})  # fmt: skip
+       given=problems(1000), control={"learner": "uniform"})  # fmt: skip
 def joint_bound(problem, episodes, rng, learner="DAPO"):
     """The bound SEQ with D_out in place of D~, plus D_in sum_h [(H - h) + kappa eta (H - h)^2 / gamma + beta_h (1 + kappa theta)] delta_h.
 
     Control: the bound for a learner that learns nothing.
     """
-    return _bound(problem, episodes, rng, learner, "joint")
+    return bound_of_runs(DAPO(batch="joint"), problem, episodes, rng, learner)
 
 
 def _most_waiting(schedule):
@@ -136,16 +137,13 @@ def zero_information(episodes, rng, delay=1):
 
 
 @claim("delayed-hedge.bound", kind=Expectation(replicates=200), source="dapo spec 4, HEDGE", provenance="derived",
-       given=_problems(1000), control={"learner": "uniform"})  # fmt: skip
+       given=problems(1000), control={"learner": "uniform"})  # fmt: skip
 def hedge_bound(problem, episodes, rng, learner="Hedge"):
     """Hedge over N policies, one after the other: E regret <= log(N) / eta + eta H^2 S A K / 2 + 2 eta H^2 D~.
 
     Control: the bound for a learner that learns nothing.
     """
-    H = problem.shape[0]
-    trace = DelayedHedge().run(problem, episodes, seed=rng)
-    bound = trace.parameters["bound"]
-    return _regret(problem, episodes, learner, trace), bound, -H * episodes, H * episodes, bound >= H * episodes
+    return bound_of_runs(DelayedHedge(), problem, episodes, rng, learner)
 
 
 _LINEAR = instances.linear_mdp(S=4, A=2)

@@ -107,6 +107,8 @@ def test_every_exact_claim_costs_at_most_a_millisecond_per_instance():
         slower = (
             "bellman.span-bounds",
             "dapo.filtration",
+            "delayed-oppo",
+            "delayed-oreps",
             "bobw.path",
             "bobw.episode",
             "bobw-unknown",
