@@ -21,7 +21,7 @@ SOURCE = "theorem OREPS of the algorithm's docstring"
 SOLVED = 100  # scale of what a projection leaves: a flow residual of 1e-11, and its rounding
 
 
-def a_path(mdp, kind, seed):
+def visited_pairs(mdp, kind, seed):
     """Losses [H, S, A] on one path through ``mdp`` only: up to 1, or up to 1000 as if divided by small probabilities."""
     rng = np.random.default_rng(seed)
     H, S, A = mdp.shape
@@ -35,7 +35,7 @@ def a_path(mdp, kind, seed):
 
 
 _tiny_mdps = draw(episodic, st.integers(1, 3), st.integers(1, 3), st.integers(2, 3), st.sampled_from(("smooth", "peaked")), space=Model())
-_paths = draw(a_path, st.sampled_from(("one", "large")), fit=True)
+_paths = draw(visited_pairs, st.sampled_from(("one", "large")), fit=True)
 _rates = scales(-4, -1)
 
 
