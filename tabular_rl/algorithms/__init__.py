@@ -16,6 +16,7 @@ from tabular_rl.algorithms.function_classes import FiniteClass, LinearClass, Tab
 from tabular_rl.algorithms.iwocs import IWOCS
 from tabular_rl.algorithms.lpo import LPO, LPOTrace
 from tabular_rl.algorithms.occupancy_ftrl import OccupancyFTRL
+from tabular_rl.algorithms.ravi_ucb import RAVIUCB
 from tabular_rl.algorithms.robust_mirror_descent import RobustMirrorDescent
 from tabular_rl.algorithms.sensitivity_sampler import SensitivitySampler, sampling_constant
 from tabular_rl.algorithms.subpo import SubPO
@@ -35,6 +36,7 @@ __all__ = [
     "LPO",
     "LSVIUCB",
     "LinearOPPO",
+    "RAVIUCB",
     "UCBVI",
     "BestOfBothWorlds",
     "BestResponses",

@@ -42,8 +42,8 @@ class UCBVIDiscounted:
         Trace
             ``gap`` = V* - V of the greedy policy, exact, and ``plans``, how often it has planned.
         """
-        S, A = _checked(problem)
-        index, rng, tables = checkpoints(n), np.random.default_rng(seed), _tables(problem)
+        S, A = dense_problem(problem)
+        index, rng, tables = checkpoints(n), np.random.default_rng(seed), sampling_tables(problem)
         visits, arrivals, at_plan = np.zeros((S, A)), np.zeros((S, A, S)), np.full((S, A), -1.0)
         q_values, state = np.full((S, A), 1 / (1 - problem.discount)), np.array([-1, 0])
         best, gaps, plans, done = _best(problem), [], [], 0
@@ -78,8 +78,8 @@ class QLearning:
         Trace
             ``gap`` = V* - V of the greedy policy, exact.
         """
-        S, A = _checked(problem)
-        index, rng, tables = checkpoints(n), np.random.default_rng(seed), _tables(problem)
+        S, A = dense_problem(problem)
+        index, rng, tables = checkpoints(n), np.random.default_rng(seed), sampling_tables(problem)
         visits, q_values, state = np.zeros((S, A)), np.zeros((S, A)), np.array([-1, 0])
         best, gaps, done = _best(problem), [], 0
         for end in index:
@@ -89,7 +89,8 @@ class QLearning:
         return Trace(index, {"gap": np.array(gaps)}, _greedy(q_values), {"epsilon": self.epsilon}, seed, "step")
 
 
-def _checked(problem):
+def dense_problem(problem):
+    """(S, A) of a dense DiscountedMDP with rewards in [0, 1]; anything else is a TypeError or ValueError."""
     if not isinstance(problem, DiscountedMDP) or problem.is_sparse:
         raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {problem!r}")
     if problem.reward.min() < 0 or problem.reward.max() > 1:
@@ -97,7 +98,8 @@ def _checked(problem):
     return problem.shape
 
 
-def _tables(problem):
+def sampling_tables(problem):
+    """(accept, alias, cumulated start) for ``kernels.rollouts``."""
     S, A = problem.shape
     return *alias_tables(problem.transition.reshape(S * A, S)), np.cumsum(problem.initial)
 

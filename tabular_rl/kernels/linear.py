@@ -68,6 +68,21 @@ def quadratic_form(matrix, x, y):
 
 
 @njit
+def update_direction(phi, inverse, direction):
+    """Fill ``direction`` [d] = inverse phi; returns c = 1 + phi^T inverse phi: a visit to phi multiplies the determinant by c.
+
+    (inverse^-1 + phi phi^T)^-1 = inverse - direction direction^T / c (Sherman-Morrison).
+    """
+    d, c = len(phi), 1.0
+    for i in range(d):
+        direction[i] = 0.0
+        for j in range(d):
+            direction[i] += inverse[i, j] * phi[j]
+        c += phi[i] * direction[i]
+    return c
+
+
+@njit
 def ridge_update(phi, successor, inverse, weights, gram, moments, direction):
     """One visit with features ``phi`` [d] and next state ``successor``: Sherman-Morrison for the inverse AND the estimates.
 
@@ -77,12 +92,7 @@ def ridge_update(phi, successor, inverse, weights, gram, moments, direction):
     visits. ``gram`` and ``moments`` are exact sums, kept for ``ridge_refresh``. Returns log det(new gram) - log det(old gram).
     """
     d, S = weights.shape
-    c = 1.0
-    for i in range(d):
-        direction[i] = 0.0
-        for j in range(d):
-            direction[i] += inverse[i, j] * phi[j]
-        c += phi[i] * direction[i]
+    c = update_direction(phi, inverse, direction)
     for t in range(S):
         predicted = 0.0
         for i in range(d):
@@ -99,6 +109,31 @@ def ridge_update(phi, successor, inverse, weights, gram, moments, direction):
             for j in range(d):
                 gram[i, j] += phi[i] * phi[j]
     return np.log(c)
+
+
+@njit
+def regression_update(x, y, inverse, moments, direction):
+    """One pair of a ridge regression: inverse = (lambda I + sum x x^T)^-1 and moments = sum x y. Returns the growth of log det."""
+    d, c = len(x), 1.0
+    for i in range(d):
+        direction[i] = 0.0
+        for j in range(d):
+            direction[i] += inverse[i, j] * x[j]
+        c += x[i] * direction[i]
+        moments[i] += x[i] * y
+    for i in range(d):
+        for j in range(d):
+            inverse[i, j] -= direction[i] * direction[j] / c
+    return np.log(c)
+
+
+@njit
+def count_update(weights, successor, count):
+    """``ridge_update`` for a unit vector: ``weights`` [S] is its row of estimates, ``count`` its visits so far plus lambda. O(S)."""
+    for t in range(len(weights)):
+        weights[t] *= count / (count + 1.0)
+    weights[successor] += 1.0 / (count + 1.0)
+    return np.log((count + 1.0) / count)
 
 
 @njit
