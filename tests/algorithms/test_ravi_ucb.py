@@ -43,15 +43,15 @@ def replay(mdp, n, seed, eta, basis=None, delta=0.05):
     (S, A), gamma, rng = mdp.shape, mdp.discount, np.random.default_rng(seed)
     H, (accept, alias, start) = 1 / (1 - gamma), sampling_tables(mdp)
     best = mdp.initial @ solve(mdp, "policy_iteration", tolerance=1e-9).values
-    V, log_policy, data, s = np.full(S, H), np.full((S, A), -math.log(A)), [], -1
+    V, log_policy, data, s, X = np.full(S, H), np.full((S, A), -math.log(A)), [], -1, np.zeros((S, A, 0))
     price = 0.0 if eta == math.inf else H * math.log(A) / eta
     regret = excess = 0.0
     for _ in range(n):
         if s < 0:
             if basis is None:
                 N = np.zeros((S, A, S))
-                for x, b, y, *_ in data:
-                    N[x, b, y] += 1
+                for i, b, j, *_ in data:
+                    N[i, b, j] += 1
                 count = N.sum(-1)
                 L = S * math.log(2) + math.log(S * A * n / delta)
                 estimate = (N @ V) / np.maximum(count, 1)
@@ -73,7 +73,7 @@ def replay(mdp, n, seed, eta, basis=None, delta=0.05):
                 V = logsumexp(log_policy + eta * Q, axis=1) / eta
                 log_policy = log_policy + eta * (Q - V[:, None])
                 policy = np.exp(log_policy)
-            X = None if basis is None else np.moveaxis(basis @ V, 0, -1)
+            X = X if basis is None else np.moveaxis(basis @ V, 0, -1)
             d = np.linalg.solve(np.eye(S) - gamma * np.einsum("sa,sat->ts", policy, mdp.transition), mdp.initial)
             regret += best - mdp.initial @ evaluate(mdp, policy).values
             excess += np.sum(d[:, None] * policy * np.minimum(2 * bonus, H)) + (d - mdp.initial) @ (old - V)
@@ -83,7 +83,7 @@ def replay(mdp, n, seed, eta, basis=None, delta=0.05):
         u = rng.random() * S
         t = int(u)
         t = alias[s * A + a, t] if u - t >= accept[s * A + a, t] else t
-        data.append((s, a, t, None if X is None else X[s, a], V[t]))
+        data.append((s, a, t, X[s, a], V[t]))
         s = t if rng.random() < gamma else -1
     return regret, price + excess, policy
 

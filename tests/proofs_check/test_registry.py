@@ -115,6 +115,7 @@ def test_every_exact_claim_costs_at_most_a_millisecond_per_instance():
             "subpo",
             "lpo.pathwise",
             "sensitivity",
+            "ravi",
             "dr-rpo.plans",
             "dr-rpo.bias",
             "dr-rpo.coverage-needed",
