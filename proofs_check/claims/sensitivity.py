@@ -1,19 +1,22 @@
-"""Online sensitivity sampling: unbiased increments, two-sided norms, how much is kept (lpo spec, 5.6 and 5.8).
+"""Online sensitivity sampling, path by path: unbiased bounded increments, what is spent, potential, widths (lpo spec, 5.6).
 
 A stream of points in a tabular, linear or finite class; x(v) is the squared value of an index v (cell, direction, pair of functions) at a
-point, A_n(v) = lam(v) + sum x(v) over all points, H_n(v) the same with the kept weights.
+point, A_n(v) = lam(v) + sum x(v) over all points, H_n(v) the same with the kept weights. What holds with high probability only is in
+``sensitivity_streams``.
 """
 
 import math
+from functools import cached_property
+from itertools import product
 
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import HighProbability, claim, inequality, theorem
+from proofs_check import claim, identity, inequality, theorem
 from proofs_check.strategies import draw
-from tabular_rl.algorithms import FiniteClass, LinearClass, SensitivitySampler, TabularClass, sampling_constant
+from tabular_rl.algorithms import FiniteClass, LinearClass, SensitivitySampler, TabularClass
 
-SOURCE = "lpo spec"
+SOURCE = "lpo spec 5.6"
 KINDS = ("tabular", "linear", "finite")
 
 
@@ -23,21 +26,16 @@ _EVERYTHING = 1e9  # a constant with which every point is kept
 class Stream:
     """Points of a class, coins, and what the sampler did with them: ``kept`` weights, ``probability`` and ``score`` of each."""
 
-    def __init__(self, kind, size, length, constant, integer, seed):
-        rng = np.random.default_rng(seed)
-        self.functions = random_class(kind, size, rng)
-        n = self.functions.n_points
-        frequency = np.arange(1.0, n + 1) ** -1.5
-        self.points = rng.choice(n, length, p=frequency / frequency.sum())
-        sampler = SensitivitySampler(self.functions, constant, integer_weights=integer)
-        outcomes, self.scores, self.widths = [], [], [sampler.squared_widths()]
-        for point, coin in zip(self.points, rng.random(length), strict=True):
-            self.scores.append(sampler.score(point))
-            outcomes.append(sampler.offer(point, coin))
-            self.widths.append(sampler.squared_widths())
+    def __init__(self, functions, points, coins, constant, integer=False):
+        self.functions, self.points, self.constant, self.integer = functions, points, constant, integer
+        self.sampler = SensitivitySampler(functions, constant, integer_weights=integer)
+        outcomes, self.scores, self.widths = [], [], [self.sampler.squared_widths()]
+        for point, coin in zip(points, coins, strict=True):
+            self.scores.append(self.sampler.score(point))
+            outcomes.append(self.sampler.offer(point, coin))
+            self.widths.append(self.sampler.squared_widths())
         self.kept = np.array([kept for kept, _ in outcomes])
         self.probability = np.array([p for _, p in outcomes])
-        self.sampler, self.constant = sampler, constant
 
     @property
     def squares(self):
@@ -48,6 +46,31 @@ class Stream:
             directions = np.concatenate([directions, features, features @ self.sampler.inverse])
             return (features @ (directions / np.linalg.norm(directions, axis=1, keepdims=True)).T) ** 2
         return differences.T if len(differences) else np.eye(self.functions.n_points)
+
+    @cached_property
+    def full(self):
+        """The same stream with everything kept."""
+        return Stream(self.functions, self.points, np.zeros(len(self.points)), _EVERYTHING)
+
+    @cached_property
+    def ratios(self):
+        """[length + 1, 2]: the smallest and the largest H_n(v) / A_n(v) over all v, after n = 0 .. length points."""
+        offered = np.eye(self.functions.n_points)[self.points]
+        weights = offered * (self.kept / np.maximum(self.probability, 1e-300))[:, None]
+        counts, kept = (np.concatenate([0 * offered[:1], np.cumsum(array, axis=0)]) for array in (offered, weights))
+        return np.stack(extreme_ratios(self.functions, kept, counts), axis=-1)
+
+
+def extreme_ratios(functions, kept, counts, lam=1.0):
+    """The smallest and largest H(v) / A(v) over all v, for weights [..., n_points] of the points kept, and of all of them."""
+    features, differences = functions.packed
+    if features.shape[1]:
+        H, A = (lam * np.eye(features.shape[1]) + features.T * weights[..., None, :] @ features for weights in (kept, counts))
+        ratios = np.linalg.eigvals(np.linalg.solve(A, H)).real  # of two symmetric matrices: real and positive
+    else:
+        squares = differences if len(differences) else np.eye(functions.n_points)
+        ratios = (lam + kept @ squares.T) / (lam + counts @ squares.T)
+    return ratios.min(axis=-1), ratios.max(axis=-1)
 
 
 def random_class(kind, size, rng):
@@ -61,14 +84,48 @@ def random_class(kind, size, rng):
 
 
 def stream(kind, size, length, constant, integer, seed):
-    """A Stream of ``length`` points."""
-    return Stream(kind, size, length, constant, integer, seed)
+    """A Stream of ``length`` points whose frequencies fall like a power."""
+    rng = np.random.default_rng(seed)
+    functions = random_class(kind, size, rng)
+    frequency = np.arange(1.0, functions.n_points + 1) ** -1.5
+    points = rng.choice(functions.n_points, length, p=frequency / frequency.sum())
+    return Stream(functions, points, rng.random(length), constant, integer)
 
 
 _streams = draw(stream, st.sampled_from(KINDS), st.integers(1, 6), st.integers(1, 400), st.sampled_from([1.0, 2.0, 8.0]), st.booleans())
 
 
-@claim("sensitivity.increments", kind=inequality, source=f"{SOURCE} 5.6 (S1)", provenance="derived",
+def coin_tree(kind, size, length, constant, integer, adaptive, seed):
+    """What ``unbiased`` enumerates: a class, how many points, C, how weights are rounded, the first points, whether an adversary plays."""
+    rng = np.random.default_rng(seed)
+    functions = random_class(kind, size, rng)
+    return functions, rng.integers(functions.n_points, size=length), constant, integer, adaptive
+
+
+_trees = draw(coin_tree, st.sampled_from(KINDS), st.integers(1, 3), st.integers(1, 5), st.sampled_from([0.5, 1.0, 2.0]),
+              st.booleans(), st.booleans())  # fmt: skip
+
+
+@claim("sensitivity.unbiased", kind=identity, source=f"{SOURCE} (S1)", provenance="derived", given=(_trees,), control={"reweight": False})
+def unbiased(tree, reweight=True):
+    """E[kept weight] = E[visits] of every point, over all outcomes of the coins, also when an adversary picks points by past coins.
+
+    He offers the point whose kept weight is now furthest from its visits.  Control: kept points count once.
+    """
+    functions, points, constant, integer, adaptive = tree
+    expected = np.zeros((2, functions.n_points))
+    for coins in product((0.0, 1.0 - 2**-53), repeat=len(points)):
+        sampler, chance, visits = SensitivitySampler(functions, constant, integer_weights=integer, reweight=reweight), 1.0, 0 * expected[0]
+        for point, coin in zip(points, coins, strict=True):
+            point = int(np.argmax(np.abs(sampler.weights - visits))) if adaptive and visits.any() else point
+            _, p = sampler.offer(point, coin)
+            chance *= p if coin == 0 else 1 - p
+            visits[point] += 1
+        expected += chance * np.stack([sampler.weights, visits])
+    return expected[0], expected[1], 2.0 ** len(points)
+
+
+@claim("sensitivity.increments", kind=inequality, source=f"{SOURCE} (S1)", provenance="derived",
        given=(_streams,), control={"factor": 1 / 8})  # fmt: skip
 def increments(run, factor=1.0):
     """|Y_i(v)| <= H_{i-1}(v) / C and E[Y_i(v)^2 | past] <= H_{i-1}(v) x_i(v) / C for Y = (kept / p - 1) x, where p < 1.
@@ -82,6 +139,17 @@ def increments(run, factor=1.0):
     Y, variance = np.abs(weights - 1) * x * open_, (1 / p - 1) * x**2 * open_
     allowed = factor * H / run.constant
     return np.stack([Y, variance]), np.stack([allowed * open_, allowed * x * open_]), np.max(H)
+
+
+@claim("sensitivity.spent", kind=inequality, source=f"{SOURCE} (S3b)", provenance="derived",
+       given=(_streams,), control={"factor": 1 / 2})  # fmt: skip
+def spent(run, factor=1.0):
+    """sum_i p_i <= C / (1 - eps) sum_i min(1, sup_v x_i(v) / A_{i-1}(v)), twice that with integer weights; 1 - eps = min H_n(v) / A_n(v).
+
+    eps is what the path itself shows, so that nothing is assumed of it.  Control: half of it.
+    """
+    bound = run.constant / run.ratios[:, 0].min() * np.sum(run.full.scores) * (2 if run.integer else 1)
+    return np.sum(run.probability), factor * bound
 
 
 def potential_bound(functions, points, lam=1.0):
@@ -98,18 +166,20 @@ def potential_bound(functions, points, lam=1.0):
     return min(visits, pairs * math.log(1 + n * functions.packed[1].max() / lam) / math.log(2))
 
 
-@claim("sensitivity.potential", kind=inequality, source=f"{SOURCE} 5.6 (S4)", provenance="derived",
+@claim("sensitivity.potential", kind=inequality, source=f"{SOURCE} (S4)", provenance="derived",
        given=(draw(stream, st.sampled_from(KINDS), st.integers(1, 6), st.integers(1, 400), _EVERYTHING, False),),
        control={"factor": 1 / 2})  # fmt: skip
 def potential(run, factor=1.0):
     """sum_i min(1, sup_v x_i(v) / A_{i-1}(v)) <= d log2(1 + n / d), sum over cells of 1 + log(visits), or pairs log2(1 + n): logarithmic.
 
-    Everything is kept here. Control: half of it.
+    In the linear class log2 det(A_n) lies between the two. Everything is kept here. Control: half of it.
     """
-    return float(np.sum(run.scores)), factor * potential_bound(run.functions, run.points)
+    total, bound = float(np.sum(run.scores)), potential_bound(run.functions, run.points)
+    middle = np.linalg.slogdet(run.sampler.gram)[1] / math.log(2) if isinstance(run.functions, LinearClass) else bound
+    return np.array([total, middle]), factor * np.array([middle, bound])
 
 
-@claim("sensitivity.eluder", kind=inequality, source=f"{SOURCE} 5.6 (S4)", provenance="derived",
+@claim("sensitivity.eluder", kind=inequality, source=f"{SOURCE} (S4)", provenance="derived",
        given=(draw(stream, "finite", st.integers(1, 3), st.integers(20, 400), _EVERYTHING, False),), control={"levels": 0.02})  # fmt: skip
 def eluder(run, levels=1.0):
     """sum_i min(1, sup_v x_i(v) / A_{i-1}(v)) <= 1 + L dE (2 log n + 1), dE the eluder dimension at scale sqrt(lam / (2 n)) by brute force.
@@ -138,7 +208,7 @@ def eluder_dimension(D, scale):
     return max(longest(np.zeros(len(D)), range(D.shape[1]), threshold) for threshold in thresholds)
 
 
-@claim("sensitivity.monotone", kind=inequality, source=f"{SOURCE} 5.6 (S5)", provenance="derived",
+@claim("sensitivity.monotone", kind=inequality, source=f"{SOURCE} (S5)", provenance="derived",
        given=(_streams,), control={"order": -1})  # fmt: skip
 def monotone(run, order=1):
     """Squared widths never grow, so what is known stays known.  Control: they never shrink."""
@@ -146,63 +216,16 @@ def monotone(run, order=1):
     return widths[1:], widths[:-1], 10.0
 
 
-def _tabular():
-    return "tabular", 12, 2000
+@claim("sensitivity.widths", kind=inequality, source=f"{SOURCE} (S5)", provenance="derived",
+       given=(_streams,), control={"power": 0})  # fmt: skip
+def widths(run, power=1):
+    """w2 of everything / max H(v) / A(v) <= w2 of what is kept <= w2 of everything / min H(v) / A(v), at every n and point.
 
-
-def _finite():
-    return "finite", 6, 2000
-
-
-def _adversary():
-    return "adversary", 12, 1500
-
-
-@claim("sensitivity.two-sided", kind=HighProbability(failure=0.05, replicates=40), source=f"{SOURCE} 5.6 (S2)", provenance="derived",
-       given={"cells, power law": _tabular, "pairs of functions": _finite, "cells, an adversary who sees the coins": _adversary},
-       control={"constant": 1.0})  # fmt: skip
-def two_sided(kind, size, length, rng, constant=None):
-    """A_n / 2 <= H_n <= 3 A_n / 2 for all n and v at once, with C of ``sampling_constant``, with probability 95 %.  Control: C = 1.
-
-    Freedman's inequality along the stream, stopped at its first failure, peeled over dyadic levels of A.
+    With the two-sided bound these factors are 1 + eps and 1 - eps.  Control: the two widths are the same.
     """
-    functions = random_class("finite" if kind == "finite" else "tabular", size, rng)
-    sampler = SensitivitySampler(functions, constant or sampling_constant(functions, length), track_full=True, seed=rng)
-    D = functions.packed[1] if kind == "finite" else np.eye(functions.n_points)
-    frequency = np.arange(1.0, functions.n_points + 1) ** -1.5
-    chunk = 1 if kind == "adversary" else 50
-    for i in range(length // chunk):
-        H, A = (sampler.lam + D @ np.asarray(weights) for weights in (sampler.weights, sampler.full_weights))
-        if np.any(np.abs(H / A - 1) > 1 / 2):
-            return False
-        points = rng.choice(functions.n_points, chunk, p=frequency / frequency.sum())
-        if kind == "adversary" and i % 2:
-            points = np.array([np.argmax(np.abs(H / A - 1))])
-        sampler.extend(points)
-    return True
-
-
-@claim("sensitivity.size", kind=HighProbability(failure=0.05, replicates=2000), source=f"{SOURCE} 5.6 (S3a)", provenance="derived",
-       given={"p = 1/k": lambda: (1 / np.arange(1.0, 400),), "p = 1/10": lambda: (np.full(400, 0.1),)},
-       control={"factor": 1.0, "spare": 0.5})  # fmt: skip
-def size(p, rng, factor=math.e - 1, spare=1.0):
-    """With probability 1 - delta at all times kept <= (e - 1) sum p + log(1 / delta), delta = 0.05.
-
-    Control: sum p and half of the logarithm.  Proof: E exp(kept - (e - 1) p) <= 1, Ville.
-    """
-    kept = np.cumsum(rng.random(len(p)) < p)
-    return bool(np.all(kept <= factor * np.cumsum(p) + spare * math.log(20)))
-
-
-@claim("sensitivity.charges", kind=HighProbability(failure=0.05, replicates=2000), source=f"{SOURCE} 5.8 (M1)", provenance="derived",
-       given={"rare": lambda: (0.01,), "frequent": lambda: (0.3,)}, control={"share": 1.0, "spare": 0.25})  # fmt: skip
-def charges(p, rng, share=1 - 1 / math.e, spare=1.0):
-    """With probability 1 - delta at all times sum E[X | past] <= (sum X + log(1 / delta)) / (1 - 1/e) for X in [0, 1].
-
-    Here X = 0 or 1, delta = 0.05.  Control: the factor 1 and a quarter of the logarithm.
-    """
-    X = np.cumsum(rng.random(1000) < p)
-    return bool(np.all(p * np.arange(1, 1001) <= (X + spare * math.log(20)) / share))
+    kept, full = (np.array(stream.widths).reshape(len(run.points) + 1, -1) for stream in (run, run.full))
+    low, high = (run.ratios.T**power)[..., None]
+    return np.stack([full / high, kept]), np.stack([kept, full / low]), 10.0
 
 
 theorem(
@@ -214,8 +237,12 @@ theorem(
     source="Li, Wang, Cheng, Yang 2023 (algorithm); constants from the lpo spec, 5.6",
     provenance="derived",
     claims=(
-        "sensitivity.increments", "sensitivity.two-sided", "sensitivity.size", "sensitivity.potential", "sensitivity.eluder",
-        "sensitivity.monotone",
+        "sensitivity.unbiased", "sensitivity.increments", "sensitivity.two-sided", "sensitivity.rare-direction",
+        "sensitivity.weights-needed", "sensitivity.size", "sensitivity.spent", "sensitivity.potential", "sensitivity.eluder",
+        "sensitivity.monotone", "sensitivity.widths",
     ),
-    uses={"sensitivity.two-sided": ("sensitivity.increments",)},
+    uses={
+        "sensitivity.two-sided": ("sensitivity.unbiased", "sensitivity.increments"),
+        "sensitivity.widths": ("sensitivity.two-sided",),
+    },
 )  # fmt: skip
