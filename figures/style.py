@@ -39,10 +39,12 @@ def figure(rows=1, columns=1, height=2.8, width=None, **arguments):
     return plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, **arguments)
 
 
-def band(axis, results, x, y, by, level=0.9):
-    """Median over replicates of column ``y`` against ``x`` for each value of ``by``, with the band of the middle ``level`` of them."""
+def band(axis, results, x, y, by, level=0.9, centre="median"):
+    """Median (or ``centre="mean"``) over replicates of column ``y`` against ``x`` for each value of ``by``, with the band of the middle
+    ``level`` of them.
+    """
     for i, (name, group) in enumerate(results.groupby(by, sort=False)):
-        low, middle, high = _quantiles(group, x, y, level)
+        low, middle, high = _quantiles(group, x, y, level, centre)
         axis.plot(middle.index, middle, label=name, linewidth=1.6, color=COLOURS[i % len(COLOURS)], linestyle=LINES[i % len(LINES)])
         axis.fill_between(middle.index, low, high, color=COLOURS[i % len(COLOURS)], alpha=0.2, linewidth=0)
 
@@ -55,9 +57,10 @@ def points(axis, results, x, y, by, level=0.9):
         axis.errorbar(middle.index, middle, whiskers, fmt="o", markersize=3.5, linewidth=1, capsize=2, color=COLOURS[i % len(COLOURS)])
 
 
-def _quantiles(group, x, y, level):
+def _quantiles(group, x, y, level, centre="median"):
     table = group.pivot(index=x, columns="replicate", values=y)
-    return [table.quantile(q, axis=1) for q in ((1 - level) / 2, 0.5, (1 + level) / 2)]
+    low, middle, high = (table.quantile(q, axis=1) for q in ((1 - level) / 2, 0.5, (1 + level) / 2))
+    return low, table.mean(axis=1) if centre == "mean" else middle, high
 
 
 def reference_slope(axis, exponent, label, through):
