@@ -94,6 +94,40 @@ def worst_factors(mdp, values):
     return worst
 
 
+def state_laws(mdp, policy, factors=None):
+    """[H, S]: where ``policy`` [H, S, A] is at each step, under the nominal ``factors`` or others [H, d, S]."""
+    laws = [np.eye(mdp.shape[1])[mdp.initial]]
+    for h, stage in enumerate((mdp.factors if factors is None else factors)[:-1]):
+        laws.append(np.einsum("s,sa,sad,dt->t", laws[-1], policy[h], mdp.features, stage))
+    return np.array(laws)
+
+
+def feature_moments(mdp, policy):
+    """(mean [H, d], second moment [H, d, d]) of the features that ``policy`` meets in the nominal world, which are 0 in the fail state."""
+    weights = state_laws(mdp, policy)[..., None] * policy
+    weights[:, mdp.fail_state] = 0
+    return np.einsum("hsa,sad->hd", weights, mdp.features), np.einsum("hsa,sad,sae->hde", weights, mdp.features, mdp.features)
+
+
+def factor_coverage(mdp, policy):
+    """C [H]: the least number with E diag(phi 1{unknown}) <= C E phi phi^T under ``policy`` (dr_rpo spec, theorem 2 [derived]).
+
+    1 for one-hot features; infinite where some unknown factor's share cannot be told from the features met (ranges are compared up to
+    singular values 1e-12 of the largest).
+    """
+    bounds = []
+    for mean, second in zip(*feature_moments(mdp, policy), strict=True):
+        m = np.where(mdp.known, 0.0, mean)
+        values, vectors = np.linalg.eigh(second)
+        seen = values > 1e-12 * max(values[-1], 1e-300)
+        inside = vectors[:, seen].T * np.sqrt(m)  # [rank, d]
+        if np.any(m > 1e-12 * max(m.max(), 1e-300) + np.sum(inside**2, axis=0)):
+            bounds.append(np.inf)
+        else:
+            bounds.append(np.linalg.eigvalsh(inside.T / values[seen] @ inside)[-1] if m.any() else 0.0)
+    return np.array(bounds)
+
+
 def performance_difference(mdp, policy, other, tau=0.0, reference=None):
     """(low, difference, high) with low <= V_policy - V_other <= high at the start (lemma L6 [derived]).
 
@@ -107,9 +141,5 @@ def performance_difference(mdp, policy, other, tau=0.0, reference=None):
     advantage[:, mdp.fail_state] = 0
     sides = []
     for values in (ours.values, theirs.values):
-        law, total = np.eye(mdp.shape[1])[mdp.initial], 0.0
-        for h, factors in enumerate(worst_factors(mdp, values)):
-            total += law @ advantage[h]
-            law = np.einsum("s,sa,sad,dt->t", law, policy[h], mdp.features, factors)
-        sides.append(total)
+        sides.append(np.sum(state_laws(mdp, policy, worst_factors(mdp, values)) * advantage))
     return sides[0], ours.values[0, mdp.initial] - theirs.values[0, mdp.initial], sides[1]

@@ -9,7 +9,14 @@ from scipy.optimize import linprog, minimize
 from tabular_rl.instances import robust_linear as instances
 from tabular_rl.kernels import linear_robust as kernel
 from tabular_rl.models import RobustLinearMDP
-from tabular_rl.planning.robust_linear import performance_difference, robust_linear_evaluate, robust_linear_solve, worst_factors
+from tabular_rl.planning.robust_linear import (
+    factor_coverage,
+    feature_moments,
+    performance_difference,
+    robust_linear_evaluate,
+    robust_linear_solve,
+    worst_factors,
+)
 
 NUMBERS = [
     (instances.off_dynamics(0), 0, 1.423232144),
@@ -121,3 +128,21 @@ def test_errors_name_the_argument():
     for arguments, message in cases:
         with pytest.raises(ValueError, match=message):
             robust_linear_solve(mdp, **arguments)
+
+
+def test_coverage_is_the_specs_and_the_least():
+    """The spec's numbers (section 4, L20; table 7.2), one-hot features, fewer feature vectors than factors; against a bisection."""
+    random = instances.random_linear(6, 6, 4, 4, seed=0, radius=0.2)
+    policy = robust_linear_solve(random, 0.1).policy
+    np.testing.assert_allclose(factor_coverage(random, policy), [32.1, 9.1, 6.2, 4.7], atol=0.05)
+    off = instances.off_dynamics(0.3)
+    for tau, value in ((0.0, np.inf), (0.005, 1155), (0.02, 122), (1.0, 84)):
+        assert factor_coverage(off, robust_linear_solve(off, tau).policy)[0] == pytest.approx(value, rel=5e-3)
+    np.testing.assert_allclose(factor_coverage(instances.river_swim(), robust_linear_solve(instances.river_swim(), 0.1).policy), 1)
+    few = instances.random_linear(8, 4, 5, 5, seed=0)  # 4 actions in the start state, 5 factors
+    assert factor_coverage(few, robust_linear_solve(few, 0.02).policy)[0] == np.inf
+    mean, second = feature_moments(random, policy)
+    for h, C in enumerate(factor_coverage(random, policy)):
+        gap = [np.linalg.eigvalsh(c * second[h] - np.diag(np.where(random.known, 0, mean[h])))[0] for c in (C * (1 + 1e-9), 0.99 * C)]
+        assert gap[0] >= -1e-12
+        assert gap[1] < 0
