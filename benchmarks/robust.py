@@ -1,9 +1,11 @@
 """Robust kernels: microseconds of a worst case against the number of states, beside the plain expectation and a linear program."""
 
+import time
+
 import numpy as np
 
 import tabular_rl as trl
-from benchmarks.timing import Goal, Row, benchmark, race
+from benchmarks.timing import Goal, Row, benchmark, plain_read, race
 from tabular_rl import ambiguity as sets
 
 SIZES = (10, 30, 100, 300, 1000)
@@ -104,3 +106,49 @@ def robust_sweep(repeats, S, A, branching):
         f"robust sweep, {'sparse' if branching else 'dense'}, S={S} A={A}", "ms", seconds["robust"] * 1e3, "ordinary sweep",
         seconds["plain"] * 1e3, Goal("overhead", 3), rows.nominal.nbytes + rows.successor.nbytes,
     )  # fmt: skip
+
+
+CACHE = 2**26  # bytes that push a model out of every cache
+
+
+@benchmark([(200, 5)], tiny=[(10, 2)])
+def robust_solve(repeats, S, A):
+    """A certified robust solve (L1 balls of 0.2) to 1e-6 of a model that was not seen before, in passes over its bytes.
+
+    "warm": the same model again. "from memory": both the solve and the plain read find nothing in the caches. Beside it the ordinary
+    solve of the nominal model.
+    """
+    from tabular_rl.planning.robust import forget, solve_robust
+
+    plain = trl.instances.large_garnet(S, A, branching=S)
+    mdp = trl.RobustMDP(plain.transition, 1 - plain.reward, plain.discount, plain.initial, sets.L1(0.2))
+    flat, other = mdp.nominal.reshape(-1), np.zeros(CACHE // 8)
+
+    def cold():
+        forget(mdp)
+        return solve_robust(mdp, tolerance=1e-6)
+
+    def from_memory(function):
+        other[:] += 1
+        start = time.process_time()
+        function()
+        return time.process_time() - start
+
+    contestants = {
+        "cold": cold,
+        "warm": lambda: solve_robust(mdp, tolerance=1e-6),
+        "plain": lambda: trl.planning.solve(plain, tolerance=1e-6),
+        "read": lambda: plain_read(flat),
+    }
+    seconds = race(contestants, repeats)
+    solution, bytes_read = cold(), mdp.nbytes
+    note = f"certified {solution.radius:.0e}, {solution.iterations} + {solution.evaluations} sweeps"
+    job = f"robust solve, dense, S={S} A={A}"
+    for name in ("cold", "warm"):
+        ours, read = seconds[name] * 1e3, seconds["read"] * 1e3
+        yield Row(f"{job}, {name}", "ms", ours, "plain read of P, in cache", read, Goal("overhead", 15), bytes_read, read, note)
+    yield Row(f"{job}, cold", "ms", seconds["cold"] * 1e3, "ordinary solve of the nominal model", seconds["plain"] * 1e3, None, note=note)
+    pairs = np.array([[from_memory(cold), from_memory(contestants["read"])] for _ in range(max(repeats, 9))]) * 1e3
+    yield Row(
+        f"{job}, from memory", "ms", pairs[:, 0], "plain read of P, from memory", pairs[:, 1], Goal("overhead", 15), bytes_read, note=note
+    )

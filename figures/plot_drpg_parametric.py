@@ -6,7 +6,7 @@ Instead of a ball around every row the adversary may have a family of kernels,
 
 .. math:: P_\xi(t | s, a) \propto P_0(t | s, a) \exp \frac{\theta \cdot \phi(t)}{\lambda \cdot \zeta(s, a)}, \qquad \xi = (\theta, \lambda)
 
-with :math:`\theta` and :math:`\lambda` in two balls. The family is neither rectangular nor convex: the inner problem is climbed by projected
+with :math:`\theta` and :math:`\lambda` in two balls. It is neither rectangular nor convex: the inner problem is climbed by projected
 gradient ascent, which may end at a local maximum, nothing is certified and nothing is guaranteed, neither for the inner nor for the outer
 loop. Inventory of Wang, Ho, Petrik (2023), 8 states, 3 actions, with positive features.
 """

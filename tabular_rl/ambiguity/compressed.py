@@ -33,7 +33,6 @@ def rows(nominal, cost, ambiguity):
     if ambiguity is not None:
         ambiguity.check_shape(S, A)
     full = ambiguity is not None and ambiguity.is_full
-    places: tuple
     if hasattr(nominal, "tocsr") and full:
         if S * S * A > LARGEST_DENSE:
             raise ValueError(f"support: the full support of this sparse kernel has {S * S * A} entries, more than {LARGEST_DENSE}")
@@ -41,24 +40,42 @@ def rows(nominal, cost, ambiguity):
         cost = cost.toarray().reshape(S, A, S) if hasattr(cost, "tocsr") else cost
     if hasattr(nominal, "tocsr"):
         pointer, successor, data = nominal.indptr.astype(np.int64), nominal.indices.astype(np.uint32), nominal.data
-        places = np.repeat(np.arange(S * A), np.diff(pointer)), successor
         cost = cost.data if hasattr(cost, "tocsr") else cost
+        sums = np.add.reduceat(data, pointer[:-1])
     else:
-        flat = nominal.reshape(S * A, S)
-        dense = full or np.count_nonzero(flat) == flat.size
-        places = np.divmod(np.arange(S * S * A), S) if dense else np.nonzero(flat)
-        pointer = np.arange(S * A + 1) * S if dense else np.concatenate([[0], np.cumsum(np.count_nonzero(flat, axis=1))])
-        successor = np.empty(0, np.uint32) if dense else places[1].astype(np.uint32)
-        data = flat.reshape(-1) if dense else flat[places]
-        cost = cost if cost.ndim == 2 else cost.reshape(-1) if dense else cost.reshape(S * A, S)[places]
+        pointer, successor, data, cost, sums = _from_dense(nominal.reshape(S * A, S), cost, full)
     pair_costs = np.ndim(cost) == 2
     if ambiguity is None:
         radius, table = np.zeros(S * A), np.zeros((0, 0))
     else:
+        places = _places(pointer, successor, S) if ambiguity.by_entry else (None, None)
         radius, table = ambiguity.radii(S, A), ambiguity.table(*places, pointer)
-    arrays = (pointer, successor, _normalised(data, pointer), np.ravel(cost), radius, table)
+    arrays = (pointer, successor, _normalised(data, sums, pointer), np.ravel(cost), radius, table)
     pointer, successor, data, cost, radius, table = (read_only(x) for x in arrays)
     return codes.Rows(S, A, pointer, successor, data, cost, pair_costs, radius, table)
+
+
+def _from_dense(flat, cost, full):
+    """(pointer, successor, nominal, cost, row sums) of a dense kernel [S*A, S]; ``successor`` is empty where it stays dense."""
+    from tabular_rl.kernels import compression  # compiles: sets alone do not
+
+    counts, sums = np.empty(len(flat), np.int64), np.empty(len(flat))
+    entries = compression.measure(flat, counts, sums)
+    if full or entries == flat.size:
+        pointer = np.arange(len(flat) + 1) * flat.shape[1]
+        return pointer, np.empty(0, np.uint32), flat.reshape(-1), cost if cost.ndim == 2 else cost.reshape(-1), sums
+    pointer = np.concatenate([[0], np.cumsum(counts)])
+    successor, data = np.empty(entries, np.uint32), np.empty(entries)
+    of_moves = np.empty(entries if cost.ndim == 3 else 0)
+    compression.compress(flat, cost.reshape(flat.shape) if cost.ndim == 3 else flat, successor, data, of_moves)
+    return pointer, successor, data, of_moves if cost.ndim == 3 else cost, sums
+
+
+def _places(pointer, successor, n_states):
+    """(row, next state) of every entry."""
+    if len(successor) == 0:
+        return np.divmod(np.arange(pointer[-1]), n_states)
+    return np.repeat(np.arange(len(pointer) - 1), np.diff(pointer)), successor
 
 
 def kernel(rows, entries):
@@ -79,9 +96,8 @@ def flat(rows, kernel):
     return kernel.reshape(S * A, S)[np.repeat(np.arange(S * A), np.diff(rows.pointer)), rows.successor]
 
 
-def _normalised(data, pointer):
+def _normalised(data, sums, pointer):
     """Rows divided by their sums where those are off by more than rounding."""
-    sums = np.add.reduceat(data, pointer[:-1])
     off = np.abs(sums - 1) > 1e-14
     return data / np.repeat(np.where(off, sums, 1.0), np.diff(pointer)) if off.any() else data
 

@@ -19,6 +19,7 @@ class AmbiguitySet:
     code: ClassVar[int] = -1
     scale: ClassVar[float] = 1.0  # of the radius that the kernel works with
     full_by_nature: ClassVar[bool] = False
+    by_entry: ClassVar[bool] = False  # whether the table looks at the entries' places, which are not made otherwise
 
     def __post_init__(self):
         for field in fields(self):
@@ -68,7 +69,7 @@ class AmbiguitySet:
         return np.ravel(np.broadcast_to(self.scale * radius, shape)).copy()
 
     def table(self, row, successor, pointer):
-        """What the kernel needs to know beside the radius, at the entries (row, successor) of the model: [k, entries]."""
+        """What the kernel needs to know beside the radius: [k, entries] at the entries (row, successor) of the model if ``by_entry``."""
         return np.zeros((0, 0))
 
 
@@ -114,6 +115,7 @@ class WeightedL1(AmbiguitySet):
     radius: Any
     support: str = "nominal"
     code: ClassVar[int] = codes.WEIGHTED_L1
+    by_entry: ClassVar[bool] = True
 
     def table(self, row, successor, pointer):
         return _at(self.weights, row, successor)[None]
@@ -136,6 +138,7 @@ class Interval(AmbiguitySet):
     upper: Any
     support: str = "nominal"
     code: ClassVar[int] = codes.INTERVAL
+    by_entry: ClassVar[bool] = True
 
     def table(self, row, successor, pointer):
         lower, upper = (_at(x, row, successor) for x in (self.lower, self.upper))
@@ -236,6 +239,7 @@ class Ellipsoid(AmbiguitySet):
     radius: Any
     support: str = "nominal"
     code: ClassVar[int] = codes.ELLIPSOID
+    by_entry: ClassVar[bool] = True
 
     def _checked(self, name, value):
         if name == "matrix" and value.ndim == 2:

@@ -54,6 +54,11 @@ def compiled(mdp):
     return _games[mdp]
 
 
+def forget(mdp):
+    """Drop what ``compiled`` keeps of a model, so that the next solve is its first (for measurements)."""
+    _games.pop(mdp, None)
+
+
 def _compiled(mdp):
     uncertain = mdp.ambiguity
     if uncertain.code not in (codes.HULL, codes.LIST):
