@@ -110,6 +110,18 @@ def test_what_is_promised_of_the_family_is_true_of_its_table(name):
     assert objective.curvature() == pytest.approx(submodular.curvature(objective.table()), abs=1e-9)
 
 
+def test_low_rank_gains_stay_exact_along_histories_longer_than_the_refresh():
+    """130 elements with copies in three dimensions, small noise: against determinants, and against the same design by its kernel."""
+    features = np.random.default_rng(5).normal(size=(9, 3))
+    path = np.random.default_rng(6).integers(0, 9, 130)
+    gains = DDesign(features=features, noise=1e-3).gains(path)
+    information = np.array([np.eye(3) + features[path[:h]].T @ features[path[:h]] / 1e-3 for h in range(131)])
+    np.testing.assert_allclose(gains, np.diff(0.5 * np.linalg.slogdet(information)[1]), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(gains, DDesign(features @ features.T, noise=1e-3).gains(path), rtol=1e-7, atol=1e-9)
+    with pytest.raises(ValueError, match="features must have at least one row"):
+        DDesign(features=np.zeros((0, 3)))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(5))
 def test_random_objectives_are_what_their_family_promises(kind, seed):

@@ -117,6 +117,19 @@ def online(mdp, policy, factor=1.0):
     return _optimum(mdp), found.value + factor * found.gap, mdp.table().max()
 
 
+@claim("subpo-certificates.online-sampled", kind=inequality, source="extends subpo spec U7", provenance="derived",
+       given=(problems(), submodular_policies, seeds), control={"factor": 0.5})  # fmt: skip
+def online_sampled(mdp, policy, seed, factor=1.0):
+    """The same for three sampled trajectories of pi in place of its law, surely: F(tau') <= F(B) + sum F(v | B) for every fixed set B.
+
+    No confidence radius is needed. Control: half of the additive part, at the uniform policy of a grid.
+    """
+    if factor != 1.0:
+        mdp, policy = instances.tiny(3, 3, 4, 0, "self", 0), None
+    found = planning.online_bound(mdp, policy, 3, seed)
+    return _optimum(mdp), found.value + factor * found.gap, mdp.table().max()
+
+
 @claim("subpo-certificates.search", kind=identity, source=f"{SOURCE} 10.5 b", provenance="derived", given=(deterministic_problems(),),
        control={"labels": 1})  # fmt: skip
 def search_without_refusal(mdp, labels=3000):
@@ -179,8 +192,9 @@ theorem(
     provenance="derived",
     claims=(
         "subpo-certificates.prices", "subpo-certificates.coverage", "subpo-certificates.duals", "subpo-certificates.caps",
-        "subpo-certificates.cuts", "subpo-certificates.jensen", "subpo-certificates.online", "subpo-certificates.search",
-        "subpo-certificates.pruning", "subpo-certificates.integer", "subpo-certificates.branching",
+        "subpo-certificates.cuts", "subpo-certificates.jensen", "subpo-certificates.online", "subpo-certificates.online-sampled",
+        "subpo-certificates.search", "subpo-certificates.pruning", "subpo-certificates.integer",
+        "subpo-certificates.branching",
     ),
     uses={
         "subpo-certificates.coverage": ("subpo-certificates.duals",),

@@ -192,7 +192,8 @@ def block_step(mdp, policy, eta, seed, blocks="one"):
     chosen = range(mdp.horizon) if blocks == "all" else [np.random.default_rng(seed).integers(mdp.horizon)]
     after, rise = _natural_step(policy, found.advantage, eta, chosen)
     pays = np.sum(found.occupancy * rise) / eta
-    return planning.submodular_value(mdp, after) - found.value, pays, mdp.table().max() * (1 + 1 / eta)
+    rounded = np.finfo(float).eps * mdp.horizon / eta  # probabilities are, also where F is 0
+    return planning.submodular_value(mdp, after) - found.value, pays, mdp.table().max() * (1 + 1 / eta) + rounded
 
 
 def _natural_step(policy, advantage, eta, blocks):

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tabular_rl.algorithms.subpo_report import certified_share
 from tabular_rl.algorithms.subpo_starts import starting_logits
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
@@ -65,6 +66,8 @@ class SubPO:
         Logit of the favoured actions for "modpo" and "path"; 6 keeps a path when the batch is large (subpo spec, section 10.5).
     restarts : int
         Independent runs of n iterations each; the one with the best mean over its last 5 iterations is returned.
+    certify : bool
+        Report the value as a share of an upper bound on every policy's, which the model gives after the run (a fraction of a second).
     """
 
     batch: int = 500
@@ -80,6 +83,7 @@ class SubPO:
     path: Any = None
     kappa: float = 6.0
     restarts: int = 1
+    certify: bool = True
 
     def __post_init__(self):
         check.integer("batch", self.batch, 1)
@@ -90,7 +94,7 @@ class SubPO:
         check.number("kappa", self.kappa, at_least=0)
         check.choice("optimizer", self.optimizer, OPTIMIZERS)
         check.choice("weights", self.weights, WEIGHTS)
-        for name in ("modular", "baseline"):
+        for name in ("modular", "baseline", "certify"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
         phases = self.lookahead if isinstance(self.lookahead, tuple | list) else (self.lookahead,)
@@ -113,7 +117,8 @@ class SubPO:
             ``best_value``, the largest F of any trajectory so far. ``parameters`` hold ``final_value`` (mean of the last 5 batches), the
             best path's ``path_states`` [H + 1], ``path_actions`` [H] (in a deterministic world it is a policy as good as its F) and
             ``path_value``, all over the restarts; ``restart_values``; ``kept``: "end", or "start" where learning from a path or from
-            logits ended below its start, whose policy is then returned.
+            logits ended below its start, whose policy is then returned. With ``certify`` also ``upper_bound``, ``bound_method``
+            and ``share`` = final_value / upper_bound.
 
         Raises
         ------
@@ -145,7 +150,10 @@ class SubPO:
         }
         index = np.arange(1, n + 1)
         series = {"environment_steps": index * self.batch * H, "sampled_value": values, "best_value": best}
-        return Trace(index, series, policy if end else softmax(logits), parameters, seed, "iteration")
+        policy = policy if end else softmax(logits)
+        if self.certify:
+            parameters |= certified_share(problem, policy, parameters["final_value"])
+        return Trace(index, series, policy, parameters, seed, "iteration")
 
     def _run(self, problem, logits, n, key):
         """One restart: values and best values [n], policy [H, S, A], states and actions of the best path."""

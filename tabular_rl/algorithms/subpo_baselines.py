@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tabular_rl.algorithms.subpo_report import certified_share
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.planning.simulation import sample_trajectories
@@ -34,7 +35,8 @@ class RandomWalk:
         Trace
             By trajectory: ``environment_steps``, ``sampled_value``, the mean of F so far, and ``best_value``, the largest. The policy
             [H, S, A] counts the actions played, uniform where nobody was. ``parameters``: ``final_value`` with its ``standard_error``,
-            ``path_value``, ``path_states`` and ``path_actions`` of the best trajectory.
+            ``path_value``, ``path_states`` and ``path_actions`` of the best trajectory; ``upper_bound``, ``bound_method`` and
+            ``share`` as of ``SubPO``.
         """
         return _trace(problem, None, n, seed)
 
@@ -61,4 +63,6 @@ def _trace(problem, rule, n, seed):
         "path_states": states[best].copy(),
         "path_actions": actions[best].copy(),
     }
-    return Trace(index, series, np.where(visits > 0, counts / np.maximum(visits, 1), 1 / A), parameters, seed, "trajectory")
+    policy = np.where(visits > 0, counts / np.maximum(visits, 1), 1 / A)
+    parameters |= certified_share(problem, policy, parameters["final_value"])
+    return Trace(index, series, policy, parameters, seed, "trajectory")

@@ -13,6 +13,7 @@ repeated element as one more copy; ``collect`` adds the rule of sets, that a rev
     FACILITY                                                                   w[u]             similarity [n, U]
     CONCAVE        form of phi        item lists of e       m of each item     w[u]             knots [k, 3] of phi: x, y, slope
     GAUSSIAN       noise, offset                                                                kernel [n, n]
+    LOW_RANK                                                                                    x [n, d], features / sqrt(noise)
     MIXTURE        c                  item lists of e       modular weights    w[u]
     CUT                                                     row sums           (empty)          weights [n, n]
     COUNT_SQUARED
@@ -22,18 +23,24 @@ repeated element as one more copy; ``collect`` adds the rule of sets, that a rev
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
+from tabular_rl.kernels.linear import invert, update_direction
 
-COVERAGE, TRUNCATED, SOFT, FACILITY, CONCAVE, GAUSSIAN, MIXTURE, CUT, COUNT_SQUARED, TABULATED = range(10)
+COVERAGE, TRUNCATED, SOFT, FACILITY, CONCAVE, GAUSSIAN, LOW_RANK, MIXTURE, CUT, COUNT_SQUARED, TABULATED = range(11)
 SQRT, LOG1P, SATURATING, PIECEWISE = range(4)
+REFRESH = 50  # elements after which the inverse of LOW_RANK is computed anew, against drift
 
 
 @njit
 def workspace(objective, n, length):
     """Room for the histories of at most ``length`` elements of a ground set of ``n`` (n the number of elements that can be collected)."""
-    code, weights = objective[0], objective[5]
+    code, weights, matrix = objective[0], objective[5], objective[6]
     universe = len(weights) if code != TABULATED else 0
-    square = length if code == GAUSSIAN else 0
-    return np.zeros((2, max(n, universe)), np.int64), np.zeros(universe), np.zeros((square, square)), np.zeros(length + 2, np.int64)
+    rows = columns = 0
+    if code == GAUSSIAN:
+        rows = columns = length
+    elif code == LOW_RANK:
+        rows, columns = 2 * matrix.shape[1] + 1, matrix.shape[1]
+    return np.zeros((2, max(n, universe)), np.int64), np.zeros(universe), np.zeros((rows, columns)), np.zeros(length + 2, np.int64)
 
 
 @njit
@@ -104,6 +111,8 @@ def gain(code, scalars, offsets, items, entries, weights, matrix, stamps, level,
                 stamps[1, u], level[u] = t, present + entries[i]
     elif code == GAUSSIAN:
         total = gaussian_gain(scalars, matrix, factor, picked, e)
+    elif code == LOW_RANK:
+        total = low_rank_gain(matrix, factor, picked, e, keep)
     elif code == CUT:
         total = entries[e]
         for i in range(picked[0]):
@@ -164,6 +173,27 @@ def gaussian_gain(scalars, kernel, factor, picked, e):
 
 
 @njit
+def low_rank_gain(x, factor, picked, e, keep):
+    """log(1 + x^T M x) / 2, M = (I + sum of x x^T over the history)^-1 in the first d rows of ``factor``: O(d^2), however long it is."""
+    d, held = x.shape[1], picked[0]
+    inverse, gram, direction = factor[:d], factor[d : 2 * d], factor[2 * d]
+    if held == 0 or (held % REFRESH == 0 and keep):
+        gram[:] = 0.0
+        for i in range(d):
+            gram[i, i] = 1.0
+            for k in range(held):
+                for j in range(d):
+                    gram[i, j] += x[picked[2 + k], i] * x[picked[2 + k], j]
+        invert(gram, inverse)
+    c = update_direction(x[e], inverse, direction)
+    if keep:
+        for i in range(d):
+            for j in range(d):
+                inverse[i, j] -= direction[i] * direction[j] / c
+    return 0.5 * np.log(c)
+
+
+@njit
 def concave(scalars, knots, x):
     """phi(x) for x >= 0."""
     form = int(scalars[0])
@@ -210,6 +240,24 @@ def path_gains(objective, paths, repeats, n, gains):
     work = workspace(objective, n, paths.shape[1])
     for i in range(len(paths)):
         follow(objective, work, paths[i], i + 1, repeats, gains[i])
+
+
+@njit
+def total_gains(objective, paths, repeats, n, totals, values, again):
+    """What is left to gain after element sequences ``paths`` [m, L], over all of them.
+
+    Adds F(e | path) to ``totals`` [n]; fills F(path) in ``values`` [m] and F(e | path) of the path's own elements in ``again`` [m, L] (for
+    ``repeats``, where it is another copy that would gain).
+    """
+    work = workspace(objective, n, paths.shape[1] + 1)
+    gains = np.empty(paths.shape[1])
+    for i in range(len(paths)):
+        follow(objective, work, paths[i], i + 1, repeats, gains)
+        values[i] = np.sum(gains)
+        for e in range(n):
+            totals[e] += visit(objective, work, e, i + 1, repeats, False)
+        for j in range(paths.shape[1]):
+            again[i, j] = visit(objective, work, paths[i, j], i + 1, repeats, False)
 
 
 @njit

@@ -127,7 +127,8 @@ class Concave(Objective):
 class DDesign(Objective):
     """F(A) = 1/2 log det(I + K_AA / noise), the information that noisy observations at A carry; natural logarithm.
 
-    ``kernel`` [n, n], symmetric and positive semidefinite (not checked beyond symmetry), or ``features`` [n, d], K = X X^T; ``noise`` > 0.
+    ``kernel`` [n, n], symmetric and positive semidefinite (not checked beyond symmetry): a gain costs O(h^2) after h elements. Or
+    ``features`` [n, d], K = X X^T: it costs O(d^2), which is less on trajectories longer than d. ``noise`` > 0.
     """
 
     kernel: Any = None
@@ -137,14 +138,26 @@ class DDesign(Objective):
     def __post_init__(self):
         if (self.kernel is None) == (self.features is None):
             raise ValueError("give one of kernel and features")
-        if self.features is not None:
+        noise = check.number("noise", self.noise, above=0)
+        if self.features is None:
+            self._set(kernel=symmetric("kernel", self.kernel), noise=noise)
+        else:
             features = check.real_array("features", self.features, (None, None))
-            self._set(features=None, kernel=read_only(features @ features.T))
-        self._set(kernel=symmetric("kernel", self.kernel), noise=check.number("noise", self.noise, above=0))
+            if 0 in features.shape:
+                raise ValueError(f"features must have at least one row and column, got shape {features.shape}")
+            self._set(features=check.frozen(features, self.features), noise=noise)
 
-    n_elements = property(lambda self: len(self.kernel))
+    n_elements = property(lambda self: len(self.kernel if self.features is None else self.features))
+
+    def covariance(self, elements):
+        """[m, m] K of some elements [m]."""
+        if self.features is None:
+            return self.kernel[np.ix_(elements, elements)]
+        return self.features[elements] @ self.features[elements].T
 
     def _pack(self):
+        if self.features is not None:
+            return {"code": "LOW_RANK", "matrix": self.features / np.sqrt(self.noise)}
         return {"code": "GAUSSIAN", "scalars": [self.noise, -0.5 * np.log(self.noise)], "matrix": self.kernel}
 
 
@@ -166,6 +179,10 @@ class Entropy(Objective):
         self._set(kernel=symmetric("kernel", self.kernel), jitter=jitter, offset=offset)
 
     n_elements = property(lambda self: len(self.kernel))
+
+    def covariance(self, elements):
+        """[m, m] K of some elements [m]."""
+        return self.kernel[np.ix_(elements, elements)]
 
     def _pack(self):
         return {"code": "GAUSSIAN", "scalars": [self.jitter, self.offset], "matrix": self.kernel}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tabular_rl import planning
 from tabular_rl.algorithms import HistoryGreedy, RandomWalk, SubPO
 from tabular_rl.algorithms.subpo import softmax
 from tabular_rl.algorithms.subpo_starts import starting_logits, tracking_actions
@@ -227,6 +228,18 @@ def test_a_trace_tells_the_story():
     assert parameters["final_value"] == pytest.approx(trace["sampled_value"][-5:].mean())
     np.testing.assert_allclose(trace.policy.sum(axis=-1), 1)
     assert trace.policy.shape == PROBLEM.shape
+
+
+def test_a_run_reports_its_share_of_what_is_possible():
+    for trace in (SubPO(batch=50).run(PROBLEM, 5), HistoryGreedy().run(PROBLEM, 50), RandomWalk().run(PROBLEM, 50)):
+        report = trace.parameters
+        assert report["bound_method"] == "prices"
+        assert report["share"] == report["final_value"] / report["upper_bound"]
+        assert report["upper_bound"] >= planning.history_optimum(PROBLEM).value
+    assert "share" not in SubPO(batch=50, certify=False).run(PROBLEM, 2).parameters
+    control = SubPO(batch=50).run(shelf.random_problem(4, 2, 3, "cut", seed=0), 2).parameters
+    assert control["bound_method"] == "none"
+    assert np.isnan(control["share"])
 
 
 def test_learning_improves_and_history_is_what_modpo_lacks():

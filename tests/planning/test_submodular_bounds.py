@@ -8,7 +8,7 @@ from tabular_rl import planning
 from tabular_rl.instances import submodular as instances
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.planning.submodular_bounds import _extension
-from tabular_rl.submodular import Concave, DDesign, Facility, Truncated
+from tabular_rl.submodular import Concave, DDesign, Entropy, Facility, Tabulated, Truncated
 
 
 def problem(kind, seed, S=4, H=3):
@@ -119,7 +119,7 @@ def test_jensen_bounds_are_the_optima_of_their_programs(kind):
     y = cp.Variable(4, nonneg=True)
     rows = [*constraints, y <= 1, y <= visits]
     if kind == "ddesign":
-        x = np.linalg.cholesky(mdp.objective.kernel + 1e-12 * np.eye(4)) / np.sqrt(mdp.objective.noise)
+        x = np.linalg.cholesky(mdp.objective.covariance(np.arange(4)) + 1e-12 * np.eye(4)) / np.sqrt(mdp.objective.noise)
         inner = np.eye(4) + sum(y[v] * np.outer(x[v], x[v]) for v in range(4))
         goal = 0.5 * cp.log_det(inner)
     else:
@@ -160,6 +160,66 @@ def test_online_bound_is_valid_and_tight_at_modular_optima():
         for policy in (None, planning.block_ascent(mdp)[1]):
             found = planning.online_bound(mdp, policy)
             assert found.value <= optimum <= found.upper + 1e-12
+
+
+@pytest.mark.parametrize("kind", ["coverage", "facility", "ddesign", "concave", "truncated"])
+@pytest.mark.parametrize("repeats", [False, True])
+def test_sampled_online_bound_is_valid_and_converges_to_the_exact_one(kind, repeats):
+    from dataclasses import replace
+
+    mdp = problem(kind, 3)
+    mdp = replace(mdp, repeats=repeats) if mdp.objective.allows_copies else mdp
+    optimum, exact = planning.history_optimum(mdp).value, planning.online_bound(mdp)
+    for seed in range(5):  # any distribution over sets gives a bound, that of one sampled trajectory too
+        for trajectories in (1, 10):
+            assert planning.online_bound(mdp, None, trajectories, seed).upper >= optimum
+    found = planning.online_bound(mdp, None, 100_000, seed=1)
+    assert found.value == pytest.approx(exact.value, rel=0.01)
+    # elements pay once in the priced problem: it may lie below the additive one
+    assert optimum <= found.upper <= exact.upper * 1.005
+    if repeats:
+        assert found.upper == pytest.approx(exact.upper, rel=0.005)
+
+
+def test_samples_of_a_sure_policy_in_a_sure_world_give_the_exact_bound():
+    mdp = instances.tiny(3, 3, 4, 0, "self", 0)
+    policy = planning.block_ascent(mdp)[1]
+    found, exact = planning.online_bound(mdp, policy, 3), planning.online_bound(mdp, policy)
+    assert found.value == pytest.approx(exact.value, rel=1e-12)
+    assert planning.history_optimum(mdp).value <= found.upper <= exact.upper * (1 + 1e-8)
+
+
+@pytest.mark.parametrize("kind", ["coverage", "truncated", "soft", "facility", "concave", "ddesign", "mixture", "modular"])
+def test_the_bound_of_a_run_holds_for_every_family(kind):
+    for seed in range(3):
+        mdp = problem(kind, seed)
+        optimum = planning.history_optimum(mdp).value
+        found = planning.submodular_upper_bound(mdp, planning.block_ascent(mdp)[1])
+        assert optimum <= found.upper <= 1.6 * optimum
+
+
+def test_the_bound_of_a_run_holds_for_tables_and_entropies_too():
+    from dataclasses import replace
+
+    mdp = problem("coverage", 4)
+    kernel = mdp.objective.n_elements * np.eye(4) + 1.0
+    for objective in (Tabulated(mdp.objective.table()), Entropy(kernel)):
+        for repeats in {False, objective.allows_copies}:
+            model = replace(mdp, objective=objective, repeats=repeats)
+            found = planning.submodular_upper_bound(model)
+            assert planning.history_optimum(model).value <= found.upper
+    for control in ("cut", "count2"):
+        with pytest.raises(ValueError, match="must be monotone and submodular"):
+            planning.submodular_upper_bound(problem(control, 0))
+
+
+def test_a_tangent_is_a_bound_wherever_it_touches():
+    mdp = problem("ddesign", 1)
+    optimum, whole = planning.history_optimum(mdp).value, planning.concave_bound(mdp).upper
+    for visits in (np.zeros(4), np.full(4, 0.3), np.ones(4)):
+        assert planning.tangent_bound(mdp, visits).upper >= max(optimum, whole * (1 - 1e-6))
+    with pytest.raises(ValueError, match="visits must lie"):
+        planning.tangent_bound(mdp, np.full(4, 1.5))
 
 
 def test_integer_program_equals_the_dynamic_program():
