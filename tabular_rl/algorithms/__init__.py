@@ -2,6 +2,7 @@
 
 from tabular_rl.algorithms.alternation import BestResponses, GradientDescentAscent
 from tabular_rl.algorithms.best_of_both_worlds import BestOfBothWorlds
+from tabular_rl.algorithms.contamination_gradient import ContaminationGradient
 from tabular_rl.algorithms.dapo import DAPO
 from tabular_rl.algorithms.dapo_linear import LinearDAPO
 from tabular_rl.algorithms.delayed_hedge import DelayedHedge
@@ -40,6 +41,7 @@ __all__ = [
     "UCBVI",
     "BestOfBothWorlds",
     "BestResponses",
+    "ContaminationGradient",
     "DelayedHedge",
     "DelayedOPPO",
     "DelayedOREPS",
