@@ -102,17 +102,36 @@ def lipschitz(drawn, share=1.0):
     return [np.linalg.norm(at.policy), np.linalg.norm(at.kernel)], [share * bound.L_policy, share * bound.L_kernel], bound.L_kernel
 
 
-@claim("drpg.contraction", kind=inequality, source=f"{SOURCE} L7", provenance="classical", given=(games,), control={"share": 0.9})
+@claim("drpg.contraction", kind=inequality, source=f"{SOURCE} L7", provenance="classical", given=(games,), control={"share": 0.99})
 def contraction(drawn, share=1.0):
-    """$\\|T v - T u\\|_\\infty \\le \\gamma \\|v - u\\|_\\infty$ for the robust Bellman operator, also where $u = v + 1$ (with equality).
+    r"""$\|T v - T u\|_\infty \le \gamma \|v - u\|_\infty$ for the robust Bellman operator and for that of a policy, also where $u = v + 1$
+    (with equality).
 
-    Control: nine tenths of $\\gamma$.
+    Control: the modulus $0.99 \gamma$.
     """
     mdp, (policy, other), (kernel, _) = drawn
     first, second = (gradients(mdp, x, kernel).values for x in (policy, other))
-    backup = robust_backup(mdp, first).values
-    apart = [np.abs(robust_backup(mdp, u).values - backup).max() for u in (second, first + 1)]
-    return apart, share * mdp.discount * np.array([np.abs(second - first).max(), 1.0]), 1 / (1 - mdp.discount)
+    far, apart = np.array([np.abs(second - first).max(), 1.0]), []
+    for T in (lambda v: robust_backup(mdp, v).values, lambda v: v + gain(mdp, policy, v)[0]):
+        apart += [np.abs(T(u) - T(first)).max() for u in (second, first + 1)]
+    return apart, share * mdp.discount * np.tile(far, 2), 1 / (1 - mdp.discount)
+
+
+@claim("drpg.operator", kind=inequality, source=f"{SOURCE} L7", provenance="classical",
+       given=(games, st.floats(-3, 3)), control={"discounted": False})  # fmt: skip
+def operator(drawn, constant, discounted=True):
+    r"""Robust Bellman operators are monotone, $u \le v \Rightarrow T u \le T v$, and $T(v + k) = T v + \gamma k$; also that of a policy.
+
+    Control: $T(v + k) = T v + k$.
+    """
+    mdp, (policy, other), (kernel, _) = drawn
+    first, second = (gradients(mdp, x, kernel).values for x in (policy, other))
+    lower, factor, lhs, rhs = np.minimum(first, second), mdp.discount if discounted else 1.0, [], []
+    for T in (lambda v: robust_backup(mdp, v).values, lambda v: v + gain(mdp, policy, v)[0]):
+        here, shifted = T(first), T(first + constant)
+        lhs += [*T(lower), *shifted, *(here + factor * constant)]
+        rhs += [*here, *(here + factor * constant), *shifted]
+    return lhs, rhs, 1 / (1 - mdp.discount)
 
 
 @claim("drpg.linear_oracle", kind=identity, source=f"{SOURCE} L8", provenance="derived", given=(games,), control={"normalised": True})
@@ -152,18 +171,19 @@ def kernel_dominance(drawn, share=1.0):
     return worst - at.objective, share * constants(mdp).mismatch * slope / (1 - mdp.discount), 1 / (1 - mdp.discount)
 
 
-@claim("drpg.dominance", kind=inequality, source=f"{SOURCE} L15", provenance="derived", given=(curved,), control={"share": 0.01})
-def dominance(drawn, share=1.0):
+@claim("drpg.dominance", kind=inequality, source=f"{SOURCE} L15", provenance="derived", given=(curved,), control={"constant": 1.0})
+def dominance(drawn, constant=None):
     """$\\Phi(\\pi) - J^* \\le \\frac{D}{1-\\gamma} \\max_{\\pi'} \\langle \\nabla_\\pi J, \\pi - \\pi'\\rangle$ at a worst kernel.
 
-    Control: a hundredth of it.
+    Control: the constant 1.
     """
     mdp, (policy, _), _ = drawn
     worst = robust_evaluate(mdp, policy)
     slope = gradients(mdp, policy, worst.kernel).policy
     most = ((slope * policy).sum(axis=1) - slope.min(axis=1)).sum()
     best = mdp.initial @ solve(mdp, tolerance=1e-8).upper
-    return worst.objective - best, share * constants(mdp).mismatch * most / (1 - mdp.discount), 1 / (1 - mdp.discount)
+    factor = constants(mdp).mismatch / (1 - mdp.discount) if constant is None else constant
+    return worst.objective - best, factor * most, 1 / (1 - mdp.discount)
 
 
 @claim("drpg.pennies", kind=identity, source=f"{SOURCE} 9.5", provenance="derived",

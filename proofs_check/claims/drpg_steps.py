@@ -1,21 +1,18 @@
-"""The max function of robust policy gradient: smoothness, subgradients, monotone steps, the rate, the failure without rectangularity.
+"""The max function of robust policy gradient: smoothness, subgradients, one-sided derivatives, convex sets of gradients, monotone steps.
 
-drpg spec, L5, L6, L11, L12, L14, L19, the outer theorem of 7.4, and 7.6. Phi(pi) = max_P J(pi, P), ell = ell_pi, L = L_pi.
+drpg spec, L5, L6, L11 to L14, L19. Phi(pi) = max_P J(pi, P), ell = ell_pi, L = L_pi.
 """
 
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import claim, identity, inequality, theorem
-from proofs_check.claims.drpg import SOURCE, game, games
+from proofs_check import claim, identity, inequality
+from proofs_check.claims.drpg import SOURCE, curved, game, games
 from proofs_check.strategies import draw
 from tabular_rl import instances
-from tabular_rl.algorithms import DRPG
-from tabular_rl.algorithms.drpg import convergence_bound
-from tabular_rl.planning import constants, gradients, robust_evaluate, solve
+from tabular_rl.planning import constants, gradients, robust_evaluate
 
 _pairs = draw(game, st.integers(2, 5), st.integers(2, 4), st.sampled_from([0.1, 0.5, 0.9, 0.95]), "sa")
-_small = draw(game, st.integers(2, 3), 2, st.sampled_from([0.1, 0.3]), st.sampled_from(["sa", "s"]))
 
 
 def rows_onto_simplex(x):
@@ -27,12 +24,12 @@ def rows_onto_simplex(x):
     return np.maximum(x - level[:, None], 0)
 
 
-@claim("drpg.smooth", kind=inequality, source=f"{SOURCE} L5, L6", provenance="derived", given=(games,), control={"share": 1e-3})
+@claim("drpg.smooth", kind=inequality, source=f"{SOURCE} L5, L6", provenance="derived", given=(games,), control={"share": 0.01})
 def smooth(drawn, share=1.0):
     """$\\|\\nabla_\\pi J(\\pi) - \\nabla_\\pi J(\\pi')\\| \\le \\ell_\\pi \\|\\pi - \\pi'\\|$, the same in the kernel, and
     $|J(\\pi') - J(\\pi) - \\langle \\nabla_\\pi J, \\pi' - \\pi \\rangle| \\le \\ell_\\pi \\|\\pi' - \\pi\\|^2 / 2$.
 
-    Control: a thousandth of $\\ell$.
+    Control: a hundredth of $\\ell$.
     """
     mdp, policies, kernels = drawn
     c, (one, two) = constants(mdp), (gradients(mdp, policy, kernels[0]) for policy in policies)
@@ -43,17 +40,20 @@ def smooth(drawn, share=1.0):
     return lhs, share * np.array(rhs), 10 / (1 - mdp.discount) ** 2
 
 
-@claim("drpg.weakly_convex", kind=inequality, source=f"{SOURCE} L11", provenance="derived", given=(games,), control={"bend": 0})
-def weakly_convex(drawn, bend=1):
-    """$\\Phi$ is $\\ell$-weakly convex, at the midpoint of two policies, and $L$-Lipschitz.
+@claim("drpg.weakly_convex", kind=inequality, source=f"{SOURCE} L11", provenance="derived",
+       given=(curved, st.floats(0.1, 0.9)), control={"bend": 0})  # fmt: skip
+def weakly_convex(drawn, theta, bend=1):
+    """$\\Phi$ is $\\ell$-weakly convex, $\\Phi(\\theta a + (1-\\theta) b) \\le \\theta \\Phi(a) + (1-\\theta) \\Phi(b)
+    + \\tfrac{\\ell}{2} \\theta (1-\\theta) \\|a-b\\|^2$, and $L$-Lipschitz.
 
     Control: convexity.
     """
     mdp, (one, two), _ = drawn
-    c, (first, middle, second) = constants(mdp), (robust_evaluate(mdp, policy).objective for policy in (one, (one + two) / 2, two))
+    c, between = constants(mdp), theta * one + (1 - theta) * two
+    first, middle, second = (robust_evaluate(mdp, policy).objective for policy in (one, between, two))
     square = np.sum((one - two) ** 2)
-    lhs, rhs = [middle, abs(first - second)], [(first + second) / 2 + bend * c.ell_policy / 8 * square, c.L_policy * np.sqrt(square)]
-    return lhs, rhs, 1 / (1 - mdp.discount)
+    chord = theta * first + (1 - theta) * second + bend * c.ell_policy / 2 * theta * (1 - theta) * square
+    return [middle, abs(first - second)], [chord, c.L_policy * np.sqrt(square)], 1 / (1 - mdp.discount)
 
 
 @claim("drpg.subgradient", kind=inequality, source=f"{SOURCE} L12", provenance="derived", given=(games,), control={"inexact": 0})
@@ -71,6 +71,47 @@ def subgradient(drawn, inexact=1):
         lhs.append(here - inexact * (here - at.objective) + np.sum(at.policy * turn) - c.ell_policy / 2 * np.sum(turn**2))
         rhs.append(robust_evaluate(mdp, policy + turn).objective)
     return lhs, rhs, 1 / (1 - mdp.discount)
+
+
+@claim("drpg.danskin", kind=inequality, source=f"{SOURCE} L13", provenance="derived",
+       given=(games, st.sampled_from([1e-5, 1e-3])), control={"adversary": False})  # fmt: skip
+def danskin(drawn, h, adversary=True):
+    """Worst kernels $P$ at $\\pi$ and $P_h$ at $\\pi + h d$, $d = \\pi' - \\pi$, enclose the one-sided derivative of $\\Phi$: $h \\langle
+    \\nabla_\\pi J(\\pi, P), d\\rangle - c \\le \\Phi(\\pi + h d) - \\Phi(\\pi) \\le h \\langle \\nabla_\\pi J(\\pi, P_h), d\\rangle + c$
+    with $c = \\ell h^2 \\|d\\|^2 / 2$.
+
+    Control: the gradients are those at the nominal kernel.
+    """
+    mdp, (policy, far), _ = drawn
+    turn, c = far - policy, constants(mdp)
+    here, ahead = robust_evaluate(mdp, policy), robust_evaluate(mdp, policy + h * turn)
+    kernels = (here.kernel, ahead.kernel) if adversary else (mdp.nominal, mdp.nominal)
+    below, above = (h * np.sum(gradients(mdp, policy, kernel).policy * turn) for kernel in kernels)
+    curved, moved = c.ell_policy * h**2 * np.sum(turn**2) / 2, ahead.objective - here.objective
+    return [below - curved, moved], [moved, above + curved], 0.1 / (1 - mdp.discount)
+
+
+@claim("drpg.kink", kind=identity, source=f"{SOURCE} L13, L14, 9.5", provenance="derived",
+       given=(st.floats(0.1, 1), st.floats(0.1, 0.95)), control={"largest": False})  # fmt: skip
+def kink(radius, discount, largest=True):
+    """Matching pennies at the uniform policy: the worst kernels put the budget on one action, on the other, or share it. Their gradients
+    are $\\tfrac{d_0}{1-\\gamma} \\gamma (b_a + \\gamma v_0)$, $b_a$ the chance to end badly, and the derivative of $\\Phi$ to
+    either side is the largest of the slopes.
+
+    Control: the smallest.
+    """
+    mdp, uniform, toward = instances.pennies(radius, discount), np.full((3, 2), 0.5), np.array([1.0, -1.0])
+    found, expected = [], []
+    v0 = instances.pennies_values(0.5, radius, discount)[0]
+    visits = (0.8 + 0.2 * discount) / (1 - discount**2)
+    for spent in (radius, 0.0):  # on action 0; the rest on action 1
+        kernel, bad = np.array(mdp.nominal), 0.5 + np.array([spent, radius - spent]) / 2
+        kernel[0, :, 1:] = np.column_stack([1 - bad, bad])
+        found.append(gradients(mdp, uniform, kernel).policy[0])
+        expected.append(visits * discount * (bad + discount * v0))
+    rise = visits * discount * radius / 2  # of the closed form, per unit of max(x, 1 - x)
+    slopes = [(max if largest else min)(sign * toward @ slope for slope in found) for sign in (1, -1)]
+    return [*np.ravel(found), *slopes], [*np.ravel(expected), rise, rise], 100 / (1 - discount)
 
 
 @claim("drpg.gradient_mixture", kind=identity, source=f"{SOURCE} L14", provenance="derived",
@@ -102,49 +143,3 @@ def monotone(drawn, step, adversary=True):
     slope = gradients(mdp, policy, worst.kernel if adversary else mdp.nominal).policy
     moved = robust_evaluate(mdp, rows_onto_simplex(policy - step * slope))
     return moved.values, worst.values, 1e3 / (1 - mdp.discount)
-
-
-@claim("drpg.rate", kind=inequality, source=f"{SOURCE} 7.4", provenance="derived",
-       given=(_small, st.sampled_from([10, 100]), st.sampled_from([0.01, 0.1, 1.0])), control={"share": 1e-3})  # fmt: skip
-def rate(drawn, n, step, share=1.0):
-    """$\\min_t U_t - J^* \\le K \\sqrt{2 (\\Phi(\\pi_0) - J^*) / (\\alpha T) + 2 \\ell L^2 \\alpha + (4 \\ell / T) \\sum \\epsilon_t}
-    + \\tfrac{1}{T} \\sum \\epsilon_t$ for runs with any constant step, on rectangular sets.
-
-    Control: a thousandth of it. At discounts near 1 the bound exceeds the trivial one at every T that can be run.
-    """
-    mdp, (policy, _), _ = drawn
-    trace = DRPG(rule="constant", scale=step, start=policy).run(mdp, n)
-    best = mdp.initial @ solve(mdp, tolerance=1e-9).lower
-    gaps = np.maximum(trace["upper"][:-1] - trace["objective"][:-1], 0)
-    return trace["upper"].min() - best, share * convergence_bound(mdp, step, n, trace["upper"][0] - best, gaps), 1.0
-
-
-@claim("drpg.trapped", kind=inequality, source=f"{SOURCE} 7.6", provenance="derived",
-       given=(st.floats(0.02, 0.12), st.floats(0.02, 0.12)), control={"rectangularity": "s"})  # fmt: skip
-def trapped(x, y, rectangularity="none"):
-    """A list of two kernels: from starts near the strict local minimum robust policy gradient stays at 0.45 or more, though $J^* = 0$.
-
-    1000 steps 0.2 / sqrt(t + 1), inner maximum exact.  Control: their s-rectangular hull, where it reaches 0.
-    """
-    mdp = instances.nonrect_two_kernels(rectangularity=rectangularity)
-    start = np.array([[0.5, 0.5], [x, 1 - x], [y, 1 - y], [0.5, 0.5], [0.5, 0.5]])
-    trace = DRPG(rule="decreasing", scale=0.2, start=start).run(mdp, 1000)
-    return 0.45, trace["objective"][-1]
-
-
-theorem(
-    "robust-policy-gradient",
-    statement=r"Rectangular convex sets, positive start: with $K = D \sqrt{2 S} / (1 - \gamma) + L / (2 \ell)$, constant steps $\alpha$ "
-    r"and certified gaps $\epsilon_t$ of the inner solver, $\min_t U_t - J^* \le K \sqrt{2 (\Phi(\pi_0) - J^*) / (\alpha T) "
-    r"+ 2 \ell L^2 \alpha + (4 \ell / T) \sum_t \epsilon_t} + \tfrac{1}{T} \sum_t \epsilon_t$, of order $T^{-1/4}$. Without "
-    r"rectangularity it is false. The steps through the Moreau envelope (L16 to L18) are not claimed one by one.",
-    source=f"{SOURCE} 7.3 to 7.6; after Wang, Ho, Petrik 2023",
-    provenance="derived",
-    claims=("drpg.smooth", "drpg.weakly_convex", "drpg.subgradient", "drpg.gradient_mixture", "drpg.dominance", "drpg.monotone",
-            "drpg.rate", "drpg.trapped"),
-    uses={
-        "drpg.weakly_convex": ("drpg.smooth",),
-        "drpg.subgradient": ("drpg.smooth",),
-        "drpg.rate": ("drpg.weakly_convex", "drpg.subgradient", "drpg.gradient_mixture", "drpg.dominance"),
-    },
-)  # fmt: skip
