@@ -1,6 +1,7 @@
 """Projected gradient ascent of the adversary: the inner theorem of robust policy gradient, steps of any size (drpg spec, 7.4, L19, L20).
 
-P <- project(P + beta dJ/dP) on a rectangular convex set, policy fixed. gap = Phi - J(P), Gm = (P' - P) / beta, C = 2 diam(U) D / (1-g).
+P <- project(P + beta dJ/dP) on a rectangular convex set, policy fixed.
+delta_k = Phi - J(P_k), M_k = (P_{k+1} - P_k) / beta, C = 2 diam(U) D / (1 - discount).
 """
 
 import numpy as np
@@ -56,9 +57,11 @@ def small_diameter(drawn, seed, share=1.0):
     return np.linalg.norm(far[0] - far[1]), share * diameter(mdp)
 
 
-@claim("drpg.inner_ascent", kind=inequality, source=f"{SOURCE} 7.4 (a)", provenance="derived", given=(_ascents,), control={"factor": 2.0})
+@claim("drpg.inner_ascent", kind=inequality, source=f"{SOURCE} 7.4 (a)", provenance="derived",
+       given=(_ascents,), control={"factor": 2.0})  # fmt: skip
 def inner_ascent(drawn, factor=0.5):
-    r"""Monotone error reduction: with $\beta = 1/\ell_P$ a step has $J(P_{k+1}) \ge J(P_k) + \tfrac{\beta}{2} \|Gm_k\|^2$.
+    r"""Monotone error reduction: a step $P_{k+1} = P_k + \beta M_k$, $\beta = 1/\ell_P$, has
+    $J(P_{k+1}) \ge J(P_k) + \tfrac{\beta}{2} \|M_k\|^2$.
 
     Control: $2\beta$ in place of $\beta/2$.
     """
@@ -70,8 +73,8 @@ def inner_ascent(drawn, factor=0.5):
 
 @claim("drpg.inner_progress", kind=inequality, source=f"{SOURCE} 7.4 (b)", provenance="derived", given=(_ascents,), control={"share": 1e-3})
 def inner_progress(drawn, share=1.0):
-    r"""A short step means a small gap: $\Phi - J(P_{k+1}) \le C \|Gm_k\|$, $\beta = 1/\ell_P$, and the gap shrinks quadratically,
-    $gap_k - gap_{k+1} \ge b \, gap_{k+1}^2$ with $b = \beta/(2 C^2)$.
+    r"""A short step means a small gap $\delta_k = \Phi - J(P_k)$: $\delta_{k+1} \le C \|M_k\|$, $\beta = 1/\ell_P$, and
+    $\delta_k - \delta_{k+1} \ge b \, \delta_{k+1}^2$ with $b = \beta/(2 C^2)$.
 
     Control: a thousandth of C.
     """
@@ -86,10 +89,10 @@ def inner_progress(drawn, share=1.0):
 @claim("drpg.inner_rate", kind=inequality, source=f"{SOURCE} 7.4 (c)", provenance="derived",
        given=(_ascents, st.sampled_from([1, 5, 20])), control={"quick": True})  # fmt: skip
 def inner_rate(drawn, n, quick=False):
-    r"""After $k$ steps $\beta = 1/\ell_P$ the gap is at most $1/(1/gap_0 + k \min(b/2, 1/gap_0))$: of order $1/\epsilon$ steps. The
-    constant b is small: at 20 steps the bound is hardly below the first gap.
+    r"""After $k$ steps $\beta = 1/\ell_P$ the gap $\delta_k = \Phi - J(P_k)$ is at most $1/(1/\delta_0 + k \min(b/2, 1/\delta_0))$: of
+    order $1/\epsilon$ steps. The constant b is small: at 20 steps the bound is hardly below the first gap.
 
-    Control: $1/gap_0$ in place of the minimum.
+    Control: $1/\delta_0$ in place of the minimum.
     """
     mdp, (policy, _), (kernel, _) = drawn
     step, worst = 1 / constants(mdp).ell_kernel, robust_evaluate(mdp, policy).objective
@@ -97,7 +100,7 @@ def inner_rate(drawn, n, quick=False):
     for _ in range(n):
         kernel = adversary_step(mdp, policy, kernel, step)[1]
     b = step / (2 * progress_constant(mdp) ** 2)
-    growth = first if quick else min(b / 2 * first**2, first)  # times 1 / gap_0^2
+    growth = first if quick else min(b / 2 * first**2, first)  # times 1 / first^2
     last = worst - gradients(mdp, policy, kernel).objective
     return last * (first + n * growth), first**2, first / (1 - mdp.discount)
 
@@ -130,8 +133,8 @@ def any_step(drawn, exponent, x, y, mixed, shared=False):
 theorem(
     "robust-inner-ascent",
     statement=r"Projected gradient ascent on the kernel, step $\beta = 1/\ell_P$, over a rectangular convex set with positive start: every "
-    r"step raises J by $\tfrac{\beta}{2} \|Gm\|^2$, and after k steps the gap to the worst case is at most "
-    r"$1/(1/gap_0 + k \min(b/2, 1/gap_0))$, $b = \beta/(2 C^2)$, $C = 2 \operatorname{diam}(U) D/(1-\gamma)$.",
+    r"step $P_{k+1} = P_k + \beta M_k$ raises J by $\tfrac{\beta}{2} \|M_k\|^2$, and after k steps the gap $\delta_k = \Phi - J(P_k)$ "
+    r"is at most $1/(1/\delta_0 + k \min(b/2, 1/\delta_0))$, $b = \beta/(2 C^2)$, $C = 2 \operatorname{diam}(U) D/(1-\gamma)$.",
     source=f"{SOURCE} 7.4; after Wang, Ho, Petrik 2023",
     provenance="derived",
     claims=("drpg.smooth", "drpg.kernel_dominance", "drpg.diameter", "drpg.inner_ascent", "drpg.inner_progress", "drpg.inner_rate"),

@@ -68,7 +68,8 @@ MAKERS = {name: ball[0] for name, ball in BALLS.items()} | {
     "contamination": lambda r, n: sets.Contamination(min(r, 1)),
     "density ratio": lambda r, n: sets.DensityRatio(1 / (1 + r)),
 }
-balls, kinds, convex_kinds = (st.sampled_from(tuple(names)) for names in (BALLS, MAKERS, CONVEX))
+CERTIFIED = MAKERS | {"interval": lambda r, n: sets.Interval(np.full(n, 0.5 / n), np.full(n, min((1 + r / 2) / n, 1)), "full")}
+balls, kinds, convex_kinds, certified = (st.sampled_from(tuple(names)) for names in (BALLS, MAKERS, CONVEX, CERTIFIED))
 
 
 def relative_entropy(p, p0):
@@ -88,14 +89,15 @@ def _value(kind, z, p0, radius):
 
 
 @claim("worst.certificate", kind=identity, source=f"{SOURCE} section 2", provenance="derived",
-       given=(rows, kinds, radii), control={"shrink": 0.9})  # fmt: skip
+       given=(rows, certified, radii), control={"shrink": 0.9})  # fmt: skip
 def certificate(pair, kind, radius, shrink=1.0):
     """The value of the maximiser equals the dual bound: for every set, radius from 0 to 1000, ties, zeros, one-point support.
 
     Control: the maximiser of 0.9 times the radius.
     """
     z, p0 = pair
-    return _value(kind, z, p0, shrink * radius), worst_case(z, p0, MAKERS[kind](radius, len(z))).bound, _size(z)
+    value, bound = (worst_case(z, p0, CERTIFIED[kind](r, len(z))) for r in (shrink * radius, radius))
+    return value.value, bound.bound, _size(z)
 
 
 @claim("worst.feasible", kind=inequality, source=f"{SOURCE} section 2", provenance="derived",
@@ -144,7 +146,8 @@ def maximum(pair, kind, radius, q, sign=1):
        given=(rows, radii), control={"half": 1.0})  # fmt: skip
 def same_sets(pair, radius, half=0.5):
     """Sets that are the same have the same value: L1 as weighted L1 with weights 1, as total variation of half the radius, as transport at
-    price 1; chi-square as an ellipsoid with the axes p0; L infinity as intervals; the density ratio as conditional value at risk.
+    price 1; chi-square as an ellipsoid with the axes p0; L infinity as intervals; all vertices of the simplex as L1 balls of radius 2; the
+    density ratio as conditional value at risk.
 
     Control: total variation of the same radius.
     """
@@ -158,6 +161,7 @@ def same_sets(pair, radius, half=0.5):
         (sets.L1(radius), sets.Wasserstein(1 - np.eye(n), radius / 2)),
         (sets.ChiSquare(radius), axes),
         (sets.LInf(radius), box),
+        (sets.FiniteRows(np.eye(n)[:, None, None]), sets.L1(2, support="full")),
     ]
     values = np.array([[worst_case(z, p0, one).value for one in same] for same in pairs])
     # Rockafellar, Uryasev: the least t + E (z - t)^+ / level, attained at one of the z

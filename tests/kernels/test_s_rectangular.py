@@ -69,8 +69,9 @@ def test_the_policy_attains_the_value_and_so_do_the_rows(size):
             assert lower - 1e-13 * scale <= u <= upper + 1e-12 * scale
 
 
-def test_values_are_those_of_cvxpy():
-    for Z, P0, rng in instances(25, 6):
+@pytest.mark.parametrize("count", [25, pytest.param(60, marks=pytest.mark.slow)])
+def test_values_are_those_of_cvxpy(count):
+    for Z, P0, rng in instances(count, 6):
         A, n = Z.shape
         radius, policy = 2 * rng.random(), rng.dirichlet(np.ones(A))
         P, u = cp.Variable((A, n), nonneg=True), cp.Variable()
@@ -123,9 +124,10 @@ def test_smooth_sets_close_their_own_gap(kind):
             assert -1e-12 * scale <= upper - lower <= 1e-8 * scale
 
 
+@pytest.mark.parametrize("count", [12, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", SMOOTH)
-def test_smooth_values_are_those_of_cvxpy(kind):
-    for Z, P0, rng in instances(12, 6):
+def test_smooth_values_are_those_of_cvxpy(kind, count):
+    for Z, P0, rng in instances(count, 6):
         A, n = Z.shape
         radius, policy, on = rng.uniform(0.01, 1), rng.dirichlet(np.ones(A)), P0 > 0
         P, u = cp.Variable((A, n), nonneg=True), cp.Variable()
