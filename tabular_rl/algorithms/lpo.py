@@ -26,31 +26,85 @@ from tabular_rl.algorithms.function_classes import FiniteClass, LinearClass, Tab
 from tabular_rl.algorithms.sensitivity_sampler import sampling_constant
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.linear import invert
-from tabular_rl.kernels.rollouts import collect, roll_in, weighted_returns
+from tabular_rl.kernels.optimistic_gradient import plan, what_is_known
+from tabular_rl.kernels.rollouts import roll_in
 from tabular_rl.kernels.sampling import alias_tables
 from tabular_rl.kernels.sensitivity import add_point, keep_probability, squared_width
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.models import validation as check
 
 SWITCHES = ("sensitivity", "every", "doubling")  # in the order of the kernel's codes
+SAMPLES, EPOCH, STEPS, ROLLOUTS, KEPT, LOG_DET, LOG_DET_THEN = range(7)  # places of the kernel's counters
 
 
 class Epochs(NamedTuple):
     """What LPO planned: ``policies`` [E, T, S, A], ``known`` and ``bonus`` [E, S, A], ``counts`` [E] of outer samples (the cover).
 
-    ``began`` [E]: outer samples before, ``steps``, ``rollouts`` [E] by then, ``refreshes`` [E]; ``q_estimates`` [E, T, S, A] if asked for.
+    ``visits`` [E, S, A]: where these samples stopped. ``began`` [E]: outer samples before; ``steps``, ``rollouts``, ``kept`` [E] by then;
+    ``refreshes`` [E]; ``q_estimates`` [E, T, S, A], with T = 0 unless asked for.
     """
 
     policies: Any
     known: Any
     bonus: Any
     counts: Any
+    visits: Any
     began: Any
     steps: Any
     rollouts: Any
+    kept: Any
     refreshes: Any
     q_estimates: Any
+
+
+class World(NamedTuple):
+    """Alias tables of the transition [S*A, S], cumulated start probabilities [S], reward [S, A], discount."""
+
+    accept: Any
+    alias: Any
+    start: Any
+    reward: Any
+    discount: Any
+
+
+class Data(NamedTuple):
+    """What was kept, as in ``kernels.sensitivity``; ``_then``: at the last switch."""
+
+    weights: Any
+    h: Any
+    gram: Any
+    inverse: Any
+    weights_then: Any
+    h_then: Any
+
+
+class Rules(NamedTuple):
+    """Constants of a run: ``largest`` is B, ``interval`` > 0 refreshes the rollouts that often, whatever the window."""
+
+    learning_rate: Any
+    bonus_scale: Any
+    known_width: Any
+    constant: Any
+    window: Any
+    largest: Any
+    interval: Any
+    lam: Any
+    terminal: Any
+    subsample: Any
+    explore: Any
+    switch: Any
+    batch: Any
+    integer_weights: Any
+    budget: Any
+
+
+class Rollouts(NamedTuple):
+    """Stored rollouts, as in ``kernels.rollouts.collect``: ``pairs`` [M, L]."""
+
+    first: Any
+    pairs: Any
+    lengths: Any
+    ended: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,47 +203,46 @@ class LPO:
             raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {problem!r}")
         if problem.reward.min() < 0 or problem.reward.max() > 1:
             raise ValueError(f"rewards must lie in [0, 1], got [{problem.reward.min()}, {problem.reward.max()}]")
-        n, (S, A), gamma = check.integer("n", n, 1), problem.shape, problem.discount
+        n, (S, A) = check.integer("n", n, 1), problem.shape
         classes = TabularClass((S, A)) if self.function_class is None else self.function_class
         if tuple(classes.shape) != (S, A):
             raise ValueError(f"function_class must be on pairs of shape {(S, A)}, got {tuple(classes.shape)}")
-        constants = self.resolve(classes, gamma, n)
-        eta, alpha, tau2, C, window, B = constants.values()
-        horizon = self.horizon or math.ceil(math.log(1e-6) / math.log(gamma))
-        features, differences = classes.packed
-        functions = B * classes.functions.reshape(len(classes.functions), -1) if isinstance(classes, FiniteClass) else np.zeros((0, S * A))
-        d, J, T, M = features.shape[1], len(differences), self.iterations, self.rollouts
-        model = (*alias_tables(problem.transition.reshape(S * A, S)), np.cumsum(problem.initial), problem.reward, gamma)
-        data = (np.zeros(S * A), np.zeros(J), self.lam * np.eye(d), np.eye(d) / self.lam)  # weights, h, gram, inverse
-        terminal, window = self.unknown == "terminal", window if self.reuse else -1.0
-        rules = (eta, alpha, tau2, C, window, self.lam, B, terminal, self.subsample, self.explore)
-        rhythm = (SWITCHES.index(self.switch), self.batch, self.integer_weights, np.inf if self.budget is None else float(self.budget))
-        buffers = (np.empty(M, np.int64), np.empty((M, horizon), np.int32), np.empty(M, np.int64), np.empty(M, bool))
-        rng, counters, theta = np.random.default_rng(seed), np.array([0, -1, 1, 0, 0, 0, 0.0]), np.zeros((S, A))
-        size, finished = 64, False
-        policies, known, bonus = np.empty((0, T, S, A)), np.empty((0, S, A), bool), np.empty((0, S, A))
-        q_estimates, table = np.empty((0, T, S, A)), np.empty((0, 6))
-        while not finished:  # the loop comes back for room
-            policies, known, bonus, table = (_with_room(array, size) for array in (policies, known, bonus, table))
-            q_estimates = _with_room(q_estimates, size if keep_q else 0)
-            finished = _run(
-                model, features, differences, functions, data, rules, rhythm, n, counters, theta, policies, known, bonus, q_estimates,
-                table, buffers, rng,
-            )  # fmt: skip
-            size *= 2
-        E, weights = int(counters[1]) + 1, data[0]
-        policies, known, bonus, q_estimates = policies[:E], known[:E], bonus[:E], q_estimates[:E]
-        counts, began, steps, rollouts, kept, refreshes = table[:E].T
+        constants = self.resolve(classes, problem.discount, n)
+        horizon = self.horizon or math.ceil(math.log(1e-6) / math.log(problem.discount))
+        epochs, weights = self._explore(problem, classes, constants, horizon, n, np.random.default_rng(seed), keep_q)
         best = float(problem.initial @ planning.solve(problem).values)
-        last = np.array([problem.initial @ planning.evaluate(problem, policy[-1]).values for policy in policies])
-        series = {"gap_last": best - last, "steps": steps, "rollouts": rollouts, "kept": kept, "known": known.sum(axis=(1, 2))}
-        series["refreshes"] = refreshes
+        last = np.array([problem.initial @ planning.evaluate(problem, policy[-1]).values for policy in epochs.policies])
+        series = {"gap_last": best - last, "steps": epochs.steps, "rollouts": epochs.rollouts, "kept": epochs.kept}
+        series |= {"known": epochs.known.sum(axis=(1, 2)), "refreshes": epochs.refreshes}
         if self.mixture:
-            series["gap_mixture"] = best - np.array([np.mean(_values(problem, policy)) for policy in policies])
-        bounded = gamma * math.exp(constants["window"]) < 1
+            series["gap_mixture"] = best - np.array([np.mean(_values(problem, policy)) for policy in epochs.policies])
+        bounded = problem.discount * math.exp(constants["window"]) < 1
         parameters = constants | {"horizon": horizon, "second_moment_bounded": bounded, "weights": weights.reshape(S, A).tolist()}
-        epochs = Epochs(policies, known, bonus, counts, began, steps, rollouts, refreshes, q_estimates if keep_q else None)
-        return LPOTrace(began.astype(np.int64), series, policies[-1, -1], parameters, seed, "outer sample", epochs)
+        return LPOTrace(epochs.began.astype(np.int64), series, epochs.policies[-1, -1], parameters, seed, "outer sample", epochs)
+
+    def _explore(self, problem, classes, constants, horizon, n, rng, keep_q):
+        """(Epochs, kept weights [S*A]) of a run."""
+        (S, A), (features, differences), T, M = problem.shape, classes.packed, self.iterations, self.rollouts
+        d, J, pairs = features.shape[1], len(differences), S * A
+        functions = constants["B"] * classes.functions.reshape(-1, pairs) if isinstance(classes, FiniteClass) else np.zeros((0, pairs))
+        accept, alias = alias_tables(problem.transition.reshape(pairs, S))
+        world = World(accept, alias, np.cumsum(problem.initial), problem.reward.copy(), problem.discount)
+        data = Data(np.zeros(pairs), np.zeros(J), self.lam * np.eye(d), np.eye(d) / self.lam, np.zeros(pairs), np.zeros(J))
+        budget = np.inf if self.budget is None else float(self.budget)
+        rules = Rules(
+            *constants.values(), int(not self.reuse), self.lam, self.unknown == "terminal", self.subsample, self.explore,
+            SWITCHES.index(self.switch), self.batch, self.integer_weights, budget,
+        )  # fmt: skip
+        rollouts = Rollouts(np.empty(M, np.int64), np.empty((M, horizon), np.int32), np.empty(M, np.int64), np.empty(M, bool))
+        counters, theta = np.array([0, -1, 0, 0, 0, 0, 0.0]), np.zeros((S, A))
+        tables = [np.empty((0, S, A), bool), np.empty((0, S, A)), np.empty(0), np.empty((0, S, A)), *np.empty((5, 0))]
+        epochs = Epochs(np.empty((0, T, S, A)), *tables, np.empty((0, T if keep_q else 0, S, A)))
+        size, finished = 64, False
+        while not finished:  # the loop comes back for room
+            epochs = Epochs(*(_with_room(array, size) for array in epochs))
+            finished = _run(world, (features, differences, functions), data, rules, n, counters, theta, epochs, rollouts, rng)
+            size *= 2
+        return Epochs(*(array[: int(counters[EPOCH]) + 1] for array in epochs)), data.weights
 
     def resolve(self, classes, gamma, n):
         """{learning_rate, bonus_scale, known_width, constant, window, B} of the preset and the explicit values."""
@@ -229,224 +282,95 @@ def _with_room(array, size):
 
 
 @njit
-def _run(
-    model, features, differences, functions, data, rules, rhythm, N, counters, theta, policies, known, bonus, q_estimates, table,
-    buffers, rng,
-):  # fmt: skip
-    """Outer samples until all are taken (True) or there is no room for another epoch (False).
-
-    ``counters``: n, epoch, whether a switch is due, steps, rollouts, kept, log det. ``table`` rows: counts, began, steps, rollouts, kept,
-    refreshes.
-    """
-    accept, alias, start, reward, gamma = model
-    weights, h, gram, inverse = data
-    eta, alpha, tau2, C, window, lam, B, terminal, subsample, explore = rules
-    switch, batch, integer_weights, budget = rhythm
-    first, pairs, lengths, ended = buffers
-    A, T, d = reward.shape[1], policies.shape[1], features.shape[1]
-    widths, work, cover = np.empty(len(weights)), np.empty(d), np.empty(len(policies))
-    weights_then, h_then = weights.copy(), h.copy()
-    n, epoch, changed, pending = int(counters[0]), int(counters[1]), False, counters[2] > 0
-    steps, rollouts, kept, log_det, log_det_then = counters[3], counters[4], counters[5], counters[6], counters[6]
-
+def _run(world, classes, data, rules, N, counters, theta, epochs, rollouts, rng):
+    """Outer samples until all are taken or the budget is spent (True), or there is no room for another epoch (False)."""
+    work, cumulated = np.empty(len(data.gram)), np.empty(len(epochs.counts))
     while True:
-        due = changed or switch == 1
-        if switch == 2:
-            due = doubled(weights, weights_then, h, h_then, log_det - log_det_then, lam, d)
-        if pending or (due and n % batch == 0 and n < N and n > table[epoch, 1]):
-            if epoch + 1 == len(policies):
-                counters[0], counters[1], counters[2] = n, epoch, 1.0
-                counters[3], counters[4], counters[5], counters[6] = steps, rollouts, kept, log_det
+        if switch_is_due(data, rules, N, counters, epochs):
+            if counters[EPOCH] + 1 == len(epochs.counts):
                 return False
-            epoch += 1
-            table[epoch, 0], table[epoch, 1], table[epoch, 2] = 0.0, n, steps
-            table[epoch, 3], table[epoch, 4] = rollouts, kept
-            for pair in range(len(weights)):
-                widths[pair] = squared_width(pair, features, differences, lam, weights, inverse, h)
-            what_is_known(widths, tau2, alpha, terminal, explore, gamma, known[epoch], bonus[epoch])
-            offset, reach = 0, 0.0
-            for e in range(epoch):
-                reach += table[e, 0]
-                cover[e] = reach
-            if explore:
-                theta[:] = 0.0
-            else:  # only the policy before is sampled, and improved on
-                offset = max(epoch - 1, 0)
-            played, refreshes = plan(
-                accept, alias, start, reward, gamma, features, functions, policies[offset:], known[offset:], cover[offset:epoch],
-                policies[epoch], known[epoch], bonus[epoch], theta, eta, window, lam, B, terminal, epoch > 0, first, pairs, lengths, ended,
-                q_estimates, epoch, rng,
-            )  # fmt: skip
-            steps += played
-            rollouts += refreshes * len(first)
-            table[epoch, 5] = refreshes
-            weights_then[:], h_then[:], log_det_then, changed, pending = weights, h, log_det, False, False
-        if n == N or steps > budget:
-            counters[0], counters[1] = n, epoch
+            counters[EPOCH] += 1
+            begin_epoch(world, classes, data, rules, counters, theta, epochs, cumulated, rollouts, rng)
+        if counters[SAMPLES] == N or counters[STEPS] > rules.budget:
             return True
-
-        iterate = int(rng.random() * T)
-        s, a, played = roll_in(accept, alias, start, gamma, policies[epoch, iterate], known[epoch], terminal, rng)
-        z = s * A + a
-        table[epoch, 0] += 1.0
-        steps += played
-        rollouts += 1
-        sensitivity = min(1.0, squared_width(z, features, differences, lam, weights, inverse, h))
-        p = keep_probability(sensitivity, C, integer_weights) if subsample else 1.0
-        if rng.random() < p:
-            log_det += np.log1p(squared_width(z, features, differences, lam, weights, inverse, h) / p)
-            add_point(z, 1.0 / p, features, differences, weights, gram, inverse, h, work)
-            kept += 1.0
-            changed = True
-        n += 1
+        take_sample(world, classes, data, rules, counters, epochs, work, rng)
 
 
 @njit
-def doubled(weights, weights_then, h, h_then, log_det_gain, lam, d):
-    """Whether the determinant, or any regularized count, has doubled."""
-    if d > 0:
+def switch_is_due(data, rules, N, counters, epochs):
+    """Whether to plan anew: something was kept (sensitivity), always (every), or a count or determinant has doubled."""
+    n, epoch = int(counters[SAMPLES]), int(counters[EPOCH])
+    if epoch < 0:
+        return True
+    if n % rules.batch != 0 or n >= N or n <= epochs.began[epoch]:
+        return False
+    if rules.switch == 2:
+        return doubled(data, counters[LOG_DET] - counters[LOG_DET_THEN], rules.lam)
+    return rules.switch == 1 or counters[KEPT] > epochs.kept[epoch]
+
+
+@njit
+def begin_epoch(world, classes, data, rules, counters, theta, epochs, cumulated, rollouts, rng):
+    """Widths, what is known, and T iterates of the policy gradient, for the next epoch."""
+    features, differences, _ = classes
+    epoch = int(counters[EPOCH])
+    epochs.counts[epoch], epochs.began[epoch], epochs.steps[epoch] = 0.0, counters[SAMPLES], counters[STEPS]
+    epochs.rollouts[epoch], epochs.kept[epoch] = counters[ROLLOUTS], counters[KEPT]
+    widths, reach = np.empty(len(data.weights)), 0.0
+    for pair in range(len(widths)):
+        widths[pair] = squared_width(pair, features, differences, rules.lam, data.weights, data.inverse, data.h)
+    what_is_known(widths, rules, world.discount, epochs.known[epoch], epochs.bonus[epoch])
+    for e in range(epoch):
+        reach += epochs.counts[e]
+        cumulated[e] = reach
+    oldest = 0
+    if rules.explore:
+        theta[:] = 0.0
+    else:  # only the policy before is sampled, and improved on
+        oldest = max(epoch - 1, 0)
+    cover = epochs.policies[oldest:], epochs.known[oldest:], cumulated[oldest:epoch]
+    played, refreshes = plan(
+        world, classes, cover, epochs.known[epoch], epochs.bonus[epoch], theta, rules, rollouts, epochs.policies[epoch],
+        epochs.q_estimates[epoch], rng,
+    )  # fmt: skip
+    counters[STEPS] += played
+    counters[ROLLOUTS] += refreshes * len(rollouts.first)
+    epochs.refreshes[epoch] = refreshes
+    data.weights_then[:], data.h_then[:], counters[LOG_DET_THEN] = data.weights, data.h, counters[LOG_DET]
+
+
+@njit
+def take_sample(world, classes, data, rules, counters, epochs, work, rng):
+    """One outer sample: a rollout of the epoch's mixture stops at a pair, which is kept with the probability of its sensitivity."""
+    features, differences, _ = classes
+    epoch, lam = int(counters[EPOCH]), rules.lam
+    iterate = int(rng.random() * epochs.policies.shape[1])
+    s, a, played = roll_in(
+        world.accept, world.alias, world.start, world.discount, epochs.policies[epoch, iterate], epochs.known[epoch], rules.terminal, rng
+    )
+    z = s * world.reward.shape[1] + a
+    epochs.counts[epoch] += 1.0
+    epochs.visits[epoch, s, a] += 1.0
+    counters[SAMPLES] += 1
+    counters[STEPS] += played
+    counters[ROLLOUTS] += 1
+    w2 = squared_width(z, features, differences, lam, data.weights, data.inverse, data.h)
+    p = keep_probability(min(1.0, w2), rules.constant, rules.integer_weights) if rules.subsample else 1.0
+    if rng.random() < p:
+        add_point(z, 1.0 / p, features, differences, data.weights, data.gram, data.inverse, data.h, work)
+        counters[LOG_DET] += np.log1p(w2 / p)
+        counters[KEPT] += 1
+
+
+@njit
+def doubled(data, log_det_gain, lam):
+    """Whether the determinant, or any regularized count, has doubled since the last switch."""
+    if len(data.gram) > 0:
         return log_det_gain >= np.log(2.0)
-    for j in range(len(h)):
-        if lam + h[j] >= 2 * (lam + h_then[j]):
+    for j in range(len(data.h)):
+        if lam + data.h[j] >= 2 * (lam + data.h_then[j]):
             return True
-    for pair in range(len(weights) if len(h) == 0 else 0):  # noqa: SIM110
-        if lam + weights[pair] >= 2 * (lam + weights_then[pair]):
+    for pair in range(len(data.weights) if len(data.h) == 0 else 0):
+        if lam + data.weights[pair] >= 2 * (lam + data.weights_then[pair]):
             return True
     return False
-
-
-@njit
-def what_is_known(widths, tau2, alpha, terminal, explore, gamma, known, bonus):
-    """Fill ``known`` and ``bonus`` [S, A] from the squared ``widths`` [S*A]."""
-    S, A = known.shape
-    for s in range(S):
-        for a in range(A):
-            w2 = widths[s * A + a]
-            known[s, a] = not explore or w2 <= tau2 * (1 + 1e-9)
-            bonus[s, a] = 2 * alpha * np.sqrt(w2) if known[s, a] and explore else 0.0
-            if not known[s, a] and not terminal:
-                bonus[s, a] = 1 / (1 - gamma)
-
-
-@njit
-def plan(
-    accept, alias, start, reward, gamma, features, functions, policies, knowns, cover, iterates, known, bonus, theta, eta, window, lam, B,
-    terminal, any_data, first, pairs, lengths, ended, q_estimates, epoch, rng,
-):  # fmt: skip
-    """T steps of natural policy gradient into ``iterates`` [T, S, A]; (environment steps, refreshes of the rollouts)."""
-    T, S, A = iterates.shape
-    d, n_pairs = features.shape[1], S * A
-    known_state, wanted, policy = np.empty(S, np.bool_), np.empty(S, np.bool_), np.empty((S, A))
-    log_policy, log_then, ratio = np.zeros((S, A)), np.zeros((S, A)), np.ones(n_pairs)
-    sums, counts, estimate = np.zeros(n_pairs), np.zeros(n_pairs), np.zeros(n_pairs)
-    gram, inverse = np.empty((d, d)), np.empty((d, d))
-    paid, flat_reward, lump = np.empty(n_pairs), np.empty(n_pairs), 1 / (1 - gamma)
-    some, fresh, played, refreshes = False, False, 0, 0
-    for s in range(S):
-        unknown = 0
-        for a in range(A):
-            unknown += not known[s, a]
-            flat_reward[s * A + a], paid[s * A + a] = reward[s, a], reward[s, a] + bonus[s, a]
-        known_state[s] = unknown == 0
-        wanted[s] = known_state[s] or d > 0 or len(functions) > 0  # tables learn nothing of known states from unknown ones
-        some |= known_state[s]
-        for a in range(A):
-            policy[s, a] = 1.0 / A if known_state[s] else (0.0 if known[s, a] else 1.0 / unknown)
-            log_policy[s, a] = np.log(policy[s, a]) if policy[s, a] > 0.0 else -np.inf
-        if known_state[s]:
-            softmax(theta[s], policy[s], log_policy[s])
-    for t in range(T):
-        iterates[t] = policy
-        if not some or not any_data:
-            continue
-        if refreshes == 0 or window < 0.0 or moved(log_policy, log_then, known_state) > window:
-            log_then[:] = log_policy
-            played += collect(
-                accept, alias, start, gamma, policies, knowns, cover, policy, known, wanted, terminal, rng, first, pairs, lengths, ended
-            )
-            refreshes += 1
-            fresh = True
-        for s in range(S):
-            for a in range(A):
-                ratio[s * A + a] = np.exp(log_policy[s, a] - log_then[s, a]) if known_state[s] else 1.0
-        weighted_returns(first, pairs, lengths, ended, ratio, flat_reward, paid, lump, sums, counts)
-        if fresh and d > 0:  # the Gram matrix of the rollouts' first pairs
-            gram[:] = 0.0
-            for i in range(d):
-                gram[i, i] = lam
-            for pair in range(n_pairs):
-                if counts[pair] > 0.0:
-                    for i in range(d):
-                        for j in range(d):
-                            gram[i, j] += counts[pair] * features[pair, i] * features[pair, j]
-            invert(gram, inverse)
-        fresh = False
-        regress(features, functions, inverse, sums, counts, estimate)
-        for s in range(S):
-            if known_state[s]:
-                for a in range(A):
-                    q = min(max(estimate[s * A + a] + bonus[s, a] / 2, 0.0), B)
-                    theta[s, a] += eta * q
-                    if len(q_estimates) > 0:
-                        q_estimates[epoch, t, s, a] = q
-                softmax(theta[s], policy[s], log_policy[s])
-    return played, refreshes
-
-
-@njit
-def regress(features, functions, inverse, sums, counts, estimate):
-    """Least squares in the class: means of each pair (0 without data), ridge regression, or the best function of the list."""
-    d = features.shape[1]
-    if d > 0:
-        target, coefficients = np.zeros(d), np.zeros(d)
-        for pair in range(len(sums)):
-            if counts[pair] > 0.0:
-                for i in range(d):
-                    target[i] += features[pair, i] * sums[pair]
-        for i in range(d):
-            for j in range(d):
-                coefficients[i] += inverse[i, j] * target[j]
-        for pair in range(len(sums)):
-            estimate[pair] = 0.0
-            for i in range(d):
-                estimate[pair] += features[pair, i] * coefficients[i]
-    elif len(functions) > 0:
-        best, chosen = np.inf, 0
-        for k in range(len(functions)):
-            error = 0.0
-            for pair in range(len(sums)):
-                error += functions[k, pair] * (counts[pair] * functions[k, pair] - 2 * sums[pair])
-            if error < best:
-                best, chosen = error, k
-        estimate[:] = functions[chosen]
-    else:
-        for pair in range(len(sums)):
-            estimate[pair] = sums[pair] / counts[pair] if counts[pair] > 0.0 else 0.0
-
-
-@njit
-def softmax(logits, probabilities, logs):
-    """probabilities = softmax(logits), and their logarithms."""
-    top, total = -np.inf, 0.0
-    for a in range(len(logits)):
-        top = max(top, logits[a])
-    for a in range(len(logits)):
-        total += np.exp(logits[a] - top)
-    for a in range(len(logits)):
-        logs[a] = logits[a] - top - np.log(total)
-        probabilities[a] = np.exp(logs[a])
-
-
-@njit
-def moved(log_policy, log_then, known_state):
-    """max over known states of log sum_a pi^2 / pi_then, in log space."""
-    largest = 0.0
-    for s in range(len(known_state)):
-        if known_state[s]:
-            top, total = -np.inf, 0.0
-            for a in range(log_policy.shape[1]):
-                top = max(top, 2 * log_policy[s, a] - log_then[s, a])
-            for a in range(log_policy.shape[1]):
-                total += np.exp(2 * log_policy[s, a] - log_then[s, a] - top)
-            largest = max(largest, top + np.log(total))
-    return largest
