@@ -167,6 +167,23 @@ def supergradient(f, swap=False):
     return np.array([low, change, abs(change)]), np.array([change, high, np.max(np.abs(values - others))]), 10.0
 
 
+def flat(S, even, seed):
+    """A Factor with V >= 0; even: one value in all states but fail, where no mass is."""
+    f = factor(S, "smooth", seed)
+    values, mass = np.abs(f.values), f.mass
+    if even:
+        values, mass = np.append(np.full(S - 1, values[0]), 0.0), np.append(mass[:-1] / mass[:-1].sum(), 0.0)
+    return f._replace(values=values, mass=mass, radius=0.1 + 0.7 * f.radius)
+
+
+@claim("dr-rpo.factor-range", kind=inequality, source=f"{SOURCE} L7", provenance="derived",
+       given=(draw(flat, st.integers(3, 8), st.booleans()),), control={"factor": 1.2})  # fmt: skip
+def range_of_factor(f, factor=1.0):
+    """0 <= D(V) <= (1 - radius) max V for V >= 0: the fail set has (1 - radius) mu + radius delta_fail.  Control: 1.2 times the radius."""
+    D = dual(kernel.FAIL, f.values, f.mass, f.radius)
+    return np.array([-D, D]), np.array([0.0, (1 - factor * f.radius) * f.values.max()]), 1.0
+
+
 # --- models
 
 
@@ -283,6 +300,20 @@ def bias(w, steps=True):
     left = (H - np.arange(H + 1))[:, None] if steps else np.minimum(H - np.arange(H + 1), 1)[:, None]
     allowed = tau * left * math.log(1 / w.reference.min()) + 0 * plain
     return np.array([soft - plain, plain - soft, softer - soft]), np.array([0 * plain, allowed, 0 * plain]), 10.0
+
+
+@claim("dr-rpo.corollary", kind=inequality, source="dr_rpo spec 3 (corollary)", provenance="derived",
+       given=(_worlds("random", min_horizon=2),), control={"bias": 0.0})  # fmt: skip
+def corollary(w, bias=1.0):
+    """V_pi(0) >= V_pi(tau) and V*_0 - V_pi(0) <= V*_tau - V_pi(tau) + tau H log(1 / min ref): from regularised regret to the plain one.
+
+    For the optimal regularised policy. Control: without the last term.
+    """
+    best = [robust_linear_solve(w.mdp, t, w.reference) for t in (0.0, w.tau)]
+    played = [robust_linear_evaluate(w.mdp, best[1].policy, t, w.reference).values[0] for t in (0.0, w.tau)]
+    gaps = [b.values[0] - p for b, p in zip(best, played, strict=True)]
+    allowed = gaps[1] + bias * w.tau * w.mdp.horizon * math.log(1 / w.reference.min())
+    return np.concatenate([played[1], gaps[0]]), np.concatenate([played[0], allowed]), 10.0
 
 
 # --- one state: the soft maximum

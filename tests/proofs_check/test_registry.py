@@ -122,6 +122,7 @@ def test_every_exact_claim_costs_at_most_a_millisecond_per_instance():
             "ravi",
             "dr-rpo.plans",
             "dr-rpo.bias",
+            "dr-rpo.corollary",
             "dr-rpo.coverage-needed",
         )
         if found.kind.statistical or found.id.startswith(slower):
