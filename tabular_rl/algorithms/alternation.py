@@ -22,6 +22,8 @@ from tabular_rl.planning import evaluate, solve
 from tabular_rl.planning.robust import compiled, flat_kernel, kernel_of
 from tabular_rl.planning.robust_policy import robust_evaluate
 
+SOLVES = 1000  # at most, of the adversary's policy iteration, which takes a handful
+
 
 @dataclass(frozen=True, eq=False)
 class BestResponses:
@@ -45,22 +47,23 @@ class BestResponses:
     def run(self, problem, n, seed=0):
         """``n`` >= 1 rounds on a RobustMDP with a rectangular set. Trace on 0..n: ``objective`` = Phi(pi_k).
 
-        ``policy`` is the last; ``parameters["period"]``: the length of the cycle the policies ended in (1: a fixed point, None: none seen).
+        ``policy`` is the last; ``parameters["period"]``: the length of the cycle the policies ended in (1: a fixed point, None: none seen);
+        "converged": whether every worst case was found.
         """
         if not isinstance(problem, RobustMDP):
             raise TypeError(f"problem must be a RobustMDP, got {type(problem).__name__}")
         n, S = check.integer("n", n, 1), problem.n_states
         policy = np.zeros(S, np.int64) if self.start is None else np.asarray(self.start)
-        seen, objective, period = {}, np.empty(n + 1), None
+        seen, objective, period, converged = {}, np.empty(n + 1), None, True
         for k in range(n + 1):
             response = robust_evaluate(problem, policy, complete=self.adversary == "true")
-            objective[k] = response.objective
+            objective[k], converged = response.objective, converged and response.converged
             key = policy.tobytes()
             period = k - seen[key] if period is None and key in seen else period
             seen[key] = k
             if k < n:
                 policy = _best_response(problem, self._kernel(problem, policy, response.kernel))
-        return Trace(np.arange(n + 1), {"objective": objective}, policy, {"period": period}, seed, "iteration")
+        return Trace(np.arange(n + 1), {"objective": objective}, policy, {"period": period, "converged": converged}, seed, "iteration")
 
     def _kernel(self, problem, policy, kernel):
         if self.adversary != "lazy":
@@ -104,10 +107,10 @@ class GradientDescentAscent:
         if policy.shape != (S, A):
             raise ValueError(f"start must have shape {(S, A)}, got {policy.shape}")
         policies = np.empty((n + 1 if self.keep else 0, S, A))
-        objective, played = _descend_ascend(
+        objective, played, solves = _descend_ascend(
             *game, problem.initial, problem.discount, self.step, n, policy, policies, workspace(game.rows, game.code)
         )
-        parameters = {"step": self.step} | ({"policies": policies} if self.keep else {})
+        parameters = {"step": self.step, "converged": solves < SOLVES} | ({"policies": policies} if self.keep else {})
         return Trace(np.arange(n + 1), {"objective": objective, "played": played}, policy, parameters, seed, "iteration")
 
 
@@ -117,9 +120,12 @@ def _descend_ascend(code, rows, listed, initial, discount, step, n, policy, poli
     picked, nnz = np.arange(S * A), len(rows.nominal)
     p, worst, greedy, moved = rows.nominal.copy(), rows.nominal.copy(), np.empty(nnz), np.empty(nnz)
     system, values, improved, occupancy, q = np.empty((S, S)), np.empty(S), np.empty(S), np.empty(S), np.empty((S, A))
-    objective, played = np.empty(n + 1), np.empty(n + 1)
+    objective, played, most = np.empty(n + 1), np.empty(n + 1), 0
     for k in range(n + 1):
-        worst_kernel(code, rows, listed, policy, discount, 0.0, 1000, worst, greedy, system, values, improved, q, picked, work)
+        solves = worst_kernel(code, rows, listed, policy, discount, 0.0, SOLVES, worst, greedy, system, values, improved, q, picked, work)[
+            0
+        ]
+        most = max(most, solves)
         objective[k] = total(initial, values)
         evaluate_policy(rows, p, policy, discount, system, values)
         played[k] = total(initial, values)
@@ -136,4 +142,4 @@ def _descend_ascend(code, rows, listed, initial, discount, step, n, policy, poli
                 for a in range(A):
                     policy[s, a] -= step * occupancy[s] * q[s, a] / (1 - discount)
             project_simplex_rows(policy)
-    return objective, played
+    return objective, played, most

@@ -107,7 +107,8 @@ class DRPG:
         Trace
             On ``index`` 0..n: ``objective`` J_t, ``upper`` U_t (nan where nothing is certified), ``gradient`` |G_t|, ``inner`` (solves or
             steps of the inner loop). ``policy`` is the one of the least U_t (of J_t without certificates). ``parameters``: ``step``
-            alpha_0, ``best_iteration``, ``guarantee`` "global" or "none", ``converged`` (every inner loop met its tolerance).
+            alpha_0, ``best_iteration``, ``guarantee`` "global" or "none", ``converged`` (every inner loop met its tolerance),
+            ``cost_range`` (the theory's constants are for costs in [0, 1] and scale with the largest).
 
         Raises
         ------
@@ -139,6 +140,7 @@ class DRPG:
             "best_iteration": int(np.argmin(objective if np.isnan(gap).any() else upper)),
             "guarantee": "global" if guaranteed else "none",
             "converged": ended == 0,
+            "cost_range": problem.cost_range,
         }
         if self.keep:
             parameters |= {"policies": policies, "kernels": [kernel_of(problem, kernel) for kernel in kernels]}

@@ -22,6 +22,7 @@ from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.robust import compiled, precision
 
+SOLVES = 1000  # at most, of the adversary's policy iteration, which takes a handful
 LARGEST_STEP = 1e12  # beyond this the policy is greedy to rounding
 
 
@@ -73,7 +74,7 @@ class RobustMirrorDescent:
         objective, gaps, inner, policy = _run(
             *game, problem.initial, problem.discount, rates, np.log(start), *history, workspace(game.rows, game.code)
         )
-        parameters = {"learning_rate": self.learning_rate, "growth": growth}
+        parameters: dict[str, Any] = {"learning_rate": self.learning_rate, "growth": growth, "converged": bool(inner.max() < SOLVES)}
         parameters |= dict(zip(("values", "q_values", "log_policies"), history, strict=True)) if self.keep else {}
         series = {"objective": objective, "upper": objective + gaps + precision(problem), "inner": inner}
         return Trace(np.arange(n + 1), series, policy, parameters, seed, "iteration")
@@ -93,7 +94,7 @@ def _run(code, rows, listed, initial, discount, rates, log_policy, all_values, a
             policy[s] = np.exp(log_policy[s])
             policy[s] /= np.sum(policy[s])
         counts[k], gaps[k] = worst_kernel(
-            code, rows, listed, policy, discount, 0.0, 1000, p, greedy, system, values, improved, q, picked, work
+            code, rows, listed, policy, discount, 0.0, SOLVES, p, greedy, system, values, improved, q, picked, work
         )
         policy_backup(code, rows, listed, policy, discount, values, improved, greedy, q, picked, work)
         objective[k] = total(initial, values)

@@ -27,7 +27,7 @@ def real_array(name, value, shape=None):
     finite = np.isfinite(array)
     if not finite.all():
         index = first_index(~finite)
-        raise ValueError(f"{name}{list(index)} is {array[index]}, expected a finite number")
+        raise ValueError(f"{name}{list(index) if index else ''} is {array[index]}, expected a finite number")
     return array
 
 

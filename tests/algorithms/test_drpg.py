@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tabular_rl import instances
+from tabular_rl import RobustMDP, ambiguity, instances
 from tabular_rl.algorithms import DRPG, IWOCS, BestResponses, GradientDescentAscent, RobustMirrorDescent, convergence_bound
-from tabular_rl.planning import robust_evaluate, solve
+from tabular_rl.planning import constants, robust_evaluate, solve
 
 
 def errors(S, A, branching, scale, seeds):
@@ -119,6 +119,35 @@ def test_best_responses_cycle_on_pennies_and_gradients_orbit():
     assert orbit["objective"][-500:].max() == pytest.approx(4.42, abs=0.01)
 
 
+def with_set(uncertain):
+    mdp = instances.pennies()
+    return RobustMDP(mdp.nominal, mdp.cost, mdp.discount, mdp.initial, uncertain)
+
+
+def test_a_start_that_misses_a_state_has_no_guarantee():
+    problem = instances.pennies()
+    never = RobustMDP(problem.nominal, problem.cost, problem.discount, [0.5, 0.5, 0.0], problem.ambiguity)
+    with pytest.warns(UserWarning, match=r"initial\[2\] is 0: no global guarantee"):
+        trace = DRPG().run(never, 3)
+    assert trace.parameters["guarantee"] == "none"
+    assert DRPG().run(problem, 3).parameters["guarantee"] == "global"
+
+
+def test_costs_of_any_size_are_allowed_and_shown():
+    mdp = instances.garnet_robust()
+    other = RobustMDP(mdp.nominal, 5 * mdp.cost - 1, mdp.discount, mdp.initial, mdp.ambiguity)
+    one, two = (DRPG(rule="constant", scale=scale).run(x, 20) for x, scale in ((mdp, 0.25), (other, 0.05)))
+    np.testing.assert_allclose(two["objective"], 5 * one["objective"] - 1 / (1 - mdp.discount), rtol=1e-9)
+    assert two.parameters["cost_range"] == other.cost_range != mdp.cost_range
+    assert constants(other).ell_policy == pytest.approx(constants(mdp).ell_policy * max(np.abs(other.cost_range)) / mdp.cost_range[1])
+
+
+def test_kernels_of_a_list_are_tried_one_by_one():
+    trace = DRPG().run(instances.nonrect_two_kernels(), 5)
+    np.testing.assert_array_equal(trace["upper"], trace["objective"])
+    assert trace.parameters["guarantee"] == "none"
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -126,7 +155,20 @@ def test_best_responses_cycle_on_pennies_and_gradients_orbit():
         (lambda: DRPG(rule="fast"), ValueError, "rule must be one of"),
         (lambda: DRPG(scale=0), ValueError, "scale must lie"),
         (lambda: DRPG(tolerance=-1), ValueError, "tolerance must lie"),
-        (lambda: DRPG(start=[[0.5, 0.6]]), ValueError, "start"),
+        (lambda: DRPG(start=[[0.5, 0.6]]), ValueError, r"start\[0\] sums to 1.1"),
+        (lambda: DRPG(start=[[1.5, -0.5]]), ValueError, r"start\[0, 1\] is -0.5"),
+        (lambda: DRPG(start=[[np.nan, 1.0]]), ValueError, r"start\[0, 0\] is nan"),
+        (lambda: DRPG(start=[[0.5, 0.5]]).run(instances.pennies(), 1), ValueError, r"start must have shape \(3, 2\)"),
+        (lambda: DRPG(inner_step=0), ValueError, "inner_step must lie"),
+        (lambda: DRPG(inner_limit=0), ValueError, "inner_limit must be at least 1"),
+        (lambda: DRPG(loss=-1), ValueError, "loss must lie"),
+        (lambda: DRPG("projected").run(instances.inventory_param(), 1), TypeError, "does not fit the set Parametric"),
+        (lambda: DRPG("parametric").run(instances.pennies(), 1), TypeError, 'a Parametric set needs "parametric"'),
+        (lambda: DRPG("projected").run(with_set(ambiguity.KL(0.1)), 1), TypeError, "a set with a Euclidean projection, got KL"),
+        (lambda: GradientDescentAscent().run(with_set(ambiguity.KL(0.1)), 1), TypeError, "a set with a Euclidean projection, got KL"),
+        (lambda: BestResponses("deaf"), ValueError, "adversary must be one of"),
+        (lambda: IWOCS("max"), ValueError, "variant must be one of"),
+        (lambda: RobustMirrorDescent(start=[[1.0, 0.0]]), ValueError, r"start\[0, 1\] is 0, expected probabilities > 0"),
         (lambda: DRPG().run(instances.pennies(), 0), ValueError, "n must be at least 1"),
         (lambda: DRPG().run(instances.chain(), 1), TypeError, "problem must be a RobustMDP"),
         (lambda: DRPG().run(instances.inventory_param(), 1), TypeError, "does not fit the set Parametric"),
