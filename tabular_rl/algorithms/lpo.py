@@ -27,9 +27,9 @@ from tabular_rl.algorithms.sensitivity_sampler import sampling_constant
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.optimistic_gradient import plan, what_is_known
-from tabular_rl.kernels.rollouts import roll_in
+from tabular_rl.kernels.rollouts import Rollouts, World, roll_in
 from tabular_rl.kernels.sampling import alias_tables
-from tabular_rl.kernels.sensitivity import add_point, keep_probability, squared_width
+from tabular_rl.kernels.sensitivity import Data, add_point, keep_probability, squared_width
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.models import validation as check
 
@@ -57,36 +57,15 @@ class Epochs(NamedTuple):
     q_estimates: Any
 
 
-class World(NamedTuple):
-    """Alias tables of the transition [S*A, S], cumulated start probabilities [S], reward [S, A], discount."""
-
-    accept: Any
-    alias: Any
-    start: Any
-    reward: Any
-    discount: Any
-
-
-class Data(NamedTuple):
-    """What was kept, as in ``kernels.sensitivity``; ``_then``: at the last switch."""
-
-    weights: Any
-    h: Any
-    gram: Any
-    inverse: Any
-    weights_then: Any
-    h_then: Any
-
-
 class Rules(NamedTuple):
-    """Constants of a run: ``largest`` is B, ``interval`` > 0 refreshes the rollouts that often, whatever the window."""
+    """Constants of a run: values lie in [0, ``B``], ``interval`` > 0 refreshes the rollouts that often, whatever the window."""
 
     learning_rate: Any
     bonus_scale: Any
     known_width: Any
     constant: Any
     window: Any
-    largest: Any
+    B: Any
     interval: Any
     lam: Any
     terminal: Any
@@ -96,15 +75,6 @@ class Rules(NamedTuple):
     batch: Any
     integer_weights: Any
     budget: Any
-
-
-class Rollouts(NamedTuple):
-    """Stored rollouts, as in ``kernels.rollouts.collect``: ``pairs`` [M, L]."""
-
-    first: Any
-    pairs: Any
-    lengths: Any
-    ended: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +110,8 @@ class LPO:
         "sensitivity", "every" (batch) or "doubling" (of a determinant or count).
     batch : int
         Switches are looked for every ``batch`` outer samples; the theorem has 1.
+    fixed_window : bool
+        Refresh the rollouts every floor(2 sqrt(window) / (eta B)) iterations, which keeps the policy within the window (lemma W).
     integer_weights : bool
         Round probabilities up to 1 / k.
     budget : float, optional
@@ -162,6 +134,7 @@ class LPO:
     unknown: str = "terminal"
     subsample: bool = True
     reuse: bool = True
+    fixed_window: bool = False
     explore: bool = True
     switch: str = "sensitivity"
     batch: int = 1
@@ -208,7 +181,7 @@ class LPO:
         if tuple(classes.shape) != (S, A):
             raise ValueError(f"function_class must be on pairs of shape {(S, A)}, got {tuple(classes.shape)}")
         constants = self.resolve(classes, problem.discount, n)
-        horizon = self.horizon or math.ceil(math.log(1e-6) / math.log(problem.discount))
+        horizon = self.longest(problem.discount)
         epochs, weights = self._explore(problem, classes, constants, horizon, n, np.random.default_rng(seed), keep_q)
         best = float(problem.initial @ planning.solve(problem).values)
         last = np.array([problem.initial @ planning.evaluate(problem, policy[-1]).values for policy in epochs.policies])
@@ -230,13 +203,17 @@ class LPO:
         data = Data(np.zeros(pairs), np.zeros(J), self.lam * np.eye(d), np.eye(d) / self.lam, np.zeros(pairs), np.zeros(J))
         budget = np.inf if self.budget is None else float(self.budget)
         rules = Rules(
-            *constants.values(), int(not self.reuse), self.lam, self.unknown == "terminal", self.subsample, self.explore,
-            SWITCHES.index(self.switch), self.batch, self.integer_weights, budget,
+            **constants, interval=self.refresh_interval(constants), lam=self.lam, terminal=self.unknown == "terminal",
+            subsample=self.subsample, explore=self.explore, switch=SWITCHES.index(self.switch), batch=self.batch,
+            integer_weights=self.integer_weights, budget=budget,
         )  # fmt: skip
         rollouts = Rollouts(np.empty(M, np.int64), np.empty((M, horizon), np.int32), np.empty(M, np.int64), np.empty(M, bool))
         counters, theta = np.array([0, -1, 0, 0, 0, 0, 0.0]), np.zeros((S, A))
-        tables = [np.empty((0, S, A), bool), np.empty((0, S, A)), np.empty(0), np.empty((0, S, A)), *np.empty((5, 0))]
-        epochs = Epochs(np.empty((0, T, S, A)), *tables, np.empty((0, T if keep_q else 0, S, A)))
+        epochs = Epochs(
+            policies=np.empty((0, T, S, A)), known=np.empty((0, S, A), bool), bonus=np.empty((0, S, A)), counts=np.empty(0),
+            visits=np.empty((0, S, A)), began=np.empty(0), steps=np.empty(0), rollouts=np.empty(0), kept=np.empty(0),
+            refreshes=np.empty(0), q_estimates=np.empty((0, T if keep_q else 0, S, A)),
+        )  # fmt: skip
         size, finished = 64, False
         while not finished:  # the loop comes back for room
             epochs = Epochs(*(_with_room(array, size) for array in epochs))
@@ -244,14 +221,34 @@ class LPO:
             size *= 2
         return Epochs(*(array[: int(counters[EPOCH]) + 1] for array in epochs)), data.weights
 
+    def longest(self, gamma):
+        """Cap on a rollout's length."""
+        return self.horizon or math.ceil(math.log(1e-6) / math.log(gamma))
+
+    def refresh_interval(self, constants):
+        """Iterations between two refreshes of the rollouts; 0: as the window says."""
+        pace = constants["learning_rate"] * constants["B"]  # the span of logits grows by at most this
+        fixed = max(1, math.floor(2 * math.sqrt(constants["window"]) / pace)) if pace > 0 else self.iterations
+        return (fixed if self.fixed_window else 0) if self.reuse else 1
+
     def resolve(self, classes, gamma, n):
-        """{learning_rate, bonus_scale, known_width, constant, window, B} of the preset and the explicit values."""
+        """{learning_rate, bonus_scale, known_width, constant, window, B} of the preset and the explicit values.
+
+        The theory's bonus_scale is the leading term sqrt(4 v l) of E1 in a tabular class, which takes for granted that a pair begins half
+        as many rollouts as it has kept weight: v bounds the second moment of a return when 2 alpha sqrt(tau2) = 1, l = log(2 S A T n /
+        delta) and, with reuse, S (A - 1) log(2 W n horizon) for a cover of the policies within a window (claim lpo.estimation-reused).
+        """
         largest, A = 1 / (1 - gamma), max(classes.shape[-1], 2)
         if self.preset == "theory":
             window = math.log((1 + gamma) / (2 * gamma))
             C = sampling_constant(classes, n, lam=self.lam)
-            # leading term of E1: sqrt(4 v l), v = (4 X / (1 - gamma))^2 at bmax = 1 [derived up to the coverage it assumes]
-            alpha = math.sqrt(4 * (8 * largest) ** 2 * math.log(2 * classes.n_points * self.iterations * n / 0.05))
+            pays = 2 if self.unknown == "terminal" else 1 + largest  # one pair, at most
+            second_moment, log_term = (2 * pays * largest) ** 2, math.log(2 * classes.n_points * self.iterations * n / 0.05)
+            if self.reuse:
+                span = 2 * math.sqrt(window) if self.fixed_window else math.sqrt(8 * math.log(A) * self.iterations)
+                second_moment *= 4
+                log_term += classes.n_points * (1 - 1 / A) * math.log(math.ceil(2 * span * n * self.longest(gamma)))
+            alpha = math.sqrt(4 * second_moment * log_term)
             tau2 = 1 / (4 * alpha**2)
         else:
             window, C, alpha, tau2 = 0.2, 1.0, 0.05, 1 / (self.lam + 2)

@@ -94,7 +94,7 @@ def improve(estimate, bonus, rules, known_state, theta, policy, log_policy, q_es
     for s in range(S):
         if known_state[s]:
             for a in range(A):
-                q = min(max(estimate[s * A + a] + bonus[s, a] / 2, 0.0), rules.largest)
+                q = min(max(estimate[s * A + a] + bonus[s, a] / 2, 0.0), rules.B)
                 theta[s, a] += rules.learning_rate * q
                 if len(q_estimates) > 0:
                     q_estimates[t, s, a] = q

@@ -4,8 +4,29 @@
 [S, A]. With ``terminal`` a rollout also ends at the first pair that is not known.
 """
 
+from typing import Any, NamedTuple
+
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodes import draw
+
+
+class World(NamedTuple):
+    """A model to be sampled: alias tables [S*A, S], cumulated start probabilities [S], reward [S, A], discount."""
+
+    accept: Any
+    alias: Any
+    start: Any
+    reward: Any
+    discount: Any
+
+
+class Rollouts(NamedTuple):
+    """Room for M rollouts of at most L pairs after the first, as ``collect`` fills it."""
+
+    first: Any
+    pairs: Any
+    lengths: Any
+    ended: Any
 
 
 @njit

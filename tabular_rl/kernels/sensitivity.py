@@ -9,8 +9,21 @@ One set of data in three classes of functions on n points, chosen by the shapes 
 ``weights`` [n] are the kept weights of the points in every class.
 """
 
+from typing import Any, NamedTuple
+
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.linear import quadratic_form
+
+
+class Data(NamedTuple):
+    """What was kept, in every class, and what it was ``_then``, at an earlier time."""
+
+    weights: Any
+    h: Any
+    gram: Any
+    inverse: Any
+    weights_then: Any
+    h_then: Any
 
 
 @njit

@@ -142,6 +142,8 @@ def test_the_explicit_theorem_holds_and_is_vacuous():
 
 def test_every_sample_kept_counts_visits():
     trace = LPO(5, 50, subsample=False).run(SWIM, 200)
+    np.testing.assert_array_equal(trace.parameters["weights"], trace.epochs.visits.sum(axis=0))
+    np.testing.assert_array_equal(trace.epochs.visits.sum(axis=(1, 2)), trace.epochs.counts)
     assert np.sum(trace.parameters["weights"]) == 200
     assert trace["kept"][-1] == trace.index[-1]
     whole = LPO(5, 50, integer_weights=True, constant=0.5).run(SWIM, 200).parameters["weights"]
@@ -153,6 +155,30 @@ def test_the_same_seed_gives_the_same_run_and_room_is_found_for_epochs():
     assert len(one.index) == 200  # more than the first reservation
     np.testing.assert_array_equal(one.epochs.policies, two.epochs.policies)
     assert not np.array_equal(one["steps"], other["steps"])
+
+
+@pytest.mark.parametrize("window", [0.1, 0.3])
+def test_a_fixed_interval_keeps_the_policy_within_the_window(window):
+    """Lemma W: refreshing every floor(2 sqrt(window) / (eta B)) iterations; the window itself refreshes at most half as often."""
+    learners = [LPO(30, 200, learning_rate=0.02, window=window, fixed_window=fixed) for fixed in (True, False)]
+    fixed, free = (learner.run(SWIM, 200, seed=0) for learner in learners)
+    interval = learners[0].refresh_interval(fixed.parameters)
+    assert interval == max(1, int(2 * np.sqrt(window) / (0.02 * fixed.parameters["B"]))) > 1
+    assert set(fixed["refreshes"]) == {0, -(-30 // interval)}
+    assert free["refreshes"].max() <= fixed["refreshes"].max()
+    for known, policies in zip(fixed.epochs.known, fixed.epochs.policies, strict=True):
+        inside = known.all(axis=1)
+        for t, policy in enumerate(policies):
+            then = policies[t - t % interval]
+            assert not inside.any() or np.log(np.sum(policy**2 / np.maximum(then, 1e-300), axis=1)[inside].max()) <= window + 1e-12
+
+
+def test_the_theory_s_bonus_pays_for_reuse():
+    """Spec 2.1: about 2.2e3 with reuse (its cover has S A log-terms, here S (A - 1)) and about 310 without, on RiverSwim-6, N = 2e5."""
+    scales = {reuse: LPO(150, preset="theory", reuse=reuse).resolve(TabularClass((6, 2)), 0.9, 200_000) for reuse in (True, False)}
+    assert scales[False]["bonus_scale"] == pytest.approx(310, rel=0.3)
+    assert scales[True]["bonus_scale"] == pytest.approx(2200, rel=0.2)
+    assert all(constants["known_width"] == pytest.approx(1 / (4 * constants["bonus_scale"] ** 2)) for constants in scales.values())
 
 
 def test_a_budget_of_steps_ends_the_run():
