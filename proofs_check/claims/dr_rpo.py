@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import HighProbability, claim, inequality, theorem
-from proofs_check.claims.dr_rpo_steps import SOURCE, _worlds, dual, value_range, world
+from proofs_check.claims.dr_rpo_factors import SOURCE, dual
+from proofs_check.claims.dr_rpo_steps import _worlds, value_range, world
 from proofs_check.strategies import draw
 from tabular_rl.algorithms.dr_rpo import certificate
 from tabular_rl.kernels import linear_robust as kernel
@@ -271,13 +272,13 @@ def multiplicative(K, rng, factor=math.e / (math.e - 1), sure=1.0):
 
 
 _ALGEBRA = (
-    "dr-rpo.dual-fail", "dr-rpo.dual-signed", "dr-rpo.supergradient", "dr-rpo.closed-form", "dr-rpo.range", "dr-rpo.factor-range",
-    "dr-rpo.domination", "dr-rpo.optimism", "dr-rpo.sandwich", "dr-rpo.certificate", "dr-rpo.run", "dr-rpo.good-event",
-    "dr-rpo.optimism-run", "dr-rpo.sandwich-run", "dr-rpo.certificate-run", "dr-rpo.bias", "dr-rpo.corollary",
+    "dr-rpo.separate", "dr-rpo.dual-fail", "dr-rpo.dual-signed", "dr-rpo.supergradient", "dr-rpo.closed-form", "dr-rpo.range",
+    "dr-rpo.factor-range", "dr-rpo.domination", "dr-rpo.optimism", "dr-rpo.sandwich", "dr-rpo.certificate", "dr-rpo.run",
+    "dr-rpo.good-event", "dr-rpo.optimism-run", "dr-rpo.sandwich-run", "dr-rpo.certificate-run", "dr-rpo.bias", "dr-rpo.corollary",
 )  # fmt: skip
 _USES = {
     "dr-rpo.optimism": ("dr-rpo.sandwich", "dr-rpo.closed-form"),
-    "dr-rpo.sandwich": ("dr-rpo.dual-fail", "dr-rpo.dual-signed", "dr-rpo.range", "dr-rpo.factor-range"),
+    "dr-rpo.sandwich": ("dr-rpo.separate", "dr-rpo.dual-fail", "dr-rpo.dual-signed", "dr-rpo.range", "dr-rpo.factor-range"),
     "dr-rpo.certificate": ("dr-rpo.optimism", "dr-rpo.supergradient", "dr-rpo.domination"),
     "dr-rpo.optimism-run": ("dr-rpo.optimism", "dr-rpo.good-event"),
     "dr-rpo.sandwich-run": ("dr-rpo.sandwich",),
@@ -337,8 +338,8 @@ theorem(
     source="dr_rpo spec 1.4, 2.4 and 4 (L1-L6)",
     provenance="derived",
     claims=(
-        "dr-rpo.dual-fail", "dr-rpo.dual-ball", "dr-rpo.ball-is-fail", "dr-rpo.penalties", "dr-rpo.rectangular", "dr-rpo.supergradient",
-        "dr-rpo.difference", "dr-rpo.closed-form", "dr-rpo.three-point",
+        "dr-rpo.dual-fail", "dr-rpo.dual-ball", "dr-rpo.ball-is-fail", "dr-rpo.penalties", "dr-rpo.penalty-fail", "dr-rpo.separate",
+        "dr-rpo.rectangular", "dr-rpo.supergradient", "dr-rpo.difference", "dr-rpo.closed-form", "dr-rpo.three-point", "dr-rpo.telescoping",
     ),
     uses={"dr-rpo.ball-is-fail": ("dr-rpo.dual-fail", "dr-rpo.dual-ball"), "dr-rpo.difference": ("dr-rpo.supergradient",)},
 )  # fmt: skip

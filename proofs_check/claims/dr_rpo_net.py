@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from proofs_check import HighProbability, claim, inequality
 from proofs_check.claims.dr_rpo import Visits, visits
-from proofs_check.claims.dr_rpo_steps import SOURCE, soft
+from proofs_check.claims.dr_rpo_factors import SOURCE
+from proofs_check.claims.dr_rpo_steps import soft
 from proofs_check.strategies import draw
 from tabular_rl.algorithms import DRRPO
 from tabular_rl.instances import robust_linear as instances

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import HighProbability, claim, inequality, strategies
-from proofs_check.claims.dr_rpo_steps import SOURCE, dual
+from proofs_check.claims.dr_rpo_factors import SOURCE, dual
 from tabular_rl.algorithms import DRRPO
 from tabular_rl.instances import robust_linear as instances
 from tabular_rl.kernels import linear_robust as kernel

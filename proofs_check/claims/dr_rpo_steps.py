@@ -1,4 +1,4 @@
-"""DR-RPO step by step: duals, two-sided differences, soft maximum, optimism, elliptical norms (dr_rpo spec, section 4, L1-L9, L13-L19).
+"""DR-RPO step by step: two-sided differences, ranges, bias, soft maximum, mirror steps (dr_rpo spec, section 4, L3-L7, L15, L17).
 
 Small random linear robust MDPs with a fail state; what is probabilistic in the theorems is planted here as an error within its radius.
 """
@@ -10,179 +10,17 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import claim, identity, inequality
-from proofs_check.strategies import STYLES, draw, rows
+from proofs_check.claims.dr_rpo_factors import SOURCE, dual, moved
+from proofs_check.strategies import draw, rows
 from tabular_rl.kernels import linear_robust as kernel
 from tabular_rl.models import RobustLinearMDP
-from tabular_rl.planning.robust_linear import performance_difference, robust_linear_evaluate, robust_linear_solve, worst_factors
-
-SOURCE = "dr_rpo spec 4"
-
-# --- one factor
-
-
-class Factor(NamedTuple):
-    """``values`` [S], 0 in the last state (fail); ``mass`` [S] a distribution, ``other`` another one, ``signed`` [S] any weights."""
-
-    values: Any
-    mass: Any
-    other: Any
-    signed: Any
-    radius: float
-    sigma: float
-
-
-def factor(S, style, seed):
-    """A Factor on S states."""
-    rng = np.random.default_rng(seed)
-    values = rng.normal(size=S)
-    values[-1] = 0
-    mass = rows(rng, (S,), style)
-    radius = float(rng.choice([0.0, 0.1, 0.35, 0.8, 1.0]))
-    return Factor(values, mass, rows(rng, (S,), "smooth"), rng.normal(size=S), radius, float(np.exp(rng.uniform(-2, 1))))
-
-
-def dipped(S, ordered, seed):
-    """A Factor with V >= 0; ordered: signed weights that grow with the values and sum to 0 off fail: the dual falls, then rises."""
-    f = factor(S, "smooth", seed)
-    values, signed = np.abs(f.values), f.signed
-    if ordered:
-        signed = np.append(np.sort(signed[:-1] - signed[:-1].mean())[np.argsort(np.argsort(values[:-1]))], signed[-1])
-    return f._replace(values=values, signed=signed)
-
-
-_factors = draw(factor, st.integers(2, 8), st.sampled_from(STYLES))
-_smooth = draw(factor, st.integers(3, 8), st.just("smooth"))
-_dipped = draw(dipped, st.integers(3, 8), st.booleans())
-
-
-def dual(code, values, weights, radius, sigma=1.0):
-    """The adversary's value by the planner's kernel."""
-    return kernel.worst_factor(code, values, np.argsort(values), weights, radius, sigma, np.empty(len(values)))
-
-
-def moved(values, mass, radius, target, largest=True):
-    """``mass`` after at most ``radius`` of it has left the states above ``target`` for it, the largest value first (or the smallest)."""
-    after = mass.copy()
-    for s in np.argsort(-values if largest else values):
-        if values[s] > values[target]:
-            part = min(radius, after[s])
-            after[s] -= part
-            after[target] += part
-            radius -= part
-    return after
-
-
-@claim("dr-rpo.dual-fail", kind=identity, source=f"{SOURCE} L1", provenance="derived", given=(_dipped,), control={"largest": False})
-def dual_of_fail(f, largest=True):
-    """max over alpha >= 0 of m min(V, alpha) - radius alpha is the value of the kernel that moves mass from the largest values to fail.
-
-    Control: from the smallest positive ones.  (The greedy kernel is optimal in the linear program: a fractional knapsack.)
-    """
-    after = moved(f.values, f.mass, f.radius, len(f.values) - 1, largest)
-    return dual(kernel.FAIL, f.values, f.mass, f.radius), after @ f.values, 1.0
-
-
-@claim("dr-rpo.dual-ball", kind=identity, source=f"{SOURCE} L1", provenance="derived", given=(_smooth,), control={"code": kernel.FAIL})
-def dual_of_ball(f, code=kernel.BALL):
-    """In the whole ball the mass goes to the least value: min V plus the same dual of V - min V.  Control: the dual of the fail set."""
-    after = moved(f.values, f.mass, f.radius, int(np.argmin(f.values)))
-    return dual(code, f.values, f.mass, f.radius), after @ f.values, 1.0
-
-
-@claim("dr-rpo.dual-signed", kind=identity, source=f"{SOURCE} L1", provenance="derived", given=(_dipped,), control={"early": True})
-def dual_of_signed_weights(f, early=False):
-    """With signed weights (ridge estimates) the dual's maximum lies at 0 or at a positive value.
-
-    Control: stop at the first decrease, which is right for concave functions only.
-    """
-    points = np.concatenate([[0.0], np.sort(f.values[f.values > 0])])
-    g = np.minimum(f.values, points[:, None]) @ f.signed - f.radius * points
-    best = g[0]
-    for x in g[1:]:
-        if early and x < best:
-            break
-        best = max(best, x)
-    return dual(kernel.FAIL, f.values, f.signed, f.radius), best, np.sum(np.abs(f.signed))
-
-
-@claim("dr-rpo.ball-is-fail", kind=identity, source=f"{SOURCE} L2", provenance="derived", given=(_factors,), control={"negative": True})
-def ball_is_fail(f, negative=False):
-    """For V >= 0 the ball and the fail set have the same value.  Control: V of any sign."""
-    values = f.values if negative else np.abs(f.values)
-    return dual(kernel.FAIL, values, f.mass, f.radius), dual(kernel.BALL, values, f.mass, f.radius), 1.0
-
-
-def divergence(name, other, mass):
-    """Df(other || mass); the two are on the same support."""
-    if name == "tv":
-        return np.sum(np.abs(other - mass)) / 2
-    if name == "kl":
-        positive = other > 0
-        return np.sum(other[positive] * np.log(other[positive] / mass[positive]))
-    return np.sum((other - mass) ** 2 / mass)
-
-
-def penalised_worst(name, values, mass, sigma):
-    """The minimiser of m V + sigma Df(m || mass), by its first order condition."""
-    if name == "tv":
-        after, least = np.where(values > values.min() + sigma, 0, mass), int(np.argmin(values))
-        after[least] += 1 - after.sum()
-        return after
-    if name == "kl":
-        after = mass * np.exp((values.min() - values) / sigma)
-        return after / after.sum()
-    low, high = values.min(), values.max() + 2 * sigma
-    for _ in range(60):  # mean of (alpha - V)^+ = 2 sigma
-        alpha = (low + high) / 2
-        low, high = (alpha, high) if mass @ np.maximum(alpha - values, 0) < 2 * sigma else (low, alpha)
-    after = mass * np.maximum(low - values, 0)
-    return after / after.sum()
-
-
-@claim("dr-rpo.penalties", kind=inequality, source="dr_rpo spec 1.4", provenance="derived",
-       given=(_smooth, st.sampled_from(["tv", "kl", "chi_square"])), control={"factor": 2.0})  # fmt: skip
-def penalties(f, name, factor=1.0):
-    """The duals of total variation, KL and chi^2 penalties are the least m V + sigma Df(m || mu): below every m, attained by one.
-
-    Control: twice the penalty in the dual.
-    """
-    code = {"tv": kernel.TV, "kl": kernel.KL, "chi_square": kernel.CHI_SQUARE}[name]
-    value = dual(code, f.values, f.mass, 0.0, factor * f.sigma)
-    worst = penalised_worst(name, f.values, f.mass, f.sigma)
-    paid = [m @ f.values + f.sigma * divergence(name, m, f.mass) for m in (f.other, f.mass, worst)]
-    return np.array([value, value, value, paid[2]]), np.array([*paid, value]), 10 + abs(paid[0])
-
-
-@claim("dr-rpo.supergradient", kind=inequality, source=f"{SOURCE} L6", provenance="derived", given=(_smooth,), control={"swap": True})
-def supergradient(f, swap=False):
-    """w(V) (V - V') <= D(V) - D(V') <= w(V') (V - V') and |D(V) - D(V')| <= max |V - V'|, w the worst kernel.
-
-    Control: the two kernels exchanged.
-    """
-    values, others = f.values, np.append(f.signed[:-1], 0.0)
-    first, second = (moved(v, f.mass, f.radius, len(v) - 1) for v in (values, others))
-    change = dual(kernel.FAIL, values, f.mass, f.radius) - dual(kernel.FAIL, others, f.mass, f.radius)
-    low, high = first @ (values - others), second @ (values - others)
-    low, high = (high, low) if swap else (low, high)
-    return np.array([low, change, abs(change)]), np.array([change, high, np.max(np.abs(values - others))]), 10.0
-
-
-def flat(S, even, seed):
-    """A Factor with V >= 0; even: one value in all states but fail, where no mass is."""
-    f = factor(S, "smooth", seed)
-    values, mass = np.abs(f.values), f.mass
-    if even:
-        values, mass = np.append(np.full(S - 1, values[0]), 0.0), np.append(mass[:-1] / mass[:-1].sum(), 0.0)
-    return f._replace(values=values, mass=mass, radius=0.1 + 0.7 * f.radius)
-
-
-@claim("dr-rpo.factor-range", kind=inequality, source=f"{SOURCE} L7", provenance="derived",
-       given=(draw(flat, st.integers(3, 8), st.booleans()),), control={"factor": 1.2})  # fmt: skip
-def range_of_factor(f, factor=1.0):
-    """0 <= D(V) <= (1 - radius) max V for V >= 0: the fail set has (1 - radius) mu + radius delta_fail.  Control: 1.2 times the radius."""
-    D = dual(kernel.FAIL, f.values, f.mass, f.radius)
-    return np.array([-D, D]), np.array([0.0, (1 - factor * f.radius) * f.values.max()]), 1.0
-
+from tabular_rl.planning.robust_linear import (
+    performance_difference,
+    robust_linear_evaluate,
+    robust_linear_solve,
+    state_laws,
+    worst_factors,
+)
 
 # --- models
 
@@ -239,6 +77,23 @@ def rectangular(w, reverse=False):
     return (phi @ each, together, 1.0) if reverse else (together, phi @ each, 1.0)
 
 
+@claim("dr-rpo.separate", kind=inequality, source=f"{SOURCE} L3", provenance="derived", given=(_any,), control={"own": False})
+def separate(w, own=True):
+    """min over sum phi_i m_i of its mean of V is sum phi_i D_i(V), phi >= 0: each factor's worst serves all pairs at once.
+
+    Below every choice of members, attained by ``worst_factors``. Control: the worst factors for other values.
+    """
+    mdp, rng = w.mdp, np.random.default_rng(0)
+    values = robust_linear_evaluate(mdp, w.policy, w.tau, w.reference).values
+    others = values if own else np.where(np.arange(mdp.shape[1]) == mdp.fail_state, 0.0, rng.normal(size=values.shape))
+    worst, nominal = worst_factors(mdp, others)[0], mdp.factors[0]
+    D = np.array([dual(kernel.FAIL, values[1], m, r) for m, r in zip(nominal, mdp.radius[0], strict=True)])
+    mixed = [nominal + share * (worst - nominal) for share in (0.0, rng.random((len(nominal), 1)))]
+    means = [mdp.features @ (factors @ values[1]) for factors in (*mixed, worst)]
+    low = mdp.features @ D
+    return np.array([low, low, low, means[2]]), np.array([*means, low]), 10.0
+
+
 @claim("dr-rpo.difference", kind=inequality, source=f"{SOURCE} L6", provenance="derived", given=(_any,), control={"swap": True})
 def difference(w, swap=False):
     """Robust regularised V_pi - V_pi' lies between the mean advantages of pi under the worst kernels for V_pi and for V_pi'.
@@ -282,12 +137,7 @@ def domination(w, uncertainty="fail"):
     if uncertainty == "ball":
         for h, i in np.ndindex(mdp.radius.shape):
             worst[h, i] = moved(values[h + 1], mdp.factors[h, i], mdp.radius[h, i], int(np.argmin(values[h + 1])))
-    laws = []
-    for factors in (worst, mdp.factors):
-        law = [np.eye(mdp.shape[1])[mdp.initial]]
-        for h in range(mdp.horizon - 1):
-            law.append(np.einsum("s,sa,sad,dt->t", law[-1], w.policy[h], mdp.features, factors[h]))
-        laws.append(np.array(law)[:, :-1])
+    laws = [state_laws(mdp, w.policy, factors)[:, :-1] for factors in (worst, mdp.factors)]
     return laws[0], laws[1], 1.0
 
 
@@ -314,6 +164,25 @@ def corollary(w, bias=1.0):
     gaps = [b.values[0] - p for b, p in zip(best, played, strict=True)]
     allowed = gaps[1] + bias * w.tau * w.mdp.horizon * math.log(1 / w.reference.min())
     return np.concatenate([played[1], gaps[0]]), np.concatenate([played[0], allowed]), 10.0
+
+
+@claim("dr-rpo.telescoping", kind=identity, source="dr_rpo spec 2.4", provenance="derived", given=(_any,), control={"robust": True})
+def telescoping(w, robust=False):
+    """sum_k E_law [KL(pi* || pi_k) - KL(pi* || pi_{k+1})] = E_law [KL(pi* || pi_0) - KL(pi* || pi_K)] for one law of pi*.
+
+    Control: pi* under the worst kernel for V_k, as the robust difference has it: that law moves with k, and the proof of mirror descent
+    ends there.
+    """
+    mdp, comparator, log_policy, laws = w.mdp, w.other, np.log(w.reference), []
+    divergences = [np.sum(comparator * (np.log(comparator) - log_policy), axis=-1)]
+    for _ in range(3):
+        played = robust_linear_evaluate(mdp, np.exp(log_policy))
+        laws.append(state_laws(mdp, comparator, worst_factors(mdp, played.values) if robust else None))
+        log_policy = log_policy + 2 * played.q_values
+        log_policy -= np.log(np.exp(log_policy).sum(-1, keepdims=True))
+        divergences.append(np.sum(comparator * (np.log(comparator) - log_policy), axis=-1))
+    total = sum(np.sum(law * (divergences[k] - divergences[k + 1])) for k, law in enumerate(laws))
+    return total, np.sum(laws[0] * (divergences[0] - divergences[-1])), 100.0
 
 
 # --- one state: the soft maximum
