@@ -49,6 +49,36 @@ def sums_of_batches(m, factor=BATCHED):
     return np.array([total, np.sum(m > n)]), np.array([factor * math.sqrt(N), 1 + math.log2(N)]), 1.0
 
 
+def regressors(d, length, doubling, seed):
+    """(x [T, d] in [0, 1]^d, the rollout that each belongs to [T]); doubling: one x only, rollouts as long as all before."""
+    rng = np.random.default_rng(seed)
+    x, place = rng.random((length, d)), np.arange(length)
+    if doubling:
+        return np.ones((length, d)), np.floor(np.log2(1 + place))
+    return x, np.cumsum(rng.random(length) < 0.2)
+
+
+@claim("ravi.regression-batches", kind=inequality, source="Abbasi-Yadkori, Pal, Szepesvari 2011; this module", provenance="derived",
+       given=(draw(regressors, st.integers(1, 4), st.integers(20, 80), st.booleans()),), control={"volume": False})  # fmt: skip
+def sums_of_regressions(case, volume=True):
+    """The same for |x| in the norm of the Gram matrix at the start of the rollout, I + sum x x^T, D = log2 of the last determinant.
+
+    sum min(1, |x|) <= sqrt(2 T D) over the steps until the determinant has doubled in their rollout; it does so in at most D rollouts; and
+    D <= d log2(1 + T). Control: 1 in place of D in the sum.
+    """
+    x, batch = case
+    T, d = x.shape
+    gram = np.eye(d) + np.cumsum(x[:, :, None] * x[:, None], axis=0)
+    gram = np.concatenate([np.eye(d)[None], gram])
+    log2_det = np.linalg.slogdet(gram)[1] / math.log(2)
+    first = np.searchsorted(batch, batch)  # the step with which each one's rollout began
+    size = np.sqrt(np.einsum("ti,ti->t", x, np.linalg.solve(gram[first], x[..., None])[..., 0]))
+    within = log2_det[:-1] - log2_det[first] <= 1
+    D = log2_det[-1]
+    sums = np.array([np.sum(np.minimum(1, size)[within]), len(np.unique(batch[~within])), D])
+    return sums, np.array([math.sqrt(2 * T * (D if volume else 1)), D, d * math.log2(1 + T)]), 10.0
+
+
 @claim("ravi.overflow", kind=Expectation(replicates=400), source="this module", provenance="derived",
        given={"always there": lambda: (0.9, 1.0), "half of the time": lambda: (0.9, 0.5)}, control={"steps": 1.0})  # fmt: skip
 def overflow(discount, chance, rng, steps=None):
@@ -164,9 +194,19 @@ theorem(
     "ravi-ucb-mixture",
     statement=r"The same certificate for $P = \sum_i \theta_i P_i$ with known $P_i$ and $\theta$ in the simplex, with $\mathrm{CB} = "
     r"\gamma \beta \lVert x \rVert_{\Lambda^{-1}}$, $\beta = \tfrac{H}{2} \sqrt{\log\det(\Lambda / H^2) + 2 \log(1/\delta)} + H$. "
-    r"The catalogue says no more of mixtures than that they are near-optimal; no rate is claimed here.",
+    r"In expectation at most $\tfrac{H \log A}{\eta} + \gamma H^2 + \tfrac{1}{4} K \gamma \eta H^4 + 2 \sqrt 2\, \bar\beta "
+    r"\sqrt{T d \log_2(1+T)} + H^2 d \log_2(1+T) + \delta T H$, $\bar\beta = \tfrac{H}{2} \sqrt{d \log(1+T) + 2 \log(1/\delta)} + H$: of "
+    r"order $\sqrt{H^5 K \log A} + d \sqrt{H^3 K}$, whatever $S$. The catalogue says of mixtures that they are near-optimal, no more.",
     source="Moulin, Neu 2023, as the catalogue (85) recalls it; this module",
     provenance="derived",
-    claims=(*_PLANNING, "ravi.regression"),
-    uses=_USES | {"ravi.run": ("ravi.certificate", "ravi.regression")},
+    claims=(
+        *_PLANNING,
+        "ravi.step",
+        "ravi.shift",
+        "ravi.drift",
+        "ravi.regression",
+        "ravi.regression-batches",
+        "ravi.overflow",
+    ),
+    uses=_USES | {"ravi.drift": ("ravi.step", "ravi.shift"), "ravi.run": ("ravi.certificate", "ravi.regression")},
 )

@@ -14,7 +14,8 @@ beta = H / 2 sqrt(log det(Lambda / H^2) + 2 log(1 / delta)) + H.
 
 Provenance: the update [paper, as the catalogue's number 85 recalls it]; where a rollout ends, both bonuses and the guarantee [derived, see
 ``proofs_check.claims.ravi_ucb``]: with scale = 1 and any eta > 0, with probability 1 - delta for all K at once,
-sum_{k <= K} V* - V_{pi_k} <= ``certificate``, and in expectation of order sqrt(H^5 K log A) + S H^(3/2) sqrt(A K) at the default eta.
+sum_{k <= K} V* - V_{pi_k} <= ``certificate``, and in expectation of order sqrt(H^5 K log A) + S H^(3/2) sqrt(A K) at the default eta, for mixtures
+d H^(3/2) sqrt(K) in place of the second.
 The catalogue's other end of an epoch, when a count doubles in the middle of a rollout, is left out: its price is of lower order.
 """
 
