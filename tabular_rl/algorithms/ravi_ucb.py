@@ -8,14 +8,14 @@
 No fixed point is ever computed: what is lost by backing up the values of the last policy is paid by how slowly the policy moves.
 
 Tables: P_k counts, CB = gamma H sqrt(L / (2 n)), H = 1 / (1 - gamma), L = S log 2 + log(S A N / delta), n visits of the pair, N steps in
-all (where n = 0: CB = H). Linear mixtures, P = sum_i theta_i basis_i with theta in the simplex: with x_t = (basis_i V_k)(s_t, a_t) and
-y_t = V_k(s_{t+1}), P_k V is the ridge regression of y on x, CB = gamma beta |x| in the norm of Lambda^-1, Lambda = H^2 I + sum x x^T,
-beta = H / 2 sqrt(log det(Lambda / H^2) + 2 log(1 / delta)) + H.
+all; a pair never tried is worth H. Linear mixtures, P = sum_i theta_i basis_i with theta in the simplex: with x_t = (basis_i V_k)(s_t, a_t)
+and y_t = V_k(s_{t+1}), P_k V is the ridge regression of y on x, CB = gamma beta |x| in the norm of Lambda^-1,
+Lambda = H^2 I + sum x x^T, beta = H / 2 sqrt(log det(Lambda / H^2) + 2 log(1 / delta)) + H.
 
 Provenance: the update [paper, as the catalogue's number 85 recalls it]; where a rollout ends, both bonuses and the guarantee [derived, see
 ``proofs_check.claims.ravi_ucb``]: with scale = 1 and any eta > 0, with probability 1 - delta for all K at once,
-sum_{k <= K} V* - V_{pi_k} <= ``certificate``, and in expectation of order sqrt(H^5 K log A) + S H^(3/2) sqrt(A K) at the default eta, for mixtures
-d H^(3/2) sqrt(K) in place of the second.
+sum_{k <= K} V* - V_{pi_k} <= ``certificate``, and in expectation of order sqrt(H^5 K log A) + S H^(3/2) sqrt(A K) at the default eta,
+for mixtures d H^(3/2) sqrt(K) in place of the second term.
 The catalogue's other end of an epoch, when a count doubles in the middle of a rollout, is left out: its price is of lower order.
 """
 
@@ -47,7 +47,7 @@ class RAVIUCB:
         eta > 0; default 2 sqrt(log A / (gamma K H^3)), K = n / H, which balances the bound. infinity: no regulariser, greedy policies:
         optimistic value iteration, one backup per rollout; certified, but the certificate need not grow like sqrt(K).
     scale : float
-        Multiplies the bonus, >= 0; 1: theory.
+        Multiplies the bonus, >= 0; 1: theory; 0: none, not even for pairs that were never tried.
     delta : float
         Failure probability in (0, 1].
     basis : array [d, S, A, S], optional
@@ -138,7 +138,7 @@ def _run(accept, alias, start, P, initial, reward, gamma, basis, scale, width, t
                 beta = 0.5 * H * np.sqrt(logdet + 2.0 * log_delta) + H
                 regression_estimates(targets, moments, inverse, gamma * scale * beta, work, estimate, bonus)
             else:
-                count_estimates(visits, arrivals, values, scale * width, scale * H, estimate, bonus)
+                count_estimates(visits, arrivals, values, scale * width, H if scale > 0.0 else 0.0, estimate, bonus)
             misses += wrong(P, values, gamma, estimate, bonus)
             before[:] = values
             for s in range(S):
