@@ -146,3 +146,22 @@ def test_coverage_is_the_specs_and_the_least():
         gap = [np.linalg.eigvalsh(c * second[h] - np.diag(np.where(random.known, 0, mean[h])))[0] for c in (C * (1 + 1e-9), 0.99 * C)]
         assert gap[0] >= -1e-12
         assert gap[1] < 0
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.1])
+def test_names_of_states_actions_and_factors_do_not_matter(tau):
+    """Relabelled, the values are the same ones in their new places; without a radius factors are plain expectations."""
+    mdp, rng = instances.random_linear(7, 3, 5, 4, seed=2, radius=0.3), np.random.default_rng(0)
+    (_, S, A), d = mdp.shape, mdp.dimension
+    s, a, i = rng.permutation(S), rng.permutation(A), rng.permutation(d)
+    other = RobustLinearMDP(
+        mdp.features[s][:, a][:, :, i], mdp.factors[:, i][:, :, s], mdp.reward[:, s][:, :, a], int(np.argmax(s == mdp.fail_state)),
+        mdp.radius[:, i], mdp.known[i], int(np.argmax(s == mdp.initial)),
+    )  # fmt: skip
+    here, there = robust_linear_solve(mdp, tau), robust_linear_solve(other, tau)
+    np.testing.assert_allclose(there.values, here.values[:, s], atol=1e-12)
+    np.testing.assert_allclose(there.policy, here.policy[:, s][:, :, a], atol=1e-9)
+    np.testing.assert_allclose(there.factor_values, here.factor_values[:, i], atol=1e-12)
+    nominal = robust_linear_solve(mdp.with_radius(0.0), tau)
+    expected = np.where(mdp.known, 0, np.einsum("hdt,ht->hd", mdp.factors, nominal.values[1:]))
+    np.testing.assert_allclose(nominal.factor_values, expected, atol=1e-12)
