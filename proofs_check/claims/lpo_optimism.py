@@ -1,4 +1,4 @@
-"""LPO's optimistic MDP: performance differences, optimism with explicit slack, its price, importance weights (lpo spec, 5.1 to 5.5).
+"""LPO's optimistic MDP: performance differences, optimism with explicit slack, its price, the policy gradient (lpo spec, 5.1 to 5.4).
 
 A pair is known or not; I = the states all of whose actions are known. Policies of the class agree outside I: uniform over unknown actions.
 
@@ -7,17 +7,14 @@ A pair is known or not; I = the states all of whose actions are known. Policies 
     d_K[s,a] = (1 - discount) sum_t discount^t Pr(s_t = s, a_t = a, nothing unknown so far),   esc = sum_t discount^t Pr(first unknown at t)
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import HighProbability, claim, identity, inequality
+from proofs_check import claim, identity, inequality
 from proofs_check.strategies import STYLES, Box, discounted_mdps, draw, rows, scales
-from tabular_rl import instances, planning
-from tabular_rl.kernels.rollouts import collect, weighted_returns
-from tabular_rl.kernels.sampling import alias_tables
+from tabular_rl import planning
 from tabular_rl.models import DiscountedMDP
 
 SOURCE = "lpo spec"
@@ -85,16 +82,17 @@ class Optimistic(NamedTuple):
         return self.inside if self.terminal else np.ones(self.mdp.n_states, bool)
 
     def solve(self, pi):
-        """(values, action values, d_K, esc) of a policy of the class."""
+        """(values, action values, d_K, esc) of a policy of the class, or of many: ``pi`` [..., S, A]."""
         g, lives, largest = self.mdp.discount, self.lives, 1 / (1 - self.mdp.discount)
-        P = np.einsum("sa,sat->st", pi, self.mdp.transition)
-        move = np.eye(len(P)) - g * P * lives[:, None] * lives
-        pays = np.where(lives, np.sum(pi * self.paid, axis=1) + g * P @ (~lives * largest), 0)
-        values = np.where(lives, np.linalg.solve(move, pays), largest)
-        q = np.where(lives[:, None], self.paid + g * self.mdp.transition @ values, largest)
-        d = (1 - g) * np.linalg.solve(move.T, self.mdp.initial * lives)
-        esc = self.mdp.initial @ ~lives + g / (1 - g) * d @ (P @ ~lives)
-        return values, q, d[:, None] * pi, esc
+        P = np.einsum("...sa,sat->...st", pi, self.mdp.transition)
+        move = np.eye(len(lives)) - g * P * lives[:, None] * lives
+        pays = np.where(lives, np.sum(pi * self.paid, axis=-1) + g * P @ (~lives * largest), 0)
+        values = np.where(lives, np.linalg.solve(move, pays[..., None])[..., 0], largest)
+        q = np.where(lives[:, None], self.paid + g * np.einsum("sat,...t->...sa", self.mdp.transition, values), largest)
+        starts = np.broadcast_to(self.mdp.initial * lives, values.shape)[..., None]
+        d = (1 - g) * np.linalg.solve(np.swapaxes(move, -1, -2), starts)[..., 0]
+        esc = self.mdp.initial @ ~lives + g / (1 - g) * np.sum(d * (P @ ~lives), axis=-1)
+        return values, q, d[..., None] * pi, esc
 
     def scale(self):
         return 10 / (1 - self.mdp.discount) ** 2
@@ -171,7 +169,39 @@ def price_of_optimism(mdp, data, pi, escape=1.0):
     return np.array([mdp.initial @ (values - plain), total, -total]), np.array([bound, 1, -1]), K.scale()
 
 
-# --- the policy gradient and its importance weights
+@claim("lpo.price-of-bonuses", kind=identity, source=f"{SOURCE} 5.3 (O2)", provenance="derived",
+       given=(_models, _optimism, _policy), control={"unknown": 0.0})  # fmt: skip
+def price_of_bonuses(mdp, data, pi, unknown=1.0):
+    """In the bonus mode V_K^pi - V^pi = sum d (b + Vmax [unknown]) / (1 - discount).  Control: unknown pairs are free."""
+    K, largest = Optimistic(mdp, data, False), 1 / (1 - mdp.discount)
+    pi = K.policy(pi)
+    values, _, d, _ = K.solve(pi)
+    plain = planning.evaluate(DiscountedMDP(mdp.transition, data[2], mdp.discount, mdp.initial), pi).values
+    return mdp.initial @ (values - plain), largest * np.sum(d * (data[1] + unknown * largest * (1 - data[0]))), K.scale()
+
+
+def place(mdp, seed):
+    """Where in its interval an estimate lies: shares in [0, 1], one per pair; half of them at the ends."""
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(mdp.shape) < 0.5, np.round(rng.random(mdp.shape)), rng.random(mdp.shape))
+
+
+@claim("lpo.half-bonus", kind=inequality, source=f"{SOURCE} 5.2 (O1)", provenance="derived",
+       given=(_models, _optimism, _policy, draw(place, space=Box(0.0, 1.0), fit=True), MODES), control={"error": 50.0})  # fmt: skip
+def half_bonus(mdp, data, pi, share, mode, error=1.0):
+    """Where |f - (Q_K - b)| <= b / 2 on I, Qhat = clip(f + b / 2, 0, B) needs no slack: optimism holds with Qhat alone.
+
+    Control: f is fifty times as far off.
+    """
+    K = Optimistic(mdp, data, mode == "terminal")
+    pi, known_bonus = K.policy(pi), data[1]
+    q, most = K.solve(pi)[1], max(1.0, np.max(K.paid)) / (1 - mdp.discount)
+    estimate = np.clip(q - known_bonus + error * known_bonus * (share - 1 / 2) + known_bonus / 2, 0, most)
+    lhs, rhs = optimism_sides(K, pi, q - estimate, slack=0.0)
+    return lhs, rhs, K.scale()
+
+
+# --- the policy gradient
 
 
 def value_sequence(actions, rounds, style, seed):
@@ -201,133 +231,3 @@ def policy_gradient(Q, eta, tuned, factor=1.0):
     pi /= pi.sum(axis=1, keepdims=True)
     gained = np.sum(Q - np.sum(pi * Q, axis=1, keepdims=True), axis=0)
     return gained, factor * (np.log(A) / eta + eta / 8 * np.sum(np.ptp(Q, axis=1) ** 2)) * np.ones(A), T
-
-
-def tilt(first, span, worst, seed):
-    """Logits [A] of span W; worst: (0, W) on the first two."""
-    x = np.random.default_rng(seed).random(len(first))
-    x = (x - x.min()) / max(np.ptp(x), 1e-12)
-    return span * np.where(np.arange(len(first)) == 1, 1.0, 0.0) if worst else span * x
-
-
-def followed(actions, style, seed):
-    """The policy that was followed; "worst": e^W / (1 + e^W) on the first of two actions, for W = 2."""
-    worst = np.array([math.e**2, 1]) / (1 + math.e**2)
-    return worst if style == "worst" else rows(np.random.default_rng(seed), (actions,), "smooth")
-
-
-@claim("lpo.window", kind=inequality, source=f"{SOURCE} 5.5 (W)", provenance="derived",
-       given=(draw(followed, st.integers(2, 5), st.sampled_from(["worst", "smooth"])),
-              draw(tilt, st.sampled_from([2.0, 0.5, 5.0]), st.booleans(), fit=True)), control={"share": 1 / 8})  # fmt: skip
-def second_moment_of_ratio(pi_then, x, share=1 / 4):
-    """log sum_a pi^2 / pi_then <= 2 log cosh(W / 2) <= W^2 / 4 for pi = pi_then e^x / Z, W the span of x.  Control: W^2 / 8.
-
-    Proof: Kantorovich's inequality for y = e^x, E y^2 / (E y)^2 <= (1 + e^W)^2 / (4 e^W).
-    """
-    W = np.ptp(x)
-    pi = pi_then * np.exp(x - x.max())
-    pi /= pi.sum()
-    moment = np.log(np.sum(pi**2 / pi_then))
-    middle = 2 * np.log(np.cosh(W / 2))
-    return np.array([moment, middle]), np.array([middle if share == 1 / 4 else share * W**2, share * W**2]), 10.0
-
-
-class Tail(NamedTuple):
-    """Exact moments of the importance-weighted return G of a rollout that follows ``then`` and is weighed for ``pi``."""
-
-    mean: Any
-    square: Any
-    log_moment: float
-
-
-def moments(K, pi, then):
-    """E G, E G^2 [S, A] and c = max over I of log sum pi^2 / then."""
-    g, inside, P, paid = K.mdp.discount, K.inside, K.mdp.transition, K.paid
-    largest = 1 / (1 - g)
-    weight = np.where(then > 0, pi**2 / np.where(then > 0, then, 1), 0)
-
-    def tail(weights, constant, outside):
-        move = g * np.einsum("sa,sat->st", weights, P)
-        move_in = np.eye(len(inside)) - move * inside[:, None] * inside
-        right = np.where(inside, g * np.sum(weights * constant, axis=1) + move @ (~inside * outside), 0)
-        return np.where(inside, np.linalg.solve(move_in, right), outside)
-
-    first = tail(pi, paid, g * largest)
-    ahead = P @ first
-    second = tail(weight, paid**2 + 2 * paid * ahead, g * largest**2)
-    reward = K.data[2]
-    log_moment = np.log(np.max(np.where(inside, weight.sum(axis=1), 1)))
-    return Tail(reward + ahead, reward**2 + 2 * reward * ahead + P @ second, log_moment)
-
-
-def moved_policy(mdp, span, seed):
-    """Logits [S, A] by which the policy has moved since the rollouts: span at most ``span`` in every state."""
-    return span * np.random.default_rng(seed).random(mdp.shape)
-
-
-_moved = draw(moved_policy, st.sampled_from([0.0, 0.3, 1.0]), fit=True)
-
-
-def _weighed(mdp, data, then, logits):
-    K = Optimistic(mdp, data, True)
-    then = K.policy(then)
-    tilted = then * np.exp(logits)
-    return K, K.policy(tilted / np.sum(tilted, axis=1, keepdims=True)), then
-
-
-@claim("lpo.importance-mean", kind=identity, source=f"{SOURCE} 5.5 (IS1)", provenance="derived",
-       given=(_models, _optimism, _policy, _moved), control={"weighed": False})  # fmt: skip
-def importance_mean(mdp, data, then, logits, weighed=True):
-    """E G = Q_K - b = reward + discount P V_K for the per-decision weighted return G.  Control: returns without weights."""
-    K, pi, then = _weighed(mdp, data, then, logits)
-    mean = moments(K, pi if weighed else then, then).mean
-    return mean, data[2] + mdp.discount * mdp.transition @ K.solve(pi)[0], K.scale()
-
-
-@claim("lpo.importance-square", kind=inequality, source=f"{SOURCE} 5.5 (IS1)", provenance="derived",
-       given=(_models, _optimism, _policy, _moved), control={"naive": True})  # fmt: skip
-def importance_square(mdp, data, then, logits, naive=False):
-    """E G^2 <= ((1 + bmax) / (1 - sqrt(discount e^c)))^2 where discount e^c < 1, c = max log sum pi^2 / pi_then over the known states.
-
-    Control: ((1 + bmax) / (1 - discount))^2, which forgets c and that the horizon is random.
-
-    Proof: Minkowski over the steps, each of norm at most (1 + bmax) (discount e^c)^(j / 2).
-    """
-    K, pi, then = _weighed(mdp, data, then, logits)
-    tail, g, largest = moments(K, pi, then), mdp.discount, 1 + data[1].max()
-    growth = g if naive else np.sqrt(g * np.exp(tail.log_moment))
-    bounded = g * np.exp(tail.log_moment) < 1
-    return np.max(tail.square) if bounded else 0.0, (largest / (1 - growth)) ** 2 if bounded else 0.0, K.scale() / (1 - g)
-
-
-def _estimation():
-    mdp = instances.random_discounted(4, 2, 0.8, seed=3)
-    return mdp, optimism(mdp, "prize", 0), restricted(mdp, "then", "smooth", 1), 0.02 * np.random.default_rng(2).random(mdp.shape)
-
-
-@claim("lpo.estimation", kind=HighProbability(failure=0.05, replicates=60), source=f"{SOURCE} 5.7 (E1)", provenance="derived",
-       given={"random model, one pair unknown": _estimation}, control={"share": 0.05})  # fmt: skip
-def estimation(mdp, data, then, logits, rng, share=1.0):
-    """For a fixed policy, with probability 1 - delta at every pair that n rollouts began with: |mean of G - (Q_K - b)| <= sqrt(2 v l / n)
-    + R l / (3 n) + discount^L X Vmax, v = (X / (1 - sqrt(discount e^c)))^2, X = 1 + bmax, l = log(2 S A / delta), delta = 0.05.
-
-    R = X sum_{j <= L} e^(W j) + e^(W L) Vmax for tilts of span W, L = 60. Bernstein's inequality, second moments by
-    ``lpo.importance-square``. Control: a twentieth of it. (For policies that depend on the same rollouts the spec adds a cover: not here.)
-    """
-    K, pi, then = _weighed(mdp, data, then, logits)
-    (S, A), g, M, L = mdp.shape, mdp.discount, 2_000, 60
-    known, largest = data[0].astype(bool), 1 / (1 - g)
-    first, pairs, lengths, ended = np.empty(M, np.int64), np.empty((M, L), np.int32), np.empty(M, np.int64), np.empty(M, bool)
-    tables, everywhere = alias_tables(mdp.transition.reshape(S * A, S)), np.full((S, A), 1 / A)
-    cover = everywhere[None, None], np.ones((1, S, A), bool), np.ones(1)
-    collect(*tables, np.cumsum(mdp.initial), g, *cover, then, known, np.ones(S, bool), True, rng, first, pairs, lengths, ended)
-    sums, counts = np.empty(S * A), np.empty(S * A)
-    ratio = np.where(then > 0, pi / np.where(then > 0, then, 1), 1).ravel()
-    weighted_returns(first, pairs, lengths, ended, ratio, data[2].ravel(), K.paid.ravel(), largest, sums, counts)
-    target = (data[2] + g * mdp.transition @ K.solve(pi)[0]).ravel()
-    X, W, c = 1 + data[1].max(), np.ptp(logits, axis=1).max(), moments(K, pi, then).log_moment
-    v, log_term = (X / (1 - np.sqrt(g * np.exp(c)))) ** 2, np.log(2 * S * A / 0.05)
-    R = X * np.sum(np.exp(W * np.arange(L + 1))) + np.exp(W * L) * largest
-    n = np.maximum(counts, 1)
-    allowed = np.sqrt(2 * v * log_term / n) + R * log_term / (3 * n) + g**L * X * largest
-    return bool(np.all(np.abs(sums / n - target)[counts > 0] <= share * allowed[counts > 0]))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from proofs_check.claims.lpo import epoch_terms
-from proofs_check.claims.lpo_optimism import Optimistic, moments
+from proofs_check.claims.lpo_optimism import Optimistic
+from proofs_check.claims.lpo_reuse import moments
 from proofs_check.claims.sensitivity import eluder_dimension, potential_bound
 from tabular_rl import instances
 from tabular_rl.algorithms import LPO, FiniteClass, LinearClass, TabularClass
