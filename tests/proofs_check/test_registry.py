@@ -113,6 +113,8 @@ def test_every_exact_claim_costs_at_most_a_millisecond_per_instance():
             "bobw.episode",
             "bobw-unknown",
             "subpo",
+            "lpo.half-bonus",
+            "lpo.optimism",
             "lpo.pathwise",
             "sensitivity",
             "drpg",
