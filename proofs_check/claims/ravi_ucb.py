@@ -123,11 +123,11 @@ def run_of_learner(mdp, basis, eta, rng, scale=1.0):
 
 
 @claim("ravi.regression", kind=HighProbability(failure=0.05, replicates=40), source="Abbasi-Yadkori, Pal, Szepesvari 2011; this module",
-       provenance="derived", given={"mixture": _mixture}, control={"scale": 0.05})  # fmt: skip
+       provenance="derived", given={"mixture": _mixture}, control={"scale": 0.2})  # fmt: skip
 def regression(mdp, basis, rng, scale=1.0):
     """|P V - <x, regression>| <= beta |x| for the regression of V_k(s') on the basis' expectations x, at all pairs in all rollouts.
 
-    The values are targets that the data before them have chosen, so that no net over value functions is needed. Control: beta / 20.
+    The values are targets that the data before them have chosen, so that no net over value functions is needed. Control: beta / 5.
     """
     trace = RAVIUCB(1.0, scale, basis=basis).run(mdp, 3_000, int(rng.integers(2**31)))
     return bool(trace["misses"][-1] == 0)
