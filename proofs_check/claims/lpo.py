@@ -200,10 +200,10 @@ theorem(
     provenance="derived",
     claims=(
         "lpo.performance-difference", "lpo.optimism", "lpo.optimism-unknown", "lpo.half-bonus", "lpo.price-of-optimism",
-        "lpo.price-of-bonuses", "lpo.policy-gradient", "lpo.window", "lpo.importance-mean", "lpo.importance-square", "lpo.estimation",
-        "lpo.estimation-reused", "sensitivity.increments", "sensitivity.two-sided", "sensitivity.size", "sensitivity.spent",
-        "sensitivity.potential", "sensitivity.monotone", "sensitivity.widths", "sensitivity.charges", "lpo.pathwise", "lpo.charged",
-        "lpo.explicit", "lpo.switches", "lpo.rollouts",
+        "lpo.price-of-bonuses", "lpo.policy-gradient", "lpo.warm-start", "lpo.window", "lpo.importance-mean", "lpo.importance-square",
+        "lpo.estimation", "lpo.estimation-reused", "sensitivity.increments", "sensitivity.two-sided", "sensitivity.size",
+        "sensitivity.spent", "sensitivity.potential", "sensitivity.monotone", "sensitivity.widths", "sensitivity.charges",
+        "lpo.pathwise", "lpo.charged", "lpo.explicit", "lpo.switches", "lpo.rollouts",
     ),
     uses={
         "lpo.optimism": ("lpo.performance-difference",),
@@ -213,6 +213,7 @@ theorem(
         "lpo.estimation-reused": ("lpo.estimation",),
         "lpo.pathwise": (
             "lpo.optimism", "lpo.optimism-unknown", "lpo.price-of-optimism", "lpo.price-of-bonuses", "lpo.policy-gradient",
+            "lpo.warm-start",
         ),
         "lpo.charged": ("lpo.pathwise", "sensitivity.charges"),
         "lpo.explicit": ("lpo.charged", "sensitivity.widths", "sensitivity.potential"),

@@ -231,3 +231,23 @@ def policy_gradient(Q, eta, tuned, factor=1.0):
     pi /= pi.sum(axis=1, keepdims=True)
     gained = np.sum(Q - np.sum(pi * Q, axis=1, keepdims=True), axis=0)
     return gained, factor * (np.log(A) / eta + eta / 8 * np.sum(np.ptp(Q, axis=1) ** 2)) * np.ones(A), T
+
+
+def logits(Q, spread, seed):
+    """Logits [A] to start from."""
+    return spread * np.random.default_rng(seed).standard_normal(Q.shape[1])
+
+
+@claim("lpo.warm-start", kind=inequality, source=f"{SOURCE} 5.4 (N1)", provenance="derived",
+       given=(_sequences, scales(-2, 1), draw(logits, st.sampled_from([10.0, 1.0]), fit=True)), control={"cold": True})  # fmt: skip
+def warm_start(Q, eta, start, cold=False):
+    """From any policy pi_0: sum_t (Q_t[a] - <pi_t, Q_t>) <= log(1 / pi_0[a]) / eta + (eta / 8) sum_t span(Q_t)^2 for every a.
+
+    Control: log(A) / eta, as if pi_0 were uniform.
+    """
+    theta = start + eta * (np.cumsum(Q, axis=0) - Q)
+    pi = np.exp(theta - theta.max(axis=1, keepdims=True))
+    pi /= pi.sum(axis=1, keepdims=True)
+    gained = np.sum(Q - np.sum(pi * Q, axis=1, keepdims=True), axis=0)
+    surprise = np.log(Q.shape[1]) * np.ones(Q.shape[1]) if cold else -np.log(pi[0])
+    return gained, surprise / eta + eta / 8 * np.sum(np.ptp(Q, axis=1) ** 2), len(Q) + 30 / eta

@@ -71,6 +71,7 @@ class Rules(NamedTuple):
     terminal: Any
     subsample: Any
     explore: Any
+    warm_start: Any
     switch: Any
     batch: Any
     integer_weights: Any
@@ -97,7 +98,8 @@ class LPO:
     preset : str
         "practical", or "theory" (constants of the lpo spec 2.1, vacuous at simulable sizes): where what is None below comes from.
     learning_rate, bonus_scale, known_width, constant, window : float, optional
-        eta, alpha, tau2, C, and how far the policy may move on the same rollouts (log second moment).
+        eta, alpha, tau2, C, and how far the policy may move on the same rollouts (log second moment). With C >= 1 / tau2 everything is kept
+        until it is known.
     lam : float
         Regularization > 0.
     horizon : int, optional
@@ -106,6 +108,9 @@ class LPO:
         "terminal" (an unknown pair ends the rollout and is worth 1 / (1 - gamma)) or "bonus" (it pays that bonus).
     subsample, reuse, explore : bool
         False: keep every sample; refresh the rollouts at every step; plain natural policy gradient (nothing is unknown, no bonus).
+    warm_start : float
+        In [0, 1): a plan starts from that multiple of the last one's logits. 0 is the theory; else log(A) / eta in the regret of the plan
+        becomes max log(1 / pi_0) / eta (claim lpo.warm-start), for which nothing is guaranteed, and far fewer iterations do.
     switch : str
         "sensitivity", "every" (batch) or "doubling" (of a determinant or count).
     batch : int
@@ -136,6 +141,7 @@ class LPO:
     reuse: bool = True
     fixed_window: bool = False
     explore: bool = True
+    warm_start: float = 0.0
     switch: str = "sensitivity"
     batch: int = 1
     integer_weights: bool = False
@@ -154,6 +160,7 @@ class LPO:
             if getattr(self, name) is not None:
                 check.number(name, getattr(self, name), **bounds)
         check.number("lam", self.lam, above=0)
+        check.number("warm_start", self.warm_start, at_least=0, below=1)
         if self.preset == "theory" and self.lam < 1:
             raise ValueError(f"lam must be at least 1 in the preset 'theory', whose potential bound has unit steps, got {self.lam}")
         if self.horizon is not None:
@@ -204,8 +211,8 @@ class LPO:
         budget = np.inf if self.budget is None else float(self.budget)
         rules = Rules(
             **constants, interval=self.refresh_interval(constants), lam=self.lam, terminal=self.unknown == "terminal",
-            subsample=self.subsample, explore=self.explore, switch=SWITCHES.index(self.switch), batch=self.batch,
-            integer_weights=self.integer_weights, budget=budget,
+            subsample=self.subsample, explore=self.explore, warm_start=float(self.warm_start), switch=SWITCHES.index(self.switch),
+            batch=self.batch, integer_weights=self.integer_weights, budget=budget,
         )  # fmt: skip
         rollouts = Rollouts(np.empty(M, np.int64), np.empty((M, horizon), np.int32), np.empty(M, np.int64), np.empty(M, bool))
         counters, theta = np.array([0, -1, 0, 0, 0, 0, 0.0]), np.zeros((S, A))
@@ -322,7 +329,7 @@ def begin_epoch(world, classes, data, rules, counters, theta, epochs, cumulated,
         cumulated[e] = reach
     oldest = 0
     if rules.explore:
-        theta[:] = 0.0
+        theta *= rules.warm_start
     else:  # only the policy before is sampled, and improved on
         oldest = max(epoch - 1, 0)
     cover = epochs.policies[oldest:], epochs.known[oldest:], cumulated[oldest:epoch]

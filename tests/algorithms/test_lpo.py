@@ -174,6 +174,17 @@ def test_a_fixed_interval_keeps_the_policy_within_the_window(window):
             assert not inside.any() or np.log(np.sum(policy**2 / np.maximum(then, 1e-300), axis=1)[inside].max()) <= window + 1e-12
 
 
+def test_a_warm_start_continues_from_the_last_plan():
+    trace, theta = LPO(6, 200, learning_rate=0.3, warm_start=0.5).run(SWIM, 200, seed=0, keep_q=True), np.zeros(SWIM.shape)
+    for known, policies, estimates in zip(trace.epochs.known, trace.epochs.policies, trace.epochs.q_estimates, strict=True):
+        theta, inside = 0.5 * theta, known.all(axis=1)
+        for policy, estimate in zip(policies, estimates, strict=True):
+            weights = np.exp(theta - theta.max(axis=1, keepdims=True))
+            np.testing.assert_allclose(policy[inside], (weights / weights.sum(axis=1, keepdims=True))[inside], atol=1e-10)
+            theta = theta + 0.3 * estimate
+    assert theta.max() > 1  # it did learn
+
+
 def test_the_theory_s_bonus_pays_for_reuse():
     """Spec 2.1: about 2.2e3 with reuse (its cover has S A log-terms, here S (A - 1)) and about 310 without, on RiverSwim-6, N = 2e5."""
     scales = {reuse: LPO(150, preset="theory", reuse=reuse).resolve(TabularClass((6, 2)), 0.9, 200_000) for reuse in (True, False)}
@@ -302,6 +313,7 @@ def test_eluder_dimension_of_small_classes():
         ({"horizon": 0}, "horizon"),
         ({"unknown": "maybe"}, "unknown"),
         ({"switch": "never"}, "switch"),
+        ({"warm_start": 1.0}, "warm_start"),
     ],
 )
 def test_errors_of_the_learner(arguments, message):
