@@ -5,6 +5,7 @@ import doctest
 import numpy as np
 import pytest
 
+from proofs_check.claims.sensitivity import extreme_ratios
 from tabular_rl.algorithms import FiniteClass, LinearClass, SensitivitySampler, TabularClass, sampling_constant, sensitivity_sampler
 
 RNG = np.random.default_rng(0)
@@ -94,6 +95,41 @@ def test_what_is_kept_grows_like_the_logarithm_of_the_stream():
             sampler.extend(stream)
             counts.append(sampler.n_kept)
         assert np.mean(counts) == pytest.approx(kept, rel=0.1)
+
+
+def test_what_is_kept_in_the_linear_class():
+    """Spec 9.2, d = 5: 109 and 365 kept of 2e5 for C = 2 and 8, eigenvalues within [.37, 2.9] and [.69, 1.66].
+
+    Eight seeds here: 110 and 362 on average, [.41, 2.40] and [.63, 1.77].
+    """
+    counts, extremes = {2: [], 8: []}, {2: [], 8: []}
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        features = rng.standard_normal((200_000, 5)) * 2.0 ** -np.arange(5)
+        features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1)
+        functions = LinearClass(features @ np.linalg.qr(rng.standard_normal((5, 5)))[0])
+        for constant in counts:
+            sampler = SensitivitySampler(functions, constant, seed=seed)
+            kept = sampler.extend(np.arange(200_000))
+            counts[constant].append(sampler.n_kept)
+            extremes[constant].append(extreme_ratios(functions, kept, np.ones(200_000)))
+    assert np.mean(counts[2]) == pytest.approx(109, rel=0.08)
+    assert np.mean(counts[8]) == pytest.approx(365, rel=0.05)
+    assert 0.25 < np.min(extremes[2]) < np.min(extremes[8]) < 1 < np.max(extremes[8]) < np.max(extremes[2]) < 4
+
+
+def test_what_is_kept_in_a_finite_class():
+    """Spec 9.2, 12 functions on 8 points: 110, 150, 196 kept of 1000, 4000, 16000 for C = 8; here 130, 179, 226, of eight other classes."""
+    kept = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        functions, frequency = FiniteClass(np.round(rng.random((12, 8)), 2)), np.arange(1.0, 9) ** -1.5
+        sampler = SensitivitySampler(functions, 8, seed=seed)
+        outcome = sampler.extend(rng.choice(8, 16_000, p=frequency / frequency.sum()))
+        kept.append([np.count_nonzero(outcome[:n]) for n in (1000, 4000, 16_000)])
+    small, middle, large = np.mean(kept, axis=0)
+    assert small == pytest.approx(110, rel=0.3)
+    assert large - middle == pytest.approx(middle - small, rel=0.35)  # as much for every factor of four: logarithmic
 
 
 def test_without_weights_the_sample_is_biased():
