@@ -100,7 +100,7 @@ def test_what_is_kept_grows_like_the_logarithm_of_the_stream():
 def test_what_is_kept_in_the_linear_class():
     """Spec 9.2, d = 5: 109 and 365 kept of 2e5 for C = 2 and 8, eigenvalues within [.37, 2.9] and [.69, 1.66].
 
-    Eight seeds here: 110 and 362 on average, [.41, 2.40] and [.63, 1.77].
+    Eight seeds here: 110 and 363 on average, [.31, 2.20] and [.70, 1.69].
     """
     counts, extremes = {2: [], 8: []}, {2: [], 8: []}
     for seed in range(8):
@@ -109,7 +109,7 @@ def test_what_is_kept_in_the_linear_class():
         features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1)
         functions = LinearClass(features @ np.linalg.qr(rng.standard_normal((5, 5)))[0])
         for constant in counts:
-            sampler = SensitivitySampler(functions, constant, seed=seed)
+            sampler = SensitivitySampler(functions, constant, seed=100 + seed)
             kept = sampler.extend(np.arange(200_000))
             counts[constant].append(sampler.n_kept)
             extremes[constant].append(extreme_ratios(functions, kept, np.ones(200_000)))
@@ -119,12 +119,12 @@ def test_what_is_kept_in_the_linear_class():
 
 
 def test_what_is_kept_in_a_finite_class():
-    """Spec 9.2, 12 functions on 8 points: 110, 150, 196 kept of 1000, 4000, 16000 for C = 8; here 130, 179, 226, of eight other classes."""
+    """Spec 9.2, 12 functions on 8 points: 110, 150, 196 kept of 1000, 4000, 16000 for C = 8; here 131, 180, 224, of eight other classes."""
     kept = []
     for seed in range(8):
         rng = np.random.default_rng(seed)
         functions, frequency = FiniteClass(np.round(rng.random((12, 8)), 2)), np.arange(1.0, 9) ** -1.5
-        sampler = SensitivitySampler(functions, 8, seed=seed)
+        sampler = SensitivitySampler(functions, 8, seed=100 + seed)
         outcome = sampler.extend(rng.choice(8, 16_000, p=frequency / frequency.sum()))
         kept.append([np.count_nonzero(outcome[:n]) for n in (1000, 4000, 16_000)])
     small, middle, large = np.mean(kept, axis=0)
@@ -135,7 +135,7 @@ def test_what_is_kept_in_a_finite_class():
 def test_without_weights_the_sample_is_biased():
     frequency = np.arange(1.0, 13) ** -1.5
     stream = np.random.default_rng(0).choice(12, 50_000, p=frequency / frequency.sum())
-    fair, biased = (SensitivitySampler(TabularClass((12,)), 8, reweight=reweight) for reweight in (True, False))
+    fair, biased = (SensitivitySampler(TabularClass((12,)), 8, reweight=reweight, seed=1) for reweight in (True, False))
     fair.extend(stream), biased.extend(stream)
     full = 1 + np.bincount(stream, minlength=12)
     assert np.abs((1 + fair.weights) / full - 1).max() < 1
