@@ -159,7 +159,7 @@ def explicit(mdp, outer, rng, priced=True):
     return bool(run.gap <= bound or not run.accurate)
 
 
-@claim("lpo.switches", kind=Rate(exponent=0, replicates=8), source="lpo spec 9.3", provenance="derived",
+@claim("lpo.switches", kind=Rate(exponent=0, replicates=6), source="lpo spec 9.3", provenance="derived",
        given={"river swim": lambda: (instances.river_swim(6, discount=0.9),)}, control={"switch": "every"})  # fmt: skip
 def switches(mdp, rng, switch="sensitivity"):
     """LPO plans O(log N) times, N from 300 to 5000 outer samples.  Control: a plan at every outer sample."""
@@ -169,7 +169,7 @@ def switches(mdp, rng, switch="sensitivity"):
     return grid, np.searchsorted(began, grid, side="right")
 
 
-@claim("lpo.rollouts", kind=Rate(exponent=3, replicates=8), source="lpo spec 5.9, 9.5", provenance="derived",
+@claim("lpo.rollouts", kind=Rate(exponent=3, replicates=6), source="lpo spec 5.9, 9.5", provenance="derived",
        given={"river swim": lambda: (instances.river_swim(4, discount=0.8),)}, control={"reuse": False})  # fmt: skip
 def rollouts_of_a_schedule(mdp, rng, reuse=True):
     """On the schedule N = M = 80 / eps^2, T = 30 / eps^2, eta = 1.5 / sqrt(T), each of LPO's plans draws O(eps^-3) rollouts.

@@ -21,7 +21,7 @@ SOURCE = "lpo spec"
 MODES = st.sampled_from(["terminal", "bonus"])
 
 
-def optimism(mdp, style, seed):
+def known_and_bonus(mdp, style, seed):
     """[3, S, A]: which pairs are known (0 or 1), the width bonus in [0, 1/2] of the known ones, rewards.
 
     "prize": all known but one action of the last state, where rewards are at least 0.9.
@@ -46,7 +46,7 @@ def noise(mdp, scale, seed):
 
 
 _models = discounted_mdps()
-_optimism = draw(optimism, st.sampled_from(["most", "prize", "some"]), space=Box(0.0, 1.0), fit=True)
+_optimism = draw(known_and_bonus, st.sampled_from(["most", "prize", "some"]), space=Box(0.0, 1.0), fit=True)
 _policy, _other = (draw(restricted, name, st.sampled_from(STYLES), fit=True) for name in ("policy", "other"))
 _noise = draw(noise, st.sampled_from([3.0, 0.3, 0.0]), fit=True)
 

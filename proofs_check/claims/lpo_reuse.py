@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import HighProbability, claim, identity, inequality
-from proofs_check.claims.lpo_optimism import Optimistic, _models, _optimism, _policy, optimism, restricted
+from proofs_check.claims.lpo_optimism import Optimistic, _models, _optimism, _policy, known_and_bonus, restricted
 from proofs_check.strategies import draw, rows
 from tabular_rl import instances
 from tabular_rl.kernels.rollouts import collect, weighted_returns
@@ -166,7 +166,7 @@ class Returns:
 def _estimation(discount, span):
     mdp = instances.random_discounted(4, 2, discount, seed=3)
     then = restricted(mdp, "then", "smooth", 1)
-    return mdp, optimism(mdp, "prize", 0), then, span
+    return mdp, known_and_bonus(mdp, "prize", 0), then, span
 
 
 @claim("lpo.estimation", kind=HighProbability(failure=0.05, replicates=60), source=f"{SOURCE} 5.7 (E1)", provenance="derived",
