@@ -32,6 +32,7 @@ app.command("verify")(verify)
 app.command("explain")(explain)
 
 WORLDS = ("stochastic", "anti_greedy")
+ROBUST = ("BestResponses", "ContaminationGradient", "DRPG", "GradientDescentAscent", "IWOCS", "RobustMirrorDescent")
 COLLECTORS = ("HistoryGreedy", "RandomWalk", "SubPO")  # play the problems of instances.submodular
 
 
@@ -90,17 +91,19 @@ def run(
     algorithm: Annotated[str, typer.Argument(help="An algorithm of `tabular-rl list`.")],
     instance: Annotated[str, typer.Argument(help="An instance of `tabular-rl list`; a regret algorithm needs one with a horizon.")],
     parameters: Annotated[
-        list[str] | None, typer.Argument(help="name=value, for the instance, or for the algorithm if it has that name.")
+        list[str] | None,
+        typer.Argument(help="name=value, for the instance, or for the algorithm if it has that name; for robust problems also ambiguity."),
     ] = None,
-    episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Length of the run: episodes, or SubPO's iterations.")] = 10_000,
+    episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Length of the run: episodes, or iterations.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the run.")] = 0,
     world: Annotated[str, typer.Option(help="Losses: stochastic (1 - reward) or anti_greedy (an adaptive adversary).")] = "stochastic",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the trace as CSV to this file.")] = None,
 ):
-    """Run one algorithm on one instance and show its regret.
+    """Run one algorithm on one instance and show its regret (of robust problems: the worst case).
 
     Examples: tabular-rl run DilatedBonusPO river_swim horizon=10 n=4 preset=practical -n 100000;
-    tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400
+    tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400; tabular-rl run DRPG garnet_robust -n 200;
+    tabular-rl run DRPG garnet "ambiguity=KL(0.1)" -n 200
     """
     import numpy as np
     from rich.console import Console
@@ -118,8 +121,13 @@ def run(
     if algorithm in COLLECTORS:
         mdp = problem = instances.submodular.make(instance, **given)
         played = ""
+    elif algorithm in ROBUST:
+        mdp = problem = _robust(instance, given)
+        played = ""
     else:
         mdp = instances.make(instance, **given)
+        if hasattr(mdp, "ambiguity"):
+            raise ValueError(f"{algorithm} does not know an adversary, and {instance} has one; those that do are {', '.join(ROBUST)}")
         if len(mdp.shape) != 3:
             raise ValueError(f"{algorithm} plays episodes, and {instance} is discounted: give a horizon, as in horizon=20")
         problem, played = getattr(losses, world)(mdp), f" {world} losses,"
@@ -128,12 +136,47 @@ def run(
         trace.to_frame().to_csv(output, index=False)
     table = Table(trace.index_name, *trace.series, title=f"{algorithm} on {instance}, {mdp!r},{played} seed {seed}")
     tens = [10**power for power in range(len(str(episodes))) if 10**power < episodes]
-    for row in [trace.index.searchsorted(k) for k in tens] + [len(trace.index) - 1]:
+    last = len(trace.index) - 1  # before the end where an algorithm stops by itself
+    for row in sorted({min(int(trace.index.searchsorted(k)), last) for k in tens} | {last}):
         table.add_row(str(trace.index[row]), *(f"{series[row]:.6g}" for series in trace.series.values()))
     console = Console()
     console.print(table)
     shown = {name: value for name, value in trace.parameters.items() if np.ndim(value) == 0}  # a path is too long for a line
     console.print(", ".join(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in shown.items()))
+
+
+def _robust(instance, given):
+    """A robust problem: an instance that is one, or any discounted one with an ``ambiguity`` such as KL(0.1) around it."""
+    from tabular_rl import instances
+    from tabular_rl.models import DiscountedMDP, RobustMDP
+
+    given = dict(given)
+    uncertain = _set(given.pop("ambiguity")) if "ambiguity" in given else None
+    mdp = instances.make(instance, **given)
+    if isinstance(mdp, DiscountedMDP) and uncertain is not None:
+        return RobustMDP.from_mdp(mdp, uncertain)
+    if not isinstance(mdp, RobustMDP):
+        robust = ", ".join(entry.name for entry in instances.catalogue() if entry.robust)
+        raise ValueError(f'{instance} has no adversary: choose one of {robust}, or a discounted one with "ambiguity=L1(0.2)"')
+    return mdp if uncertain is None else RobustMDP(mdp.nominal, mdp.cost, mdp.discount, mdp.initial, uncertain)
+
+
+def _set(text):
+    """The ambiguity set that ``text`` calls by name, with literal arguments."""
+    from tabular_rl import ambiguity
+
+    try:
+        call = ast.parse(str(text), mode="eval").body
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ambiguity.__all__):
+            raise TypeError
+        kind = getattr(ambiguity, call.func.id)
+        if not issubclass(kind, ambiguity.AmbiguitySet):
+            raise TypeError
+        arguments = [ast.literal_eval(x) for x in call.args]
+        named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+    except (SyntaxError, TypeError, ValueError):
+        raise ValueError(f"ambiguity must be a set of tabular_rl.ambiguity with its numbers, as in L1(0.2), got {text!r}") from None
+    return kind(*arguments, **named)
 
 
 def _algorithms():

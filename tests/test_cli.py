@@ -187,3 +187,41 @@ def test_module_and_command_are_the_same_program():
     for words in (["-m", "proofs_check"], ["-m", "figures"], ["-m", "tabular_rl.cli"]):
         done = subprocess.run([sys.executable, *words, "--help"], capture_output=True, text=True, check=True)
         assert "Usage" in done.stdout
+
+
+def test_run_plays_robust_problems(tmp_path):
+    result = call("run", "DRPG", "garnet_robust", "seed=1", "-n", "200", "--output", str(tmp_path / "trace.csv"))
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(tmp_path / "trace.csv")
+    assert list(frame.columns) == ["iteration", "objective", "upper", "gradient", "inner"]
+    assert len(frame) == 201
+    assert "guarantee = global" in result.output
+    for words in (
+        ("IWOCS", "garnet_robust"),  # ends by itself after a few kernels
+        ("DRPG", "inventory_param", "inner=parametric"),
+        ("BestResponses", "pennies"),
+        ("ContaminationGradient", "river_swim", "ambiguity=Contamination(0.1)"),
+        ("RobustMirrorDescent", "garnet_robust", "ambiguity=KL(radius=0.1)"),
+    ):
+        result = call("run", *words, "-n", "20")
+        assert result.exit_code == 0, result.output
+        assert "RobustMDP(" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("DRPG", "river_swim"), "river_swim has no adversary: choose one of"),
+        (("UCBVI", "garnet_robust"), "UCBVI does not know an adversary, and garnet_robust has one"),
+        (("DRPG", "garnet_robust", "ambiguity=L1"), "ambiguity must be a set"),
+        (("DRPG", "garnet_robust", "ambiguity=exit(1)"), "ambiguity must be a set"),
+        (("DRPG", "garnet_robust", "ambiguity=rows(1)"), "ambiguity must be a set"),
+        (("DRPG", "garnet_robust", "ambiguity=L1(-1)"), "radius is -1"),
+        (("DRPG", "inventory_param"), "does not fit the set Parametric"),
+        (("ContaminationGradient", "garnet_robust"), "needs the set Contamination"),
+    ],
+)
+def test_robust_problems_that_do_not_fit_are_errors(words, message):
+    result = call("run", *words, "-n", "20")
+    assert result.exit_code != 0
+    assert message in " ".join(result.output.split())
