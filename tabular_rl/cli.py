@@ -33,6 +33,7 @@ app.command("explain")(explain)
 
 WORLDS = ("stochastic", "anti_greedy")
 ROBUST = ("BestResponses", "ContaminationGradient", "DRPG", "GradientDescentAscent", "IWOCS", "RobustMirrorDescent")
+DISCOUNTED = ("LPO", "QLearning", "RAVIUCB", "UCBVIDiscounted")  # play discounted problems: outer samples, steps or rollouts
 COLLECTORS = ("HistoryGreedy", "RandomWalk", "SubPO")  # play the problems of instances.submodular
 
 
@@ -102,7 +103,7 @@ def run(
     """Run one algorithm on one instance and show its regret (of robust problems: the worst case).
 
     Examples: tabular-rl run DilatedBonusPO river_swim horizon=10 n=4 preset=practical -n 100000;
-    tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400; tabular-rl run DRPG garnet_robust -n 200;
+    tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400; tabular-rl run LPO river_swim n=4 discount=0.8 rollouts=200 -n 1000; tabular-rl run DRPG garnet_robust -n 200;
     tabular-rl run DRPG garnet "ambiguity=KL(0.1)" -n 200
     """
     import numpy as np
@@ -123,6 +124,9 @@ def run(
         played = ""
     elif algorithm in ROBUST:
         mdp = problem = _robust(instance, given)
+        played = ""
+    elif algorithm in DISCOUNTED:
+        mdp = problem = instances.make(instance, **given)
         played = ""
     else:
         mdp = instances.make(instance, **given)

@@ -65,6 +65,24 @@ def test_run_plays_submodular_problems(tmp_path):
     assert "two_room" in call("list").output
 
 
+def test_run_plays_discounted_problems(tmp_path):
+    words = ["run", "LPO", "river_swim", "n=4", "discount=0.8", "iterations=5", "rollouts=50", "-n", "100"]
+    result = call(*words, "--output", str(tmp_path / "trace.csv"))
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(tmp_path / "trace.csv")
+    assert list(frame.columns) == ["outer sample", "gap_last", "steps", "rollouts", "kept", "known", "refreshes"]
+    assert "second_moment_bounded" in result.output
+    for algorithm in ("QLearning", "UCBVIDiscounted"):
+        result = call("run", algorithm, "river_swim", "n=4", "-n", "100")
+        assert result.exit_code == 0, result.output
+        assert "gap" in result.output
+    result = call("run", "LPO", "frozen_lake", "horizon=5", "-n", "10")  # LPO's horizon caps its rollouts
+    assert result.exit_code == 0, result.output
+    result = call("run", "LPO", "bandit", "-n", "10")
+    assert result.exit_code == 1
+    assert "problem must be a DiscountedMDP" in result.stderr
+
+
 def test_run_is_reproducible(tmp_path):
     texts = []
     for seed in ("1", "1", "2"):
