@@ -103,8 +103,8 @@ def run(
     """Run one algorithm on one instance and show its regret (of robust problems: the worst case).
 
     Examples: tabular-rl run DilatedBonusPO river_swim horizon=10 n=4 preset=practical -n 100000;
-    tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400; tabular-rl run LPO river_swim n=4 discount=0.8 rollouts=200 -n 1000; tabular-rl run DRPG garnet_robust -n 200;
-    tabular-rl run DRPG garnet "ambiguity=KL(0.1)" -n 200
+    tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400; tabular-rl run DRPG garnet_robust -n 200;
+    tabular-rl run DRPG garnet "ambiguity=KL(0.1)" -n 200; tabular-rl run LPO river_swim n=4 discount=0.8 rollouts=200 -n 1000
     """
     import numpy as np
     from rich.console import Console
