@@ -102,11 +102,12 @@ def replayed(mdp, trace, e, eta):
 
 @pytest.mark.parametrize(
     ("functions", "unknown"),
-    [("tables", "terminal"), ("tables", "bonus"), ("linear", "terminal"), ("linear", "bonus"), ("finite", "terminal")],
+    [("tables", "terminal"), ("tables", "bonus"), ("linear", "terminal"), ("linear", "bonus"), ("finite", "terminal"), ("finite", "bonus")],
 )
 def test_a_run_end_to_end_in_every_class(functions, unknown):
     mdp, features = linear_problem(10, 3, 2, seed=2)
-    classes = {"tables": None, "linear": LinearClass(features), "finite": FiniteClass.grid(features, 1 / 20, 20, signed=False)}[functions]
+    step = 1 / 20 if unknown == "terminal" else 1 / 60  # a function is multiplied by B, which is 5.6 or 30
+    classes = {"tables": None, "linear": LinearClass(features), "finite": FiniteClass.grid(features, step, 20, signed=False)}[functions]
     rollouts = 4000 if functions == "finite" else 400  # the best of 441 functions is a noisy choice
     learner = LPO(20, rollouts, classes, learning_rate=1.0, bonus_scale=0.1, known_width=1 / 3, unknown=unknown, mixture=True)
     trace = learner.run(mdp, 300, seed=1, keep_q=True)
