@@ -12,7 +12,7 @@ from proofs_check.strategies import draw
 from tabular_rl import ambiguity, instances
 from tabular_rl.algorithms import DRPG, BestResponses, GradientDescentAscent
 from tabular_rl.models import RobustMDP
-from tabular_rl.planning import robust_evaluate, solve
+from tabular_rl.planning import gradients, robust_evaluate, solve
 
 _states = draw(game, st.integers(2, 3), st.integers(2, 3), st.sampled_from([0.1, 0.5, 0.9]), "s")
 _coins = st.floats(0.02, 0.12)
@@ -28,7 +28,7 @@ def two_decisions(x, y):
        given=(st.floats(0, 0.1), st.floats(0, 0.1)), control={"rectangularity": "s"})  # fmt: skip
 def local_minimum(x, y, rectangularity="none"):
     r"""A list of two kernels: $\Phi(0, 0) = 0.4902$, $\Phi(x, y) \ge 0.4902 + (x + y)/15$ for $x, y \le 0.1$, and
-    $\Phi(1, 1) = 0$: a strict local minimum that is not global, where the convexity of the set of gradients fails (L14).
+    $\Phi(1, 1) = 0$: a strict local minimum that is not global.
 
     Control: the s-rectangular hull of the two kernels, whose worst case falls from there.
     """
@@ -38,13 +38,30 @@ def local_minimum(x, y, rectangularity="none"):
     return [start + (x + y) / 15, corner, far], [near, start, 0.0], 1.0
 
 
+@claim("drpg.false_stationary", kind=inequality, source=f"{SOURCE} 7.3, 7.6", provenance="derived",
+       given=(st.floats(0.05, 0.15), st.floats(0.3, 0.6)), control={"kernels": 1})  # fmt: skip
+def false_stationary(slip, risk, kernels=2):
+    r"""Why it fails: in the corner $x = y = 0$ both kernels are worst, and no direction lowers J along the mean of their gradients,
+    $\max_{\pi'} \langle \bar G, \pi - \pi' \rangle = 0$, though $\Phi - J^* > 0$: the mean is not the gradient at any kernel of the list.
+
+    Control: the gradient of one kernel alone, which still points at better policies (L15 needs no rectangularity).
+    """
+    mdp, corner = instances.nonrect_two_kernels(slip=slip, risk=risk), two_decisions(0, 0)
+    both = [gradients(mdp, corner, kernel) for kernel in mdp.ambiguity.kernels]
+    slope = np.mean([at.policy for at in both[:kernels]], axis=0)
+    most = ((slope * corner).sum(axis=1) - slope.min(axis=1)).sum()
+    worst = robust_evaluate(mdp, corner).objective
+    best = robust_evaluate(mdp, two_decisions(1, 1)).objective
+    return [most, worst - both[0].objective, worst - both[1].objective, best + 0.1], [0.0, 0.0, 0.0, worst], 10.0
+
+
 @claim(
     "drpg.trapped", kind=inequality, source=f"{SOURCE} 7.6", provenance="derived", given=(_coins, _coins), control={"rectangularity": "s"}
 )
 def trapped(x, y, rectangularity="none"):
     """From starts near that minimum robust policy gradient with the exact inner maximum stays at 0.45 or more, though $J^* = 0$.
 
-    1000 steps 0.2 / sqrt(t + 1).  Control: their s-rectangular hull, where it comes below 0.1.
+    1000 steps 0.2 / sqrt(t + 1).  Control: their s-rectangular hull, where it reaches 0.
     """
     mdp = instances.nonrect_two_kernels(rectangularity=rectangularity)
     trace = DRPG(rule="decreasing", scale=0.2, start=two_decisions(x, y)).run(mdp, 1000)
@@ -119,6 +136,11 @@ theorem(
     r"Gradient descent-ascent with constant steps orbits.",
     source=f"{SOURCE} 7.6, 8.6",
     provenance="derived",
-    claims=("drpg.local_minimum", "drpg.trapped", "robust.randomised", "drpg.alternation", "drpg.never_settles", "drpg.lazy", "drpg.orbit"),
-    uses={"drpg.trapped": ("drpg.local_minimum",), "drpg.alternation": ("robust.randomised", "drpg.never_settles")},
-)
+    claims=("drpg.local_minimum", "drpg.false_stationary", "drpg.trapped", "robust.randomised", "drpg.alternation", "drpg.never_settles",
+            "drpg.lazy", "drpg.orbit"),
+    uses={
+        "drpg.local_minimum": ("drpg.false_stationary",),
+        "drpg.trapped": ("drpg.local_minimum",),
+        "drpg.alternation": ("robust.randomised", "drpg.never_settles"),
+    },
+)  # fmt: skip

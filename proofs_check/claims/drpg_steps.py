@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from proofs_check import claim, identity, inequality
 from proofs_check.claims.drpg import SOURCE, curved, game, games
 from proofs_check.strategies import draw
-from tabular_rl import instances
+from tabular_rl import ambiguity, instances
+from tabular_rl.models import RobustMDP
 from tabular_rl.planning import constants, gradients, robust_evaluate
 
 _pairs = draw(game, st.integers(2, 5), st.integers(2, 4), st.sampled_from([0.1, 0.5, 0.9, 0.95]), "sa")
@@ -132,14 +133,17 @@ def gradient_mixture(t, u, t2, u2, theta, weighted=True):
 
 
 @claim("drpg.monotone", kind=inequality, source=f"{SOURCE} L19", provenance="derived",
-       given=(_pairs, st.sampled_from([0.01, 1.0, 100.0])), control={"adversary": False})  # fmt: skip
-def monotone(drawn, step, adversary=True):
+       given=(_pairs, st.sampled_from([0.01, 1.0, 100.0])), control={"by_state": True})  # fmt: skip
+def monotone(drawn, step, by_state=False):
     """(s,a)-rectangular sets: a projected step of ANY size against the greedy kernel lowers the robust value of every state.
 
-    Control: a step against the nominal kernel.
+    Control: the s-rectangular sets of the summed radii, where steps overshoot the kinks.
     """
     mdp, (policy, _), _ = drawn
+    if by_state:
+        shared = ambiguity.SRectangularL1(mdp.ambiguity.radius.sum(axis=1))
+        mdp = RobustMDP(mdp.nominal, mdp.cost, mdp.discount, mdp.initial, shared)
     worst = robust_evaluate(mdp, policy)
-    slope = gradients(mdp, policy, worst.kernel if adversary else mdp.nominal).policy
+    slope = gradients(mdp, policy, worst.kernel).policy
     moved = robust_evaluate(mdp, rows_onto_simplex(policy - step * slope))
     return moved.values, worst.values, 1e3 / (1 - mdp.discount)
