@@ -9,7 +9,7 @@ import numpy as np
 from tabular_rl.kernels.compiling import njit, njit_sums
 from tabular_rl.kernels.markov_systems import factor, solve_factored, solve_transposed
 from tabular_rl.kernels.robust_rows import HULL, S_KL, S_L1, S_L2
-from tabular_rl.kernels.robust_sweeps import average, backup, expected, project, state_evaluation
+from tabular_rl.kernels.robust_sweeps import average, backup, expected, greedy, project, state_evaluation
 
 
 @njit_sums
@@ -92,6 +92,18 @@ def surviving(q, cut, picked):
             picked[count] = r
             count += 1
     return count
+
+
+@njit
+def improve_pairs(code, rows, picked, cut, discount, values, q, improved, actions, worst, work):
+    """A sweep over the rows ``picked`` that survive ``cut``: q [S, A], ``improved`` [S], greedy ``actions`` [S], ``worst`` unless empty.
+
+    Returns (rows left at the front of ``picked``, min and max of improved - values).
+    """
+    count = surviving(q, cut, picked) if cut < np.inf else len(picked)
+    backup(code, rows, picked[:count], discount, values, q.reshape(q.size), worst, work)
+    low, high = greedy(q, values, improved, actions)
+    return count, low, high
 
 
 @njit

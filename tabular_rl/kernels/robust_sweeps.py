@@ -119,14 +119,16 @@ def _sweep(code, rows, picked, discount, values, q, worst, work):
 @njit
 def _sweep_l1_ordered(rows, picked, discount, values, q, worst, work):
     """Full rows whose costs are of pairs: one order of the values serves all rows."""
-    order, S = work.places[0], rows.states
+    order, depth, S = work.places[0], work.numbers[0], rows.states
     argsort(values, S, order, work.places[1])
+    for i in range(S):
+        depth[i] = values[order[S - 1]] - values[order[i]]
     for r in picked:
         p0 = rows.nominal[r * S : (r + 1) * S]
         if len(worst) > 0:
             value = l1.worst_l1_ordered(values, p0, rows.radius[r], worst[r * S : (r + 1) * S], order)[0]
         else:
-            value = l1.value_l1_ordered(values, p0, rows.radius[r], order)
+            value = l1.value_l1_ordered(values, p0, rows.radius[r], order, depth)
         q[r] = rows.cost[r] + discount * value
 
 

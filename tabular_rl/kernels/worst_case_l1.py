@@ -163,28 +163,31 @@ def worst_l1_ordered(z, p0, radius, p, order):
 
 
 @njit
-def value_l1_ordered(z, p0, radius, order):
-    """The value of ``worst_l1_ordered`` alone: a dot product, then the few donors, eight at a time while the budget outlasts them."""
+def value_l1_ordered(z, p0, radius, order, depth):
+    """The value of ``worst_l1_ordered`` alone: a dot product, then the few donors, eight at a time while the budget outlasts them.
+
+    ``depth`` [n] = max z - z[order], the same for all rows of a sweep: only p0 is then looked up out of order.
+    """
     n, mean = len(z), dot(p0, z)  # the dot product first: it brings the row into the cache
-    top, left, gain, i = z[order[n - 1]], 0.5 * radius, 0.0, 0
+    left, gain, i = 0.5 * radius, 0.0, 0
     while i + 8 <= n:
-        mass, profit = _eight(z, p0, order, i, top)
+        mass, profit = _eight(p0, order, depth, i)
         if mass > left:
             break
         left, gain, i = left - mass, gain + profit, i + 8
     while left > 0.0 and i < n:
         given = min(p0[order[i]], left)
-        left, gain, i = left - given, gain + given * (top - z[order[i]]), i + 1
+        left, gain, i = left - given, gain + given * depth[i], i + 1
     return mean + gain
 
 
 @njit_sums
-def _eight(z, p0, order, start, top):
+def _eight(p0, order, depth, start):
     mass, profit = 0.0, 0.0
     for k in range(8):
-        j = np.uintp(order[start + k])
-        mass += p0[j]
-        profit += p0[j] * (top - z[j])
+        donor = p0[np.uintp(order[start + k])]
+        mass += donor
+        profit += donor * depth[start + k]
     return mass, profit
 
 

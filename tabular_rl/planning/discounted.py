@@ -82,7 +82,7 @@ def two_sided_bounds(discount, row_error, rounding, low, high):
     """(below, above) of ``span_bounds``, for any operator that is monotone and shifts by discount * k (1 +- row_error)."""
 
     def series(change):
-        x = discount * (1 + np.sign(change) * row_error)
+        x = discount * (1 + row_error) if change > 0 else discount * (1 - row_error)
         return change * x / (1 - x)
 
     return -series(rounding - low) - rounding, series(high + rounding) + rounding

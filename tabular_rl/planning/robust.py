@@ -27,6 +27,8 @@ from tabular_rl.planning.solution import deterministic_policy
 
 METHODS = ("modified_policy_iteration", "value_iteration", "partial_policy_iteration")
 DIRECT_STATES = 300  # exact linear solves of the evaluation are quicker up to here
+EPSILON = float(np.finfo(float).eps)
+NOTHING = np.empty(0)  # in place of a kernel that nobody asked for
 PRECISION = 1e-12  # what the worst-case kernels of the sets without an exact algorithm promise, relative to max(1, max |z|)
 EXACT = (
     codes.NOMINAL, codes.L1, codes.INTERVAL, codes.L_INFINITY, codes.DENSITY_RATIO, codes.CONTAMINATION, codes.FINITE,
@@ -228,8 +230,8 @@ def _bounds(mdp, sweeps, values, low, high):
 
     ``rows`` are normalised, so they sum to 1 up to n + 2 units in the last place; so do the worst ones.
     """
-    size = max(np.abs(mdp.cost_range)) + (1 + mdp.discount) * np.abs(values).max()
-    units = (mdp.row_entries + 8) * np.finfo(float).eps
+    size = max(map(abs, mdp.cost_range)) + (1 + mdp.discount) * float(np.abs(values).max())
+    units = (mdp.row_entries + 8) * EPSILON
     rounding = units * size + (0 if sweeps.code in EXACT else PRECISION * max(1.0, size))
     return (*two_sided_bounds(mdp.discount, units, rounding, low, high), rounding)
 
@@ -287,14 +289,15 @@ class _PairSweeps(_Sweeps):
         return deterministic_policy(self.actions, self.shape[1])
 
     def improve(self, values, cut, improved, worst=None):
-        if cut < np.inf:
-            self.picked = self.picked[: evaluation.surviving(self.q, cut, self.picked)]
-        q, nothing = self.q.reshape(-1), np.empty(0)
         if self.rows.pair_costs and worst is None and not values.any():  # the sweep from zero needs no look at P
-            q[:] = self.rows.cost
-        else:
-            kernels.backup(self.code, self.rows, self.picked, self.discount, values, q, nothing if worst is None else worst, self.work)
-        return kernels.greedy(self.q, values, improved, self.actions)
+            self.q.reshape(-1)[:] = self.rows.cost
+            return kernels.greedy(self.q, values, improved, self.actions)
+        count, low, high = evaluation.improve_pairs(
+            self.code, self.rows, self.picked, cut, self.discount,
+            values, self.q, improved, self.actions, NOTHING if worst is None else worst, self.work,
+        )  # fmt: skip
+        self.picked = self.picked[:count]
+        return low, high
 
 
 class _StateSweeps(_Sweeps):
@@ -306,5 +309,5 @@ class _StateSweeps(_Sweeps):
 
     def improve(self, values, cut, improved, worst=None):
         self.actions[:] = 0
-        nothing = np.empty(0) if worst is None else worst
-        return kernels.state_backup(self.code, self.rows, self.discount, values, improved, self._policy, nothing, self.work)
+        kernel = NOTHING if worst is None else worst
+        return kernels.state_backup(self.code, self.rows, self.discount, values, improved, self._policy, kernel, self.work)

@@ -19,7 +19,9 @@ def l1(z, p0, radius, variant="selection"):
         return *kernels.worst_l1_sorted(z, p0, radius, p, order, spare), p
     order = np.argsort(z, kind="stable")
     value, dual = kernels.worst_l1_ordered(z, p0, radius, p, order)
-    assert kernels.value_l1_ordered(z, p0, radius, order) == pytest.approx(value, abs=1e-13 * max(1, np.abs(z).max()))
+    assert kernels.value_l1_ordered(z, p0, radius, order, z[order[-1]] - z[order]) == pytest.approx(
+        value, abs=1e-13 * max(1, np.abs(z).max())
+    )
     return value, dual, p
 
 
