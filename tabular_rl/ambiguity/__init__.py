@@ -4,6 +4,7 @@ A set is a frozen dataclass; it does not hold the nominal kernel. ``rows`` joins
 sweeps. ``rectangularity`` says how the adversary may choose: "sa", every row (s, a) on its own; "s", the rows of a state together; "none".
 
 ``support="nominal"`` (the default) keeps P[s, a, t] = 0 where the nominal kernel has it; ``support="full"`` lets mass move anywhere.
+A full support unfolds a sparse nominal kernel to a dense one of S * S * A entries: more than 2^28 of them are a ValueError.
 Sets without that field are nominal by nature (KL, ChiSquare, DensityRatio) or full by nature (Contamination, FiniteRows).
 
 Source: Iyengar 2005; Nilim, El Ghaoui 2005; Wiesemann, Kuhn, Rustem 2013; drpg spec sections 1, 2, 12.
