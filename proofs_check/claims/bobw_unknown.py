@@ -336,16 +336,17 @@ theorem(
     claims=(
         "dapo.optimistic-telescoping", "dapo.occupancy-bounds", "bobw-unknown.width", "bobw-unknown.width-off-path",
         "bobw-unknown.bonus-difference", "bobw-unknown.good-episode", "bobw-unknown.counts", "bobw-unknown.radius", "bobw-unknown.sums",
-        "bobw-unknown.polylogarithmic",
+        "bobw-unknown.assembly", "bobw-unknown.polylogarithmic",
     ),
     uses={
         "bobw-unknown.good-episode": ("bobw-unknown.bonus-difference",),
         "bobw-unknown.bonus-difference": ("dapo.occupancy-bounds",),
         "bobw-unknown.width-off-path": ("bobw-unknown.width",),
         "bobw-unknown.radius": ("bobw-unknown.counts",),
-        "bobw-unknown.polylogarithmic": (
+        "bobw-unknown.assembly": (
             "dapo.optimistic-telescoping", "bobw-unknown.good-episode", "bobw-unknown.width-off-path", "bobw-unknown.radius",
             "bobw-unknown.sums",
         ),
+        "bobw-unknown.polylogarithmic": ("bobw-unknown.assembly",),
     },
 )  # fmt: skip
