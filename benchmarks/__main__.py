@@ -25,7 +25,7 @@ def benchmarks(
     import pandas as pd
     from rich.console import Console
 
-    from benchmarks import online, planning, process, robust  # noqa: F401 (each lists its benchmarks)
+    from benchmarks import online, planning, process, robust, robust_linear  # noqa: F401 (each lists its benchmarks)
     from benchmarks.timing import BENCHMARKS
 
     console, records = Console(), []

@@ -1,5 +1,16 @@
 from . import algorithms, ambiguity, delays, experiments, instances, losses, models, planning, submodular
-from .models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, LinearMDP, RobustMDP, SubmodularMDP, from_functions, load, save
+from .models import (
+    AdversarialMDP,
+    DiscountedMDP,
+    FiniteHorizonMDP,
+    LinearMDP,
+    RobustLinearMDP,
+    RobustMDP,
+    SubmodularMDP,
+    from_functions,
+    load,
+    save,
+)
 
 __version__: str
 
@@ -8,6 +19,7 @@ __all__ = [
     "DiscountedMDP",
     "FiniteHorizonMDP",
     "LinearMDP",
+    "RobustLinearMDP",
     "RobustMDP",
     "SubmodularMDP",
     "algorithms",

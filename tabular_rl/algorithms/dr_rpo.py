@@ -11,6 +11,7 @@ theorems 1 (one-hot) and 2 (linear) [derived]; soft maximum around the reference
 lambda >= 1, factor_clip and update = "closed" with a fixed reference; the default scale = 0.1 is practical and carries none.
 """
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,13 +20,26 @@ import numpy as np
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodes import draw
-from tabular_rl.kernels.linear import doubled, ridge_refresh, ridge_update
-from tabular_rl.kernels.linear_robust import FAIL, TV_FAIL, robust_induction
+from tabular_rl.kernels.linear import count_update, doubled, ridge_refresh, ridge_update
+from tabular_rl.kernels.linear_robust import FAIL, TV_FAIL, robust_induction, worst_factor
+from tabular_rl.kernels.ordering import argsort
+from tabular_rl.kernels.robust_learning import (
+    CLOSED,
+    MIRROR,
+    PREVIOUS,
+    Nominal,
+    Rules,
+    World,
+    blank,
+    certificate,
+    elliptical_bonus,
+    mirror_step,
+    successor,
+)  # fmt: skip
 from tabular_rl.models import RobustLinearMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.robust_linear import log_policy_of, robust_linear_solve
 
-CLOSED, MIRROR, PREVIOUS = range(3)
 REFRESH = 512  # visits between two refreshes of the inverse, where rounding could add up
 
 
@@ -92,6 +106,8 @@ class DRRPO:
         check.choice("update", self.update, ("closed", "mirror"))
         check.choice("bonus", self.bonus, ("factors", "elliptical"))
         check.integer("evaluate_every", self.evaluate_every, 1)
+        if self.ridge < 1 and self.scale >= 1 and self.beta is None:
+            warnings.warn(f"the theorems' constants (scale={self.scale:g}) need ridge >= 1, got {self.ridge:g}", stacklevel=3)
         if self.penalty is not None:
             check.number("penalty", self.penalty, above=0)
         if self.successors is not None:
@@ -113,13 +129,14 @@ class DRRPO:
         Trace
             ``regret`` and ``suboptimality``: V* - V_k at the start, robust and regularised (NaN for the previous policy as reference);
             ``plain_regret`` and ``plain_suboptimality``: the same policies without the KL cost. ``optimism``: min_s V_k - V* at step 0;
-            ``certificate``: G_k of lemma L14 (for the factor bonus); ``plans``: how many. ``parameters``: ``beta``, ``cap``, ``kind``.
+            ``certificate``: G_k of lemma L14; ``need``: the least c with which bonuses c cap[h+1] sqrt((Lambda^-1)_ii) cover the errors of
+            all factors' worst values (both for the factor bonus); ``plans``: how many. ``parameters``: ``beta``, ``cap``, ``kind``.
         """
         if not isinstance(problem, RobustLinearMDP):
             raise TypeError(f"problem must be a RobustLinearMDP, got {type(problem).__name__}")
         if self.radius is not None:
             problem = problem.with_radius(self.radius)
-        H, index = problem.horizon, checkpoints(n)
+        index = checkpoints(n)
         tabular = problem.one_hot if self.kind == "auto" else self.kind == "tabular"
         if tabular and not problem.one_hot:
             raise ValueError("kind='tabular' needs one-hot features, these are not")
@@ -129,28 +146,41 @@ class DRRPO:
         tau = self.tau if self.tau >= 1e-8 * cap[0] else 0.0
         previous = isinstance(self.reference, str) and self.reference == "previous"
         log_reference = log_policy_of(None if isinstance(self.reference, str) else self.reference, problem.shape)
-        sigma = 1.0 if self.penalty is None else self.penalty
-        penalty = None if self.penalty is None else ("tv_fail", sigma)
+        penalty = None if self.penalty is None else ("tv_fail", self.penalty)
         soft = robust_linear_solve(problem, tau, np.exp(log_reference), penalty=penalty)
         plain = robust_linear_solve(problem, 0.0, penalty=penalty)
-        ceiling = np.full((H, problem.dimension), np.inf)
-        if self.factor_clip:
-            following = np.append(cap[1:], 0.0)[:, None]
-            ceiling[:] = (1 - problem.radius) * following if penalty is None else np.minimum(following, sigma)
-        update = MIRROR if self.update == "mirror" else PREVIOUS if previous else CLOSED
-        refresh = REFRESH if problem.dimension >= 50 or self.ridge < 1e-2 else 0
-        series, policy = _run(
-            *problem.compressed, problem.features, np.cumsum(problem.factors, -1), problem.factors, problem.reward, problem.known,
-            problem.radius, FAIL if penalty is None else TV_FAIL, sigma, problem.fail_state,
-            problem.initial, beta, cap, ceiling, self.ridge, tau, log_reference, update, self.eta or 1.0, tabular,
-            self.bonus == "elliptical", self.rare, refresh, soft.values, plain.values, self.evaluate_every, index,
-            np.random.default_rng(seed),
-        )  # fmt: skip
+        nominal, world, rules, learner, plan, scratch = self._prepare(problem, beta, cap, tau, log_reference, tabular)
+        best, every, rng = np.stack([soft.values, plain.values]), self.evaluate_every, np.random.default_rng(seed)
+        series = _run(nominal, world, rules, learner, plan, scratch, best, every, index, rng)
         if previous:
             series[0] = series[1] = np.nan
-        names = ("regret", "suboptimality", "plain_regret", "plain_suboptimality", "optimism", "certificate", "plans")
+        names = ("regret", "suboptimality", "plain_regret", "plain_suboptimality", "optimism", "certificate", "need", "plans")
         parameters = {"tau": tau, "scale": self.scale, "beta": beta, "cap": cap, "kind": "tabular" if tabular else "linear"}
-        return Trace(index, dict(zip(names, series, strict=True)), policy, parameters, seed)
+        return Trace(index, dict(zip(names, series, strict=True)), plan.policy, parameters, seed)
+
+    def _prepare(self, problem, beta, cap, tau, log_reference, tabular):
+        """What the compiled loop reads and overwrites."""
+        H, d = problem.horizon, problem.dimension
+        sigma = 1.0 if self.penalty is None else self.penalty
+        ceiling = np.full((H, d), np.inf)
+        if self.factor_clip:
+            following = np.append(cap[1:], 0.0)[:, None]
+            ceiling[:] = (1 - problem.radius) * following if self.penalty is None else np.minimum(following, sigma)
+        previous = isinstance(self.reference, str) and self.reference == "previous"
+        update = MIRROR if self.update == "mirror" else PREVIOUS if previous else CLOSED
+        refresh = REFRESH if d >= 50 or self.ridge < 1e-2 else 0
+        elliptical = self.bonus == "elliptical"
+        features, factors, reward, known, radius = (
+            np.array(a) for a in (problem.features, problem.factors, problem.reward, problem.known, problem.radius)
+        )
+        (pointer, column, amount), fail, start = problem.compressed, problem.fail_state, problem.initial
+        code, eta = FAIL if self.penalty is None else TV_FAIL, float(self.eta or 1.0)
+        nominal = Nominal(features, pointer, column, amount, np.cumsum(factors, -1), fail, start)
+        world = World(pointer, column, amount, factors, reward, known, radius, code, sigma, fail, start)
+        rules = Rules(
+            np.array(beta), cap, ceiling, float(self.ridge), tau, log_reference, update, eta, tabular, elliptical, self.rare, refresh
+        )
+        return nominal, world, rules, *blank(rules, problem.shape, d)
 
     def resolve(self, problem, n, tabular):
         """(beta [H], cap [H]) in force (spec, section 2.5; lemmas L7, L10, L11)."""
@@ -177,164 +207,115 @@ class DRRPO:
 
 
 @njit
-def _run(
-    pointer, column, amount, features, cumulative, factors, reward, known, radius, code, penalty, fail, start, beta, cap, ceiling, ridge,
-    tau, log_reference, update, eta, tabular, elliptical, rare, refresh, soft, plain, evaluate_every, index, rng,
-):  # fmt: skip
-    H, S, A = reward.shape
-    d = len(known)
-    gram, inverse, weights, moments = np.zeros((H, d, d)), np.zeros((H, d, d)), np.zeros((H, d, S)), np.zeros((H, d, S))
-    visits, width, planned_width = np.zeros((H, d)), np.empty((H, d)), np.empty((H, d))
-    for h in range(H):
-        for i in range(d):
-            gram[h, i, i], inverse[h, i, i] = ridge, 1.0 / ridge
-            width[h, i] = 0.0 if elliptical else beta[h] / np.sqrt(ridge)
-    logdet, logdet_then, row, series = np.zeros(H), np.zeros(H), 0, np.zeros((7, len(index)))
-    policy, log_policy, values, q, u = (
-        np.exp(log_reference),
-        log_reference.copy(),
-        np.zeros((H + 1, S)),
-        np.zeros((H, S, A)),
-        np.zeros((H, d)),
-    )
-    anchor = log_reference.copy()  # the reference in force
-    extra, free, bounds = np.empty((H, S, A)), np.full(H, np.inf), np.full((H, d), np.inf)
-    zeros, played, scored = np.zeros((H, d)), np.zeros((H + 1, S)), np.empty((H, S, A))
-    order, spare, shifted, direction, work = np.empty(S, np.int64), np.empty(S, np.int64), np.empty(S), np.empty(d), np.empty((d, d))
-    law, score, spent = np.empty((2, S)), np.empty((H, d)), np.zeros(4)
-    plans, updates = 0, 0
-
+def _run(nominal, world, rules, learner, plan, scratch, best, every, index, rng):
+    """The whole run; fills ``plan`` and returns the series [8, len(index)]."""
+    row, plans, visits, series = 0, 0, 0, np.zeros((8, len(index)))
     for k in range(index[-1]):
-        if k == 0 or not rare or doubled(logdet, logdet_then):
-            if update == MIRROR and plans > 0:
-                mirror_step(log_policy, policy, log_reference, q, tau, eta)
-            if update == PREVIOUS and plans > 0:
-                anchor[:] = log_policy
-            optimistic = reward
-            if elliptical:
-                elliptical_bonus(pointer, column, amount, inverse, beta, reward, extra)
-                optimistic = extra
-            robust_induction(
-                pointer, column, amount, optimistic, weights, width, known, radius, code, penalty, 0.0, cap, ceiling, tau, anchor,
-                update == MIRROR, fail, policy, log_policy, values, q, u, order, spare, shifted,
-            )  # fmt: skip
-            logdet_then[:] = logdet
-            planned_width[:] = width
+        if k == 0 or not rules.rare or doubled(learner.logdet, plan.logdet):
+            make_plan(world, rules, learner, plan, scratch, plans > 0)
             plans += 1
-
         last = k + 1 == index[row]
-        if k % evaluate_every == 0 or last:
-            share = min(evaluate_every, index[-1] - k) if k % evaluate_every == 0 else 0
-            for variant in range(2):
-                robust_induction(
-                    pointer, column, amount, reward, factors, zeros, known, radius, code, penalty, -np.inf, free, bounds,
-                    tau if variant == 0 else 0.0, log_reference, True, fail, policy, log_policy, played, scored, score, order, spare,
-                    shifted,
-                )  # fmt: skip
-                gap = (soft if variant == 0 else plain)[0, start] - played[0, start]
-                # an evaluation counts for its whole block: what of it lies beyond the checkpoint is taken off again
-                spent[variant] += gap * share
-                spent[2 + variant] = gap if share > 0 else spent[2 + variant]
-                if last:
-                    ahead = evaluate_every * (k // evaluate_every + 1) - (k + 1)
-                    beyond = max(0, min(ahead, index[-1] - (k + 1)))
-                    series[2 * variant, row] = spent[variant] - spent[2 + variant] * beyond
-                    series[2 * variant + 1, row] = gap
+        if k % every == 0 or last:
+            score(world, rules, plan, scratch, best, k, every, index[-1], series[:, row])
         if last:
-            optimism = np.inf
-            for s in range(S):
-                optimism = min(optimism, values[0, s] - soft[0, s])
-            series[4, row] = optimism
-            series[5, row] = certificate(pointer, column, amount, factors, policy, planned_width, known, cap, start, fail, law)
-            series[6, row] = plans
+            certify(world, rules, learner, plan, scratch, best[0, 0], series[:, row])
+            series[7, row] = plans
             row += 1
-
-        s = start
-        for h in range(H):
-            if s == fail:
-                break
-            a = draw(policy[h, s], rng)
-            entry, remaining = pointer[s * A + a], rng.random()
-            while entry + 1 < pointer[s * A + a + 1] and remaining >= amount[entry]:
-                remaining -= amount[entry]
-                entry += 1
-            t, u_next = 0, rng.random()
-            while t < S - 1 and u_next >= cumulative[h, column[entry], t]:
-                t += 1
-            if tabular:
-                i = column[entry]
-                count = visits[h, i] + ridge
-                for y in range(S):
-                    weights[h, i, y] *= count / (count + 1.0)
-                weights[h, i, t] += 1.0 / (count + 1.0)
-                visits[h, i] += 1.0
-                width[h, i] = beta[h] / np.sqrt(count + 1.0)
-                logdet[h] += np.log((count + 1.0) / count)
-            else:
-                logdet[h] += ridge_update(features[s, a], t, inverse[h], weights[h], gram[h], moments[h], direction)
-                updates += 1
-                if refresh > 0 and updates % refresh == 0:
-                    for g in range(H):
-                        ridge_refresh(gram[g], moments[g], inverse[g], weights[g], work)
-                if not elliptical:
-                    for i in range(d):
-                        width[h, i] = beta[h] * np.sqrt(max(inverse[h, i, i], 0.0))
-            s = t
-    return series, policy
+        visits = play(nominal, rules, learner, plan.policy, visits, rng)
+    return series
 
 
 @njit
-def mirror_step(log_policy, policy, log_reference, q, tau, eta):
-    """policy <- argmax_p <p, q> - tau KL(p || reference) - KL(p || policy) / eta."""
-    H, S, A = q.shape
-    for h in range(H):
-        for s in range(S):
-            top, total = -np.inf, 0.0
-            for a in range(A):
-                mixed = log_policy[h, s, a] + eta * (q[h, s, a] + (tau * log_reference[h, s, a] if tau > 0.0 else 0.0))
-                log_policy[h, s, a] = mixed / (1.0 + tau * eta)
-                top = max(top, log_policy[h, s, a])
-            for a in range(A):
-                total += np.exp(log_policy[h, s, a] - top)
-            for a in range(A):
-                log_policy[h, s, a] -= top + np.log(total)
-                policy[h, s, a] = np.exp(log_policy[h, s, a])
+def make_plan(world, rules, learner, plan, scratch, again):
+    """The policy of the next episodes, by optimistic robust induction from the data so far."""
+    if rules.update == MIRROR and again:
+        mirror_step(plan.log_policy, plan.policy, rules.log_reference, plan.q, rules.tau, rules.eta)
+    if rules.update == PREVIOUS and again:
+        plan.anchor[:] = plan.log_policy
+    reward = world.reward
+    if rules.elliptical:
+        elliptical_bonus(world.pointer, world.column, world.amount, learner.inverse, rules.beta, world.reward, scratch.q)
+        reward = scratch.q
+    robust_induction(
+        world.pointer, world.column, world.amount, reward, learner.weights, learner.width, world.known, world.radius, world.code,
+        world.penalty, 0.0, rules.cap, rules.ceiling, rules.tau, plan.anchor, rules.update == MIRROR, world.fail,
+        plan.policy, plan.log_policy, plan.values, plan.q, plan.u, scratch.order, scratch.spare, scratch.shifted,
+    )  # fmt: skip
+    plan.logdet[:] = learner.logdet
+    plan.width[:] = learner.width
 
 
 @njit
-def elliptical_bonus(pointer, column, amount, inverse, beta, reward, extra):
-    """extra = reward + beta[h] sqrt(phi^T inverse[h] phi)."""
-    H, S, A = reward.shape
+def play(nominal, rules, learner, policy, visits, rng):
+    """One episode of the nominal world, ended by the fail state; each step is one visit of its features. Returns all visits so far."""
+    features, pointer, column, amount, cumulative, fail, start = nominal
+    inverse, weights, width, direction = learner.inverse, learner.weights, learner.width, learner.direction
+    (H, _, A), s = policy.shape, start
     for h in range(H):
-        for s in range(S):
-            for a in range(A):
-                square, row = 0.0, s * A + a
-                for i in range(pointer[row], pointer[row + 1]):
-                    for j in range(pointer[row], pointer[row + 1]):
-                        square += amount[i] * amount[j] * inverse[h, column[i], column[j]]
-                extra[h, s, a] = reward[h, s, a] + beta[h] * np.sqrt(max(square, 0.0))
+        if s == fail:
+            break
+        a = draw(policy[h, s], rng)
+        factor, t = successor(pointer, column, amount, cumulative, h, s * A + a, rng)
+        visits += 1
+        if rules.tabular:
+            count = learner.visits[h, factor] + rules.ridge
+            learner.visits[h, factor] += 1.0
+            learner.logdet[h] += count_update(weights[h, factor], t, count)
+            width[h, factor] = rules.beta[h] / np.sqrt(count + 1.0)
+        else:
+            learner.logdet[h] += ridge_update(features[s, a], t, inverse[h], weights[h], learner.gram[h], learner.moments[h], direction)
+            if rules.refresh > 0 and visits % rules.refresh == 0:
+                for g in range(H):
+                    ridge_refresh(learner.gram[g], learner.moments[g], inverse[g], weights[g], learner.work)
+            if not rules.elliptical:
+                for i in range(inverse.shape[1]):
+                    width[h, i] = rules.beta[h] * np.sqrt(max(inverse[h, i, i], 0.0))
+        s = t
+    return visits
 
 
 @njit
-def certificate(pointer, column, amount, factors, policy, width, known, cap, start, fail, law):
-    """G = E sum_h min(2 <phi, width[h]>, cap[h]) off the fail state, under ``policy`` and the nominal factors (lemma L14)."""
-    H, S, A = policy.shape
-    law[:] = 0.0
-    law[0, start] = 1.0
-    total = 0.0
-    for h in range(H):
-        now, then = law[h % 2], law[(h + 1) % 2]
-        then[:] = 0.0
-        for s in range(S):
-            if s == fail or now[s] == 0.0:
-                continue
-            for a in range(A):
-                mass, row, bonus = now[s] * policy[h, s, a], s * A + a, 0.0
-                for e in range(pointer[row], pointer[row + 1]):
-                    i = column[e]
-                    if not known[i]:
-                        bonus += amount[e] * width[h, i]
-                    for t in range(S):
-                        then[t] += mass * amount[e] * factors[h, i, t]
-                total += mass * min(2.0 * bonus, cap[h])
-    return total
+def score(world, rules, plan, scratch, best, k, every, episodes, series):
+    """Evaluate the policy of episode k exactly, with and without the KL cost; series[:4] = regret and gap of each, at this episode.
+
+    An evaluation counts for its whole block: what of it lies beyond the present episode is taken off again.
+    """
+    first = k % every == 0
+    for variant in range(2):
+        tau = rules.tau if variant == 0 else 0.0
+        robust_induction(
+            world.pointer, world.column, world.amount, world.reward, world.factors, scratch.zeros, world.known, world.radius, world.code,
+            world.penalty, -np.inf, scratch.free, scratch.unbounded, tau, rules.log_reference, True, world.fail,
+            plan.policy, plan.log_policy, scratch.values, scratch.q, scratch.u, scratch.order, scratch.spare, scratch.shifted,
+        )  # fmt: skip
+        gap, ledger = best[variant, 0, world.start] - scratch.values[0, world.start], scratch.ledger[variant]
+        if first:
+            ledger[0] += gap * min(every, episodes - k)
+            ledger[1] = gap
+        ahead = min(every * (k // every + 1), episodes) - (k + 1)
+        series[2 * variant] = ledger[0] - ledger[1] * ahead
+        series[2 * variant + 1] = gap
+
+
+@njit
+def certify(world, rules, learner, plan, scratch, soft, series):
+    """series[4:7] = least optimism at step 0, certificate, and what the bonus needed to be."""
+    optimism = np.inf
+    for s in range(len(soft)):
+        optimism = min(optimism, plan.values[0, s] - soft[s])
+    series[4] = optimism
+    series[5] = certificate(
+        world.pointer, world.column, world.amount, world.factors, plan.policy, plan.width, world.known, rules.cap, world.start, world.fail,
+        scratch.law,
+    )  # fmt: skip
+    series[6] = 0.0
+    for h in range(len(rules.cap) - 1):
+        following = plan.values[h + 1]
+        argsort(following, len(following), scratch.order, scratch.spare)
+        for i in range(len(world.known)):
+            if not world.known[i]:
+                radius, order = world.radius[h, i], scratch.order
+                error = worst_factor(world.code, following, order, learner.weights[h, i], radius, world.penalty, scratch.shifted)
+                error -= worst_factor(world.code, following, order, world.factors[h, i], radius, world.penalty, scratch.shifted)
+                spread = 1.0 / (learner.visits[h, i] + rules.ridge) if rules.tabular else max(learner.inverse[h, i, i], 0.0)
+                series[6] = max(series[6], abs(error) / (np.sqrt(spread) * rules.cap[h + 1]))

@@ -7,6 +7,7 @@ import itertools
 
 import numpy as np
 
+from tabular_rl.instances.gymnasium import frozen_lake as frozen_lake_of_gymnasium
 from tabular_rl.models import RobustLinearMDP
 from tabular_rl.models import validation as check
 
@@ -104,11 +105,12 @@ def cliff(radius=0.2, horizon=12, slip=0.02, rows=3, columns=5, fail=0.0):
 
 
 def frozen_lake(radius=0.05, horizon=20, slip=0.1, adjacent=False):
-    """FrozenLake, the 4x4 map of Gymnasium, holes merged to the fail state; reward 1 on the step taken in the goal, then nothing.
+    """FrozenLake by Gymnasium's own table, holes merged to the fail state; reward 1 on the step taken in the goal, then nothing.
 
+    A move goes to either side with probability ``slip``, in [0, 1/2]; Gymnasium's ice is 1/3.
     ``adjacent``: only moves that can fall are uncertain. A uniform radius acts like a death rate: it makes paths shorter, not safer.
     """
-    moves, goal, start = _grid(["SFFF", "FHFH", "FFFH", "HFFG"], slip)
+    moves, goal, start = _lake(check.number("slip", slip, at_least=0, at_most=0.5))
     n = len(moves)
     wide = np.zeros((n + 1, 4, n + 2))  # one more state: done
     wide[:n, ..., :n], wide[:n, ..., -1] = moves[..., :n], moves[..., n]
@@ -144,6 +146,18 @@ def _tabular(moves, reward, horizon, touched, radius, start):
     return RobustLinearMDP(
         features, np.stack([factors] * horizon), np.stack([reward] * horizon), n, np.stack([radii] * horizon), None, start
     )
+
+
+def _lake(slip):
+    """The same as ``_grid``, by Gymnasium's table of sure moves."""
+    lake = frozen_lake_of_gymnasium(horizon=1, is_slippery=False)
+    sure, goal = lake.transition[0].argmax(axis=-1), int(lake.transition[0][lake.reward[0] > 0].argmax())
+    absorbing = (sure == np.arange(len(sure))[:, None]).all(axis=1)
+    cells = np.flatnonzero(~absorbing | (np.arange(len(sure)) == goal))
+    number = np.full(len(sure), len(cells))
+    number[cells] = np.arange(len(cells))
+    sides = [np.eye(len(cells) + 1)[number[np.roll(sure[cells], turn, axis=1)]] for turn in (-1, 0, 1)]
+    return slip * (sides[0] + sides[2]) + (1 - 2 * slip) * sides[1], number[goal], number[lake.initial.argmax()]
 
 
 def _grid(text, slip):

@@ -31,10 +31,65 @@ def test_the_recorded_gaps_are_the_planners_and_regret_is_their_sum():
     np.testing.assert_allclose(coarse["regret"], np.cumsum(held), atol=1e-12)
 
 
+NUMBERS = [
+    (RIVER, DRRPO(tau=0.02), 229.4305452003926, 3.6309169756188617, 1000),
+    (RIVER, DRRPO(tau=0.02, rare=True), 221.44204689090733, 3.7194934211886577, 94),
+    (OFF, DRRPO(tau=0.02), 16.21428933266723, 0.7048145433740043, 1000),
+    (OFF, LinearOPPO(), 188.42993896889683, 0, 1000),
+    (instances.american_put(), DRRPO(penalty=0.5), 24.85209319144367, 14.406949641395796, 1000),
+    (instances.random_linear(), DRRPO(evaluate_every=7, rare=True, kind="linear"), 13.58476666566886, 4.5000548560922375, 23),
+]
+
+
+@pytest.mark.parametrize(("mdp", "learner", "regret", "certificate", "plans"), NUMBERS)
+def test_numbers_stay(mdp, learner, regret, certificate, plans):
+    """Recorded when the loop was one function: a rewrite that only rewrites keeps them."""
+    trace = learner.run(mdp, 1000, 5)
+    np.testing.assert_allclose([trace["regret"][-1], trace["certificate"][-1]], [regret, certificate], rtol=1e-9)
+    assert trace["plans"][-1] == plans
+
+
+def replay_of_least_squares(mdp, beta, n, seed):
+    """LSVI-UCB in plain NumPy, solving the normal equations anew in every episode: the policy [H, S, A] of the last one."""
+    (H, S, A), d, rng = mdp.shape, mdp.dimension, np.random.default_rng(seed)
+    gram, sums, unknown = np.tile(np.eye(d), (H, 1, 1)), np.zeros((H, d, S)), ~mdp.known
+    for _ in range(n):
+        value, policy = np.zeros(S), np.full((H, S, A), 1 / A)
+        for h in reversed(range(H)):
+            weights = np.maximum(np.linalg.solve(gram[h], sums[h] @ value), 0) * unknown
+            width = np.sqrt(np.einsum("sai,ij,saj->sa", mdp.features, np.linalg.inv(gram[h]), mdp.features))
+            q = np.minimum(mdp.reward[h] + beta * width + mdp.features @ weights, H - h)
+            q[mdp.fail_state] = 0
+            best = q >= q.max(axis=1, keepdims=True) - 1e-12
+            policy[h], value = best / best.sum(axis=1, keepdims=True), q.max(axis=1)
+        s = mdp.initial
+        for h in range(H):
+            if s == mdp.fail_state:
+                break
+            a = np.searchsorted(np.cumsum(policy[h, s]), rng.random(), side="right")
+            i = np.searchsorted(np.cumsum(mdp.features[s, a]), rng.random(), side="right")
+            t = np.searchsorted(np.cumsum(mdp.factors[h, i]), rng.random(), side="right")
+            gram[h] += np.outer(mdp.features[s, a], mdp.features[s, a])
+            sums[h, :, t] += mdp.features[s, a]
+            s = t
+    return policy
+
+
+@pytest.mark.parametrize(
+    "mdp", [OFF, instances.random_linear(6, 3, 4, 4), instances.river_swim(0.02, horizon=5)], ids=["off", "random", "river"]
+)
+def test_least_squares_value_iteration_is_its_replay(mdp):
+    trace = LSVIUCB(beta=0.5).run(mdp, 60, 7)
+    np.testing.assert_allclose(trace.policy, replay_of_least_squares(mdp, 0.5, 60, 7), atol=1e-12)
+
+
 @pytest.mark.parametrize("mdp", [RIVER, OFF, instances.random_linear(6, 6, 4, 4)], ids=["river", "off", "random"])
 def test_at_scale_one_values_are_optimistic_and_certified(mdp):
-    trace = DRRPO(tau=0.02, scale=1).run(mdp, 1000)
+    learner = DRRPO(tau=0.02, scale=1)
+    trace = learner.run(mdp, 1000)
     assert trace["optimism"].min() >= -1e-9
+    beta, cap = trace.parameters["beta"], trace.parameters["cap"]
+    assert trace["need"].max() <= beta[0] / cap[1]  # the good event E1, at every checkpoint
     assert (trace["suboptimality"] <= trace["certificate"] + 1e-9).all()
 
 
@@ -126,6 +181,8 @@ def test_errors_name_the_argument():
     for arguments, message in cases:
         with pytest.raises(ValueError, match=message):
             DRRPO(**arguments)
+    with pytest.warns(UserWarning, match="need ridge >= 1"):
+        DRRPO(ridge=0.5, scale=1)
     with pytest.raises(ValueError, match="one-hot"):
         DRRPO(kind="tabular").run(OFF, 10)
     with pytest.raises(ValueError, match="beta"):

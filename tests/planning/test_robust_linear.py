@@ -165,3 +165,17 @@ def test_names_of_states_actions_and_factors_do_not_matter(tau):
     nominal = robust_linear_solve(mdp.with_radius(0.0), tau)
     expected = np.where(mdp.known, 0, np.einsum("hdt,ht->hd", mdp.factors, nominal.values[1:]))
     np.testing.assert_allclose(nominal.factor_values, expected, atol=1e-12)
+
+
+def test_frozen_lake_is_gymnasiums():
+    """On Gymnasium's ice: reaching the goal in H - 1 moves there pays what standing in it pays here, one step later."""
+    from tabular_rl import instances as shelf
+    from tabular_rl.planning import solve
+
+    ours = instances.frozen_lake(0.0, horizon=20, slip=1 / 3)
+    assert robust_linear_solve(ours).values[0, ours.initial] == pytest.approx(solve(shelf.frozen_lake(horizon=19)).values[0, 0], abs=1e-12)
+    table = shelf.frozen_lake(horizon=1).transition[0]  # their sixteen cells; holes 5, 7, 11, 12
+    cells = np.delete(np.arange(16), [5, 7, 11, 12])
+    moves = np.einsum("sad,dt->sat", ours.features, ours.factors[0])
+    np.testing.assert_allclose(moves[:11, :, :12], table[np.ix_(cells[:11], range(4), cells)], atol=1e-12)
+    np.testing.assert_allclose(moves[:11, :, -1], table[cells[:11]][..., [5, 7, 11, 12]].sum(axis=-1), atol=1e-12)
