@@ -20,7 +20,7 @@ from figures.style import COLOURS, figure, legend_below, points, save, size
 from tabular_rl.algorithms import DRRPO
 from tabular_rl.instances import robust_linear
 
-SEEDS, LENGTHS = 10, size(quick=(300, 1000, 3000), full=(1000, 10_000, 100_000))
+SEEDS, LENGTHS = 10, size(quick=[300, 1000, 3000], full=[1000, 10_000, 100_000])
 problems = {
     "off-dynamics (d = 4)": robust_linear.off_dynamics(0.3),
     "RiverSwim (one-hot, d = 11)": robust_linear.river_swim(0.02),

@@ -10,7 +10,7 @@ coverage is finite. On the right a deterministic policy sees one feature vector 
 :math:`\tau = 0` the regret stays linear. The scale 0.1 that is drawn was chosen by trying and carries no guarantee. The lines of slope 1/2
 and 1 are drawn for their slopes. Without a bonus RiverSwim is not learned here; on the right
 the soft maximum explores by itself, but late and not on every seed alike.
-Curves: median, band: middle 90 %; policies are evaluated exactly, every tenth episode.
+Curves: mean, band: middle 80 %; policies are evaluated exactly, every tenth episode.
 """
 
 # %%
@@ -44,7 +44,7 @@ regret = pd.concat(tables)
 fig, axes = figure(1, 2, height=3.0)
 for axis, problem in zip(axes[0], problems, strict=True):
     table = regret[(regret.problem == problem) & (regret.episode >= 30)]
-    band(axis, table, x="episode", y="regret", by="learner")
+    band(axis, table, x="episode", y="regret", by="learner", level=0.8, centre="mean")
     axis.set(xscale="log", yscale="log", xlabel="episode", ylabel="cumulative robust regret (reward)")
     start = table.regret.min() / 30  # below all curves
     axis.set_ylim(start / 2, 3 * table.regret.max())
