@@ -34,6 +34,7 @@ app.command("explain")(explain)
 WORLDS = ("stochastic", "anti_greedy")
 ROBUST = ("BestResponses", "ContaminationGradient", "DRPG", "GradientDescentAscent", "IWOCS", "RobustMirrorDescent")
 DISCOUNTED = ("LPO", "QLearning", "RAVIUCB", "UCBVIDiscounted")  # play discounted problems: outer samples, steps or rollouts
+FACTORED = ("DRLSVIUCB", "DRRPO", "LSVIUCB", "LinearOPPO")  # play the problems of instances.robust_linear
 COLLECTORS = ("HistoryGreedy", "RandomWalk", "SubPO")  # play the problems of instances.submodular
 
 
@@ -73,6 +74,11 @@ def _shelves():
             for name in instances.submodular.PROBLEMS
             if (maker := getattr(instances.submodular, name))
         },
+        "Robust linear instances": {
+            name: ((inspect.getdoc(maker) or "").split("\n")[0], _signed(maker))
+            for name in instances.robust_linear.PROBLEMS
+            if (maker := getattr(instances.robust_linear, name))
+        },
         "Algorithms": {name: ((inspect.getdoc(kind) or "").split("\n")[0], _signed(kind)) for name, kind in _algorithms().items()},
         "Figures": {name: (docstring(name).splitlines()[0], docstring(name)) for name in names()},
         "Claims": {
@@ -104,7 +110,8 @@ def run(
 
     Examples: tabular-rl run DilatedBonusPO river_swim horizon=10 n=4 preset=practical -n 100000;
     tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400; tabular-rl run DRPG garnet_robust -n 200;
-    tabular-rl run DRPG garnet "ambiguity=KL(0.1)" -n 200; tabular-rl run LPO river_swim n=4 discount=0.8 rollouts=200 -n 1000
+    tabular-rl run DRPG garnet "ambiguity=KL(0.1)" -n 200; tabular-rl run LPO river_swim n=4 discount=0.8 rollouts=200 -n 1000;
+    tabular-rl run DRRPO off_dynamics radius=0.3 tau=0.02
     """
     import numpy as np
     from rich.console import Console
@@ -117,17 +124,19 @@ def run(
     if kind is None:
         raise ValueError(f"there is no algorithm {algorithm!r}; there are {', '.join(_algorithms())}")
     given = dict(_assignment(text) for text in parameters or ())
+    mdp = problem = _factored(instance, given) if algorithm in FACTORED else None  # first: a radius is the instance's
     of_algorithm = {name: given.pop(name) for name in list(given) if name in inspect.signature(kind).parameters}
     check.choice("world", world, WORLDS)
-    if algorithm in COLLECTORS:
+    played = ""
+    if algorithm in FACTORED:
+        if given:
+            raise ValueError(f"neither {algorithm} nor {instance} has a parameter {', '.join(map(repr, given))}")
+    elif algorithm in COLLECTORS:
         mdp = problem = instances.submodular.make(instance, **given)
-        played = ""
     elif algorithm in ROBUST:
         mdp = problem = _robust(instance, given)
-        played = ""
     elif algorithm in DISCOUNTED:
         mdp = problem = instances.make(instance, **given)
-        played = ""
     else:
         mdp = instances.make(instance, **given)
         if hasattr(mdp, "ambiguity"):
@@ -147,6 +156,15 @@ def run(
     console.print(table)
     shown = {name: value for name, value in trace.parameters.items() if np.ndim(value) == 0}  # a path is too long for a line
     console.print(", ".join(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in shown.items()))
+
+
+def _factored(instance, given):
+    """The robust linear problem called ``instance``; its parameters leave ``given``."""
+    from tabular_rl.instances import robust_linear
+    from tabular_rl.models import validation as check
+
+    maker = getattr(robust_linear, check.choice("instance", instance, robust_linear.PROBLEMS))
+    return maker(**{name: given.pop(name) for name in list(given) if name in inspect.signature(maker).parameters})
 
 
 def _robust(instance, given):

@@ -83,6 +83,20 @@ def test_run_plays_discounted_problems(tmp_path):
     assert "problem must be a DiscountedMDP" in result.stderr
 
 
+def test_run_plays_robust_linear_problems():
+    result = call("run", "DRRPO", "river_swim", "radius=0.02", "tau=0.02", "n=4", "-n", "50")
+    assert result.exit_code == 0, result.output
+    assert "RobustLinearMDP(H=12, S=5, A=2, d=9)" in result.output
+    assert "tau = 0.02" in result.output
+    for algorithm in ("DRLSVIUCB", "LSVIUCB", "LinearOPPO"):
+        assert call("run", algorithm, "off_dynamics", "q=0.1", "-n", "20").exit_code == 0
+    assert "off_dynamics" in call("list").output
+    for words, message in ((("garnet",), "instance must be one of 'american_put'"), (("cliff", "depth=3"), "has a parameter 'depth'")):
+        result = call("run", "DRRPO", *words, "-n", "20")
+        assert result.exit_code == 1
+        assert message in result.stderr
+
+
 def test_run_is_reproducible(tmp_path):
     texts = []
     for seed in ("1", "1", "2"):

@@ -11,6 +11,8 @@ from tabular_rl.instances.gymnasium import frozen_lake as frozen_lake_of_gymnasi
 from tabular_rl.models import RobustLinearMDP
 from tabular_rl.models import validation as check
 
+PROBLEMS = ("american_put", "cliff", "frozen_lake", "off_dynamics", "random_linear", "river_swim")
+
 
 def off_dynamics(radius=0.3, delta=0.3, spread=0.1, m=4, leak=1e-3, q=None):
     """Five states, 2^m actions, horizon 3; only the factor that pays, at step 0, is uncertain.

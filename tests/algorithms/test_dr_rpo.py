@@ -168,24 +168,55 @@ def test_degenerate_problems():
     np.testing.assert_allclose(trace["suboptimality"], 0, atol=1e-12)
 
 
-def test_errors_name_the_argument():
-    cases: list[tuple[dict[str, Any], str]] = [
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         ({"tau": -1}, "tau"),
+        ({"tau": np.nan}, "tau"),
         ({"ridge": 0}, "ridge"),
+        ({"scale": -0.1}, "scale"),
+        ({"delta": 0}, "delta"),
+        ({"delta": 1.5}, "delta"),
+        ({"kind": "dense"}, "kind"),
+        ({"successors": 0}, "successors"),
+        ({"update": "other"}, "update"),
         ({"update": "mirror"}, "eta"),
         ({"update": "mirror", "eta": -1}, "eta"),
         ({"reference": "previous", "tau": 0}, "previous"),
+        ({"reference": "previous", "update": "mirror", "eta": 1}, "previous"),
         ({"reference": "other"}, "reference"),
         ({"penalty": 0}, "penalty"),
-    ]
-    for arguments, message in cases:
-        with pytest.raises(ValueError, match=message):
-            DRRPO(**arguments)
+        ({"bonus": "other"}, "bonus"),
+        ({"evaluate_every": 0}, "evaluate_every"),
+    ],
+)
+def test_errors_name_the_argument(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        DRRPO(**arguments)
+
+
+RUNS: list[tuple[dict[str, Any], int, str]] = [
+    ({"kind": "tabular"}, 10, "one-hot"),
+    ({"beta": -np.ones(3)}, 10, "beta must be at least 0"),
+    ({"beta": np.ones(2)}, 10, "beta"),
+    ({"beta": np.array([1, np.nan, 1])}, 10, "beta"),
+    ({"reference": np.zeros(OFF.shape)}, 10, "reference must be positive"),
+    ({"reference": np.full(OFF.shape, 1 / 8)}, 10, "reference .* sum to 1"),
+    ({"reference": np.ones((2, 2))}, 10, "reference"),
+    ({"radius": 1.5}, 10, "radius"),
+    ({"radius": np.full((3, 4), 0.1)}, 10, "radius must be 0 at known"),
+    ({}, 0, "n must be at least 1"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "n", "message"), RUNS)
+def test_errors_of_a_run_name_the_argument(arguments, n, message):
+    with pytest.raises(ValueError, match=message):
+        DRRPO(**arguments).run(OFF, n)
+
+
+def test_what_the_theorems_do_not_cover_is_said():
     with pytest.warns(UserWarning, match="need ridge >= 1"):
         DRRPO(ridge=0.5, scale=1)
-    with pytest.raises(ValueError, match="one-hot"):
-        DRRPO(kind="tabular").run(OFF, 10)
-    with pytest.raises(ValueError, match="beta"):
-        DRRPO(beta=-np.ones(3)).run(OFF, 10)
     with pytest.raises(TypeError, match="RobustLinearMDP"):
         DRRPO().run(OFF.nominal, 10)

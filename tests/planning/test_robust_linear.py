@@ -109,7 +109,24 @@ def test_performance_difference_is_between_its_sides(seed):
 def test_errors_name_the_argument():
     mdp = instances.random_linear()
     parts = {"features": mdp.features, "factors": mdp.factors, "reward": mdp.reward, "fail_state": 7}
+    signed, leaky, nowhere = np.array(mdp.features), np.array(mdp.factors), np.array(mdp.features)
+    signed[0, 0] = [-0.1, 0.6, 0.5, 0, 0]
+    leaky[2, -1] = np.eye(8)[0]
+    nowhere[7] = 1 / 5
     for change, message in [
+        ({"features": signed}, r"features\[0, 0\] is not a probability"),
+        ({"features": mdp.features * np.nan}, "features"),
+        ({"features": nowhere}, r"features\[7\] of fail_state must be the unit vector"),
+        ({"factors": mdp.factors * 0.9}, r"factors\[0, 0\] is not a probability"),
+        ({"factors": mdp.factors * np.nan}, "factors"),
+        ({"factors": leaky}, "known factors must lead"),
+        ({"reward": mdp.reward * np.nan}, "reward"),
+        ({"reward": mdp.reward - 0.1}, r"reward must be in \[0, 1\]"),
+        ({"fail_state": 8}, "below S=8"),
+        ({"initial": -1}, "initial"),
+        ({"known": np.zeros(5, bool)}, r"unit vector of one known factor"),
+        ({"radius": -0.1}, "radius"),
+        ({"radius": np.nan}, "radius"),
         ({"features": mdp.features * 0.9}, "features"),
         ({"reward": mdp.reward + 1}, r"reward must be in \[0, 1\]"),
         ({"fail_state": 1}, "reward must be 0 in fail_state 1"),
