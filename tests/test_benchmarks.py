@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks import online, planning, process, robust  # noqa: F401 (each lists its benchmarks)
+from benchmarks import online, planning, process, robust, robust_linear  # noqa: F401 (each lists its benchmarks)
 from benchmarks.__main__ import goal, table
 from benchmarks.timing import BENCHMARKS, Goal, Row, median_interval
 

@@ -12,7 +12,7 @@ TINY = {"dilated_bonus_po_regret": [50, 100], "solver_time": [8, 16], "subpo_cur
 TINY |= {"subpo_tiny": 5, "subpo_bandit": 10, "lpo_certificate": 3, "bobw_worlds": 3_000}
 TINY |= {"lpo_exploration": lambda quick: 2 if quick < 100 else 3e5, "lpo_switches": lambda quick: 2 if quick < 100 else 1000}
 TINY |= {"drpg_convergence": lambda quick: [1, 50] if isinstance(quick, list) else 2, "drpg_tolerance": 2, "drpg_parametric": 1}
-TINY |= {"dr_rpo_robustness": lambda quick: 1 if quick < 100 else 20, "dr_rpo_tau": 100, "dr_rpo_certificate": 100}
+TINY |= {"dr_rpo_robustness": 20, "dr_rpo_tau": 100, "dr_rpo_certificate": 100}
 TINY |= {"lpo_rate": lambda quick: quick[:2] if isinstance(quick, list) else 2}
 
 
