@@ -3,7 +3,7 @@
 ``catalogue()`` lists the problems, ``make(name, ...)`` builds one by name, ``hardness(mdp)`` measures any model.
 """
 
-from tabular_rl.instances import loss_tables, submodular
+from tabular_rl.instances import loss_tables, robust_linear, submodular
 from tabular_rl.instances.chains import chain, ladder, line, river_swim
 from tabular_rl.instances.exploration import combination_lock, deep_sea
 from tabular_rl.instances.generated import (
@@ -94,6 +94,7 @@ __all__ = [
     "river_swim",
     "riverswim_robust",
     "rmdp_benchmark",
+    "robust_linear",
     "submodular",
     "taxi",
     "to_gymnasium",
