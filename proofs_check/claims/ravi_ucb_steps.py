@@ -130,7 +130,7 @@ def optimal(mdp):
     return solve(mdp, "policy_iteration", tolerance=1e-10).values
 
 
-def occupancies(mdp, policy):
+def _occupancies(mdp, policy):
     """d [.., S] = sum_t gamma^t P(s_t = s) of policies [.., S, A]."""
     move = np.einsum("...sa,sat->...ts", policy, mdp.transition)
     start = np.broadcast_to(mdp.initial, move.shape[:-1])[..., None]
@@ -148,7 +148,7 @@ def play(x, bonus=1.0):
         for s in range(S):
             after[s] = soft_maximum(q[s], log_policy[s], 1 / x.eta, policy[k, s], log_policy[s])
         values.append(after)
-    d = occupancies(x.mdp, policy)
+    d = _occupancies(x.mdp, policy)
     above = np.array(values[1:]) @ x.mdp.initial - np.einsum("ks,ksa,sa->k", d, policy, x.mdp.reward)
     return Rollouts(np.array(values), policy, d, above, optimal(x.mdp))
 
@@ -238,5 +238,5 @@ def shift(pair, power=2):
     A state that only one action leaves attains it as that action gets rare. Control: H in place of H^2.
     """
     mdp, old, new = pair
-    moved = np.sum(np.abs(occupancies(mdp, new) - occupancies(mdp, old)))
+    moved = np.sum(np.abs(_occupancies(mdp, new) - _occupancies(mdp, old)))
     return moved, mdp.discount / (1 - mdp.discount) ** power * np.abs(new - old).sum(-1).max(), 10.0
