@@ -102,7 +102,7 @@ def soft_maximum(q, log_reference, tau, policy, log_policy):
             ties += q[a] >= top - 1e-12
         for a in range(A):
             policy[a] = 1.0 / ties if q[a] >= top - 1e-12 else 0.0
-            log_policy[a] = np.log(policy[a])
+            log_policy[a] = np.log(policy[a]) if policy[a] > 0.0 else -np.inf
         return top
     for a in range(A):
         log_policy[a] = log_reference[a] + q[a] / tau
