@@ -1,6 +1,7 @@
 """What all objectives share: sets of items, gains and tables through the kernels, validation."""
 
 import itertools
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -43,7 +44,7 @@ class Sets:
         return len(self.offsets) - 1
 
 
-class Objective:
+class Objective(ABC):
     """What every objective can do; the kernels do the arithmetic."""
 
     is_monotone: ClassVar[bool] = True
@@ -55,13 +56,13 @@ class Objective:
             object.__setattr__(self, name, value)
 
     @property
+    @abstractmethod
     def n_elements(self):
         """n, the size of the ground set."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _pack(self):
         """Code and what differs from an empty tuple of the kernels, as keyword arguments of ``packed``."""
-        raise NotImplementedError
 
     @cached_property
     def packed(self):
