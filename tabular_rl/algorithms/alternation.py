@@ -76,7 +76,7 @@ class BestResponses:
 def _best_response(problem, kernel):
     """Optimal actions [S] of the ordinary MDP of a kernel; ties, up to rounding, to the lowest index."""
     mdp = problem.against(kernel)
-    q = evaluate(mdp, solve(mdp, "policy_iteration", tolerance=1e-9 / (1 - mdp.discount)).actions).q_values
+    q = evaluate(mdp, solve(mdp, "policy_iteration", tolerance="exact").actions).q_values
     return np.argmax(q >= q.max(axis=1, keepdims=True) - 1e-10 / (1 - mdp.discount), axis=1)
 
 

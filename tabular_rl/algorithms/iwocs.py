@@ -93,7 +93,7 @@ class IWOCS:
     def _play(self, problem, kernels, costs):
         """(actions [S], lower bound of J*) against the kernels so far; ``costs`` keeps the q_j that are known."""
         if self.variant == "minq":
-            solution = solve(problem.against(kernels[-1]), "policy_iteration", tolerance=self.tolerance / 10)
+            solution = solve(problem.against(kernels[-1]), "policy_iteration", tolerance="exact")
             q = -evaluate(problem.against(kernels[-1]), solution.actions).q_values
             costs.append((q, float(problem.initial @ -solution.upper)))
             return np.argmin(np.max([q for q, _ in costs], axis=0), axis=1), max(lower for _, lower in costs)

@@ -189,13 +189,12 @@ class LPO:
             raise ValueError(f"function_class must be on pairs of shape {(S, A)}, got {tuple(classes.shape)}")
         constants = self.resolve(classes, problem.discount, n)
         horizon = self.longest(problem.discount)
+        best = planning.solve(problem, tolerance="exact")
         epochs, weights = self._explore(problem, classes, constants, horizon, n, np.random.default_rng(seed), keep_q)
-        best = float(problem.initial @ planning.solve(problem).values)
-        last = np.array([problem.initial @ planning.evaluate(problem, policy[-1]).values for policy in epochs.policies])
-        series = {"gap_last": best - last, "steps": epochs.steps, "rollouts": epochs.rollouts, "kept": epochs.kept}
+        series = {"gap_last": _gaps(best, epochs.policies[:, -1]), "steps": epochs.steps, "rollouts": epochs.rollouts, "kept": epochs.kept}
         series |= {"known": epochs.known.sum(axis=(1, 2)), "refreshes": epochs.refreshes}
         if self.mixture:
-            series["gap_mixture"] = best - np.array([np.mean(_values(problem, policy)) for policy in epochs.policies])
+            series["gap_mixture"] = np.array([np.mean(_gaps(best, policies)) for policies in epochs.policies])
         bounded = problem.discount * math.exp(constants["window"]) < 1
         parameters = constants | {"horizon": horizon, "second_moment_bounded": bounded, "weights": weights.reshape(S, A).tolist()}
         return LPOTrace(epochs.began.astype(np.int64), series, epochs.policies[-1, -1], parameters, seed, "outer sample", epochs)
@@ -272,10 +271,12 @@ class LPO:
         return dict(zip(names, (float(eta), float(alpha), float(tau2), float(C), float(window), float(B)), strict=True))
 
 
-def _values(mdp, policies):
-    """[T] values from the start of ``policies`` [T, S, A]."""
-    move = np.eye(mdp.n_states) - mdp.discount * np.einsum("nsa,sat->nst", policies, mdp.transition)
-    return np.linalg.solve(move, np.einsum("nsa,sa->ns", policies, mdp.reward)[..., None])[..., 0] @ mdp.initial
+def _gaps(best, policies):
+    """[N] gaps of ``policies`` [N, S, A], as ``Solution.gap`` has them one by one."""
+    mdp = best.mdp
+    move = np.eye(mdp.n_states) - mdp.discount * np.einsum("nsa,sat->nts", policies, mdp.transition)
+    visits = np.maximum(np.linalg.solve(move, mdp.initial[:, None])[..., 0], 0.0)
+    return np.einsum("ns,nsa,sa->n", visits, policies, best.advantage_lost)
 
 
 def _with_room(array, size):

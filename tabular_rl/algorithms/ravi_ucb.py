@@ -89,10 +89,10 @@ class RAVIUCB:
             width = H * math.sqrt(2 * math.log(1 / self.delta))
         else:
             width = gamma * H * math.sqrt((S * math.log(2) + math.log(S * A * index[-1] / self.delta)) / 2)
-        best = planning.solve(problem, "policy_iteration", tolerance=1e-12 * H**2).values
+        best = planning.solve(problem, tolerance="exact")
         series, policy = _run(
             *sampling_tables(problem), problem.transition, problem.initial, problem.reward, gamma, basis, self.scale, width, tau,
-            math.log(1 / self.delta), best, index, np.random.default_rng(seed),
+            math.log(1 / self.delta), best.values, best.advantage_lost, index, np.random.default_rng(seed),
         )  # fmt: skip
         names = ("regret", "gap", "certificate", "optimism", "rollouts", "misses")
         parameters = {"learning_rate": 1 / tau if tau > 0 else math.inf, "scale": self.scale, "delta": self.delta}
@@ -120,7 +120,7 @@ class RAVIUCB:
 
 
 @njit
-def _run(accept, alias, start, P, initial, reward, gamma, basis, scale, width, tau, log_delta, best, index, rng):
+def _run(accept, alias, start, P, initial, reward, gamma, basis, scale, width, tau, log_delta, best, lost, index, rng):
     S, A = reward.shape
     d, H = len(basis), 1.0 / (1.0 - gamma)
     visits, arrivals = np.zeros((S, A)), np.zeros((S, A, S))
@@ -152,10 +152,9 @@ def _run(accept, alias, start, P, initial, reward, gamma, basis, scale, width, t
             occupy(P, policy, gamma, initial, system, occupancy)
             gap = 0.0
             for s in range(S):
-                gap += initial[s] * best[s]
                 excess += (occupancy[s] - initial[s]) * (before[s] - values[s])
                 for a in range(A):
-                    gap -= occupancy[s] * policy[s, a] * reward[s, a]
+                    gap += max(occupancy[s], 0.0) * policy[s, a] * lost[s, a]  # the performance difference
                     excess += occupancy[s] * policy[s, a] * min(2.0 * bonus[s, a], H)
             regret += gap
             s = pick_cumulated(start, rng)

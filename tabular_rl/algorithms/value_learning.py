@@ -40,17 +40,17 @@ class UCBVIDiscounted:
         Returns
         -------
         Trace
-            ``gap`` = V* - V of the greedy policy, exact, and ``plans``, how often it has planned.
+            ``gap`` = V* - V of the greedy policy, exact (``Solution.gap``), and ``plans``, how often it has planned.
         """
         S, A = dense_problem(problem)
         index, rng, tables = checkpoints(n), np.random.default_rng(seed), sampling_tables(problem)
         visits, arrivals, at_plan = np.zeros((S, A)), np.zeros((S, A, S)), np.full((S, A), -1.0)
         q_values, state = np.full((S, A), 1 / (1 - problem.discount)), np.array([-1, 0])
-        best, gaps, plans, done = _best(problem), [], [], 0
+        best, gaps, plans, done = planning.solve(problem, tolerance="exact"), [], [], 0
         for end in index:
             _optimistic(*tables, problem.reward, problem.discount, self.scale, end - done, visits, arrivals, at_plan, q_values, state, rng)
             done = end
-            gaps.append(best - _greedy_value(problem, q_values))
+            gaps.append(best.gap(np.argmax(q_values, axis=1)))
             plans.append(state[1])
         return Trace(index, {"gap": np.array(gaps), "plans": np.array(plans)}, _greedy(q_values), {"scale": self.scale}, seed, "step")
 
@@ -76,16 +76,16 @@ class QLearning:
         Returns
         -------
         Trace
-            ``gap`` = V* - V of the greedy policy, exact.
+            ``gap`` = V* - V of the greedy policy, exact (``Solution.gap``).
         """
         S, A = dense_problem(problem)
         index, rng, tables = checkpoints(n), np.random.default_rng(seed), sampling_tables(problem)
         visits, q_values, state = np.zeros((S, A)), np.zeros((S, A)), np.array([-1, 0])
-        best, gaps, done = _best(problem), [], 0
+        best, gaps, done = planning.solve(problem, tolerance="exact"), [], 0
         for end in index:
             _learn(*tables, problem.reward, problem.discount, self.epsilon, end - done, visits, q_values, state, rng)
             done = end
-            gaps.append(best - _greedy_value(problem, q_values))
+            gaps.append(best.gap(np.argmax(q_values, axis=1)))
         return Trace(index, {"gap": np.array(gaps)}, _greedy(q_values), {"epsilon": self.epsilon}, seed, "step")
 
 
@@ -104,16 +104,8 @@ def sampling_tables(problem):
     return *alias_tables(problem.transition.reshape(S * A, S)), np.cumsum(problem.initial)
 
 
-def _best(problem):
-    return problem.initial @ planning.solve(problem).values
-
-
 def _greedy(q_values):
     return np.eye(q_values.shape[1])[np.argmax(q_values, axis=1)]
-
-
-def _greedy_value(problem, q_values):
-    return problem.initial @ planning.evaluate(problem, _greedy(q_values)).values
 
 
 @njit

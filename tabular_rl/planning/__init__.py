@@ -88,17 +88,20 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def solve(mdp, method="auto", tolerance=1e-6, max_iterations=1_000_000):
+def solve(mdp, method="auto", tolerance=None, max_iterations=1_000_000):
     """Optimal values, policy and certified bounds.
 
     Parameters
     ----------
     mdp : FiniteHorizonMDP, DiscountedMDP or RobustMDP
     method : str
-        Finite horizon: "backward_induction". Discounted: "modified_policy_iteration" (the default), "policy_iteration", "value_iteration".
-        Robust: "modified_policy_iteration", "value_iteration", "partial_policy_iteration".
-    tolerance : float
-        Certified bound on the error of the values, in reward (robust: cost) units, > 0. Finite horizons are solved to rounding.
+        Finite horizon: "backward_induction". Discounted: "modified_policy_iteration" (the default, which policy iteration takes over from
+        where its linear solves are cheaper), "policy_iteration", "value_iteration". Robust: "modified_policy_iteration",
+        "value_iteration", "partial_policy_iteration".
+    tolerance : float, None or "exact"
+        Certified bound on the error of the values. A number > 0 is in reward (robust: cost) units, and is kept or refused. None, the
+        default, is relative to the scale of the values: 1e-7 max |reward| / (1 - discount), or as near as float64 comes. "exact" stops
+        when rounding has halted the solver. ``lower`` and ``upper`` certify what was reached. Finite horizons are solved to rounding.
     max_iterations : int
         Bellman sweeps at most.
 
@@ -122,7 +125,6 @@ def solve(mdp, method="auto", tolerance=1e-6, max_iterations=1_000_000):
     if isinstance(mdp, DiscountedMDP):
         from tabular_rl.planning.discounted import solve_discounted
 
-        tolerance = check.number("tolerance", tolerance, above=0)
         return solve_discounted(mdp, method, tolerance, check.integer("max_iterations", max_iterations, 1))
     if isinstance(mdp, RobustMDP):
         from tabular_rl.planning.robust import solve_robust

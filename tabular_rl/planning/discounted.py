@@ -9,14 +9,17 @@ The mid-point is the answer, half the width its certified error. Rows that sum t
 the sweep itself widen the bounds (``span_bounds``), so that the certificate holds for the model as it is stored.
 Actions that the bounds prove suboptimal are not looked at again (MacQueen 1967); on fast-mixing models this leaves little more
 than one full pass over P.
+
+"exact" goes on until rounding has halted the sweeps, and returns what it has with its certificate. Under "auto", where a linear solve is
+cheaper than the sweeps that are left (slow chains, discounts near 1, the last digits), policy iteration ends what sweeps began.
 """
 
 import numpy as np
 
 from tabular_rl.kernels import discounted as kernels
 from tabular_rl.models import validation as check
-from tabular_rl.planning.evaluation import policy_system
-from tabular_rl.planning.solution import ConvergenceError, Solution
+from tabular_rl.planning.evaluation import DIRECT_STATES, policy_system, refined, solve_chain
+from tabular_rl.planning.solution import ConvergenceError, Solution, target
 
 METHODS = ("modified_policy_iteration", "policy_iteration", "value_iteration")
 EVALUATION_SWEEPS = 100  # of a fixed policy between two improvements, at most
@@ -25,15 +28,20 @@ EVALUATION_TARGET = 0.1  # an evaluation ends when the span of its change is thi
 
 
 def solve_discounted(mdp, method, tolerance, max_iterations):
-    """Values within ``tolerance`` of V*, with their certificate, by one of ``METHODS``."""
-    method = METHODS[0] if method == "auto" else check.choice("method", method, METHODS)
+    """Values within ``tolerance`` of V* (None, "exact" or a number: see ``solution.target``), with their certificate."""
+    auto = method == "auto"
+    method = METHODS[0] if auto else check.choice("method", method, METHODS)
     if mdp.discount * (1 + _row_error(mdp)) >= 1:
         raise ValueError(
             f"discount {mdp.discount!r} cannot outweigh rows that sum to 1 only within {_row_error(mdp):.1g}: normalise the rows"
         )
     model = (_Sparse if mdp.is_sparse else _Dense)(mdp)
     S, A = mdp.shape
+    default, tolerance, strict = target(tolerance, np.abs(mdp.reward).max() / (1 - mdp.discount))
+    # sweeps of this many improvements have cost as much as a factorisation; never where it does not fit
+    enough = max(100, S**2 // (EVALUATION_SWEEPS * mdp.row_entries)) if auto and S <= DIRECT_STATES else np.inf
     values, improved, actions = np.zeros(S), np.empty(S), np.empty(S, np.int64)
+    solved, polished = np.full(S, -1), False  # the actions of the last linear solve, and whether it was refined
     patience = 100 if method == "policy_iteration" else PATIENCE / (1 - mdp.discount)
     q_values, cut, evaluations, best, found = np.zeros((S, A)), np.inf, 0, np.inf, 0
 
@@ -52,15 +60,31 @@ def solve_discounted(mdp, method, tolerance, max_iterations):
                 return solution
         if error < best:
             best, found = error, iteration
-        # a closed span may still hide a constant, which imperfect rows turn into an error: one more sweep removes it
-        if iteration - found > (0 if high - low <= 2 * rounding else patience):
-            raise ValueError(f"tolerance {tolerance:g} is below what float64 can certify for this model by {method}, about {best:.1g}")
+        closed = high - low <= 2 * rounding
+        # a closed span may still hide a constant, which imperfect rows turn into an error: one more sweep, or refinement, removes it
+        halted = iteration - found > (0 if closed and (polished or method != "policy_iteration") else patience)
+        if method != "policy_iteration" and enough < np.inf and (halted or iteration > enough or tolerance < error <= default):
+            method, patience, found, halted = "policy_iteration", 100, iteration, False
+        if halted:
+            if strict:
+                raise ValueError(
+                    f"tolerance {tolerance:g} is below what float64 can certify for this model by {method}, about {best:.1g}; "
+                    "'exact' goes as far as it can"
+                )
+            lower, upper = improved + below, improved + above
+            # policy iteration has solved for these values to their last digits; the bounds' middle carries the bounds' rounding
+            middle = np.clip(values, lower, upper) if method == "policy_iteration" else 0.5 * (lower + upper)
+            return Solution(mdp, middle, actions, lower, upper, iteration, evaluations, method)
         cut = above - below
         values, improved = improved, values
         if method == "modified_policy_iteration":
             evaluations += model.evaluate(actions, values, improved, EVALUATION_TARGET * (high - low))
         elif method == "policy_iteration":
-            values = _exact_values(mdp, actions)
+            polished = solved[0] >= 0 and (closed or np.array_equal(actions, solved))  # ties may still change places
+            if not polished:
+                solved[:] = actions
+            P, reward = policy_system(mdp, solved)
+            values = refined(mdp, P, reward, improved) if polished else solve_chain(mdp, P, reward)
         else:
             values += 0.5 * (below + above)
     raise ConvergenceError(f"{method} stopped after {max_iterations} sweeps with certified error {error:.2g} > tolerance {tolerance:g}")
@@ -98,16 +122,6 @@ def _first_sweep(reward, q_values, improved, actions):
     np.argmax(reward, axis=1, out=actions)
     np.max(reward, axis=1, out=improved)
     return improved.min(), improved.max()
-
-
-def _exact_values(mdp, actions):
-    P, reward = policy_system(mdp, actions)
-    if mdp.is_sparse:
-        from scipy.sparse import eye_array
-        from scipy.sparse.linalg import spsolve
-
-        return spsolve((eye_array(mdp.n_states) - mdp.discount * P).tocsc(), reward)
-    return np.linalg.solve(np.eye(mdp.n_states) - mdp.discount * P, reward)
 
 
 class _Dense:

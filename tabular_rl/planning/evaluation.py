@@ -34,7 +34,7 @@ def evaluate(mdp, policy):
     policy = as_policy(mdp, policy)
     if isinstance(mdp, DiscountedMDP):
         P, reward = policy_system(mdp, policy)
-        values = _solve(mdp, P, reward)
+        values = solve_chain(mdp, P, reward)
         return Evaluation(values, bellman_backup(mdp, values))
     from tabular_rl.kernels.episodes import evaluate_episodic
 
@@ -49,7 +49,7 @@ def state_occupancy(mdp, policy):
     policy = as_policy(mdp, policy)
     if isinstance(mdp, DiscountedMDP):
         P, _ = policy_system(mdp, policy)
-        return (1 - mdp.discount) * _solve(mdp, P.T, mdp.initial)
+        return (1 - mdp.discount) * solve_chain(mdp, P.T, mdp.initial)
     from tabular_rl.kernels import episodes
 
     result = np.empty(mdp.shape[:2])
@@ -95,7 +95,7 @@ def policy_system(mdp, policy):
     return mix @ mdp.transition, reward
 
 
-def _solve(mdp, P, right):
+def solve_chain(mdp, P, right):
     """x of (I - discount P) x = right."""
     S = mdp.n_states
     if mdp.is_sparse and S > DIRECT_STATES:
@@ -104,3 +104,13 @@ def _solve(mdp, P, right):
 
         return spsolve((eye_array(S) - mdp.discount * P).tocsc(), right)
     return np.linalg.solve(np.eye(S) - mdp.discount * (P.toarray() if mdp.is_sparse else P), right)
+
+
+def refined(mdp, P, right, x):
+    """``x`` of ``solve_chain`` after one step of iterative refinement, its residual in extended precision where there is one.
+
+    1 - discount p is rounded before it is solved with, which moves x by eps / (1 - discount); the residual sees P and discount as they are.
+    """
+    wide = x.astype(np.longdouble)
+    residual = right + np.longdouble(mdp.discount) * (P.astype(np.longdouble) @ wide) - wide
+    return x + solve_chain(mdp, P, residual.astype(np.float64))

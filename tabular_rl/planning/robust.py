@@ -23,7 +23,7 @@ from tabular_rl.kernels import robust_sweeps as kernels
 from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.discounted import EVALUATION_SWEEPS, EVALUATION_TARGET, PATIENCE, two_sided_bounds
-from tabular_rl.planning.solution import deterministic_policy
+from tabular_rl.planning.solution import deterministic_policy, target
 
 METHODS = ("modified_policy_iteration", "value_iteration", "partial_policy_iteration")
 DIRECT_STATES = 300  # exact linear solves of the evaluation are quicker up to here
@@ -126,7 +126,7 @@ class RobustSolution:
     iterations, evaluations : int
         Sweeps over all actions, and sweeps (or linear solves) of a fixed policy.
     converged : bool
-        Whether the certified error reached the tolerance.
+        Whether the certified error reached the tolerance; for None and "exact" also where rounding halted the sweeps first.
     """
 
     mdp: RobustMDP
@@ -191,14 +191,16 @@ def robust_backup(mdp, values):
     return RobustBackup(improved, sweeps.policy, kernel_of(mdp, worst))
 
 
-def solve_robust(mdp, method="auto", tolerance=1e-6, max_iterations=1_000_000):
-    """Optimal robust values, certified within ``tolerance`` (cost units, > 0), by one of ``METHODS`` ("auto": the first).
+def solve_robust(mdp, method="auto", tolerance=None, max_iterations=1_000_000):
+    """Optimal robust values, certified within ``tolerance``, by one of ``METHODS`` ("auto": the first).
 
-    Returns a RobustSolution, with ``converged`` False when the sweeps ran out or rounding halted them first. TypeError: the set is not
-    rectangular, or only policies can be evaluated against it.
+    ``tolerance`` is in cost units, or None for 1e-7 max |cost| / (1 - discount), or "exact" (see ``solution.target``). Returns a
+    RobustSolution, with ``converged`` False when the sweeps ran out, or rounding halted them short of a number. TypeError: the set is
+    not rectangular, or only policies can be evaluated against it.
     """
     method = METHODS[0] if method == "auto" else check.choice("method", method, METHODS)
-    tolerance, limit = check.number("tolerance", tolerance, above=0), check.integer("max_iterations", max_iterations, 1)
+    _, tolerance, strict = target(tolerance, np.abs(mdp.cost_range).max() / (1 - mdp.discount))
+    limit = check.integer("max_iterations", max_iterations, 1)
     sweeps = _sweeps(mdp)
     values, improved = np.zeros(mdp.n_states), np.empty(mdp.n_states)
     cut, evaluations, best, found, delta = np.inf, 0, np.inf, 0, np.inf
@@ -221,7 +223,7 @@ def solve_robust(mdp, method="auto", tolerance=1e-6, max_iterations=1_000_000):
             delta = min(mdp.discount**2 * delta, EVALUATION_TARGET * (high - low))
             evaluations += sweeps.evaluate_fully(values, improved, delta)
     lower, upper = improved + below, improved + above
-    converged = bool(error <= tolerance)
+    converged = bool(error <= tolerance or (stuck and not strict))
     return RobustSolution(mdp, 0.5 * (lower + upper), sweeps.policy, lower, upper, iteration, evaluations, method, converged)
 
 

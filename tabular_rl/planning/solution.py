@@ -6,10 +6,26 @@ from functools import cached_property
 import numpy as np
 
 from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
+from tabular_rl.models import validation as check
+
+RELATIVE_TOLERANCE = 1e-7  # of the largest conceivable value, by default
 
 
 class ConvergenceError(RuntimeError):
     """A solver stopped at its limit of iterations before its certificate closed."""
+
+
+def target(tolerance, scale):
+    """(default, tolerance, strict) in units of the values, of which ``scale`` is the largest conceivable size.
+
+    None asks for the default, "exact" for 0; when rounding halts a solver first, these take what there is. A number > 0 is ``strict``.
+    """
+    default = RELATIVE_TOLERANCE * float(scale)
+    if tolerance is None:
+        return default, default, False
+    if isinstance(tolerance, str) and tolerance == "exact":
+        return default, 0.0, False
+    return default, check.number("tolerance", tolerance, above=0), True
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +67,24 @@ class Solution:
         from tabular_rl.planning.evaluation import evaluate
 
         return evaluate(self.mdp, self.actions).q_values  # the same sums as the solver's: its ties stay ties
+
+    @property
+    def advantage_lost(self):
+        """[S, A] or [H, S, A], >= 0: by how much each action falls short of the best one, V* - Q*; 0 exactly for the best."""
+        return self.q_values.max(axis=-1, keepdims=True) - self.q_values
+
+    def gap(self, policy):
+        """V* - V of ``policy`` (probabilities or actions) from the start: never negative, 0 exactly for ``policy`` itself.
+
+        The performance difference: the sum over all pairs of how often the policy plays them times ``advantage_lost``. It has the relative
+        error of that sum, where a difference of two values has the values' own.
+        """
+        from tabular_rl.planning.evaluation import as_policy, state_occupancy
+
+        policy = as_policy(self.mdp, policy)
+        visits = np.maximum(state_occupancy(self.mdp, policy), 0.0)  # rounding leaves -1e-17 where nothing ever is
+        steps = 1 / (1 - self.mdp.discount) if isinstance(self.mdp, DiscountedMDP) else 1.0
+        return float(steps * np.sum(visits[..., None] * policy * self.advantage_lost))
 
     @property
     def radius(self):

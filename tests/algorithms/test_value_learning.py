@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tabular_rl import instances
-from tabular_rl.algorithms import QLearning, UCBVIDiscounted
+from tabular_rl.algorithms import LPO, RAVIUCB, QLearning, UCBVIDiscounted
 from tabular_rl.algorithms.value_learning import optimistic_values
 from tabular_rl.models import DiscountedMDP
-from tabular_rl.planning import solve
+from tabular_rl.planning import evaluate, solve
 
 SWIM = instances.river_swim(6, discount=0.9)
 
@@ -57,3 +57,39 @@ def test_errors():
             learner.run(instances.gap_instance(), 10)
         with pytest.raises(ValueError, match="rewards must lie in"):
             learner.run(DiscountedMDP(SWIM.transition, 2 * SWIM.reward, 0.9), 10)
+
+
+LEARNERS = [
+    (QLearning(epsilon=0.5), "gap", 100_000),
+    (UCBVIDiscounted(), "gap", 20_000),
+    (RAVIUCB(), "gap", 3000),
+    (LPO(20, 200, mixture=True, horizon=300), "gap_last", 200),
+    (LPO(20, 200, mixture=True, horizon=300), "gap_mixture", 100),
+]
+
+
+@pytest.mark.parametrize(("learner", "name", "n"), LEARNERS, ids=lambda value: type(value).__name__ if hasattr(value, "run") else value)
+def test_gaps_are_those_of_optimal_values_to_the_last_digit_and_never_negative(learner, name, n):
+    """Q-learning finds the optimal policy here: a planner that is precise to 1e-6 would show a gap of -1e-7."""
+    for seed in (1, 2):
+        mdp = instances.garnet(S=10, A=2, branching=3, seed=seed, discount=0.9)
+        mdp = DiscountedMDP(mdp.transition, mdp.reward / mdp.reward.max(), 0.9, mdp.initial)
+        trace = learner.run(mdp, n, seed)
+        best = solve(mdp, "policy_iteration", "exact")
+        assert np.all(trace[name] >= 0)
+        if name != "gap_mixture":
+            last = mdp.initial @ (best.values - evaluate(mdp, trace.policy).values)
+            assert trace[name][-1] == pytest.approx(last, abs=1e-13)
+        if isinstance(learner, QLearning):
+            assert trace[name][-1] == 0
+
+
+@pytest.mark.parametrize(("learner", "n"), [(QLearning(), 2000), (RAVIUCB(), 2000), (LPO(5, 20, horizon=50), 20)], ids=repr)
+def test_a_run_ends_well_at_a_discount_near_1(learner, n):
+    for discount in (0.9999, 0.999999):
+        swim = instances.river_swim(4, discount=discount)
+        trace = learner.run(swim, n)
+        name = "gap_last" if "gap_last" in trace.series else "gap"
+        assert np.all(trace[name] >= 0)
+        lost = solve(swim, "policy_iteration", "exact").values - evaluate(swim, trace.policy).values
+        assert trace[name][-1] == pytest.approx(swim.initial @ lost, rel=1e-6, abs=1e-15 / (1 - discount) ** 2)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from tabular_rl import instances
-from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
-from tabular_rl.planning import ConvergenceError, solve
+from tabular_rl import ambiguity, instances
+from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP, RobustMDP, from_arrays, to_quantecon
+from tabular_rl.planning import ConvergenceError, evaluate, solve
 
 METHODS = ["modified_policy_iteration", "policy_iteration", "value_iteration"]
 
@@ -194,7 +194,7 @@ def test_rows_that_may_gain_mass_need_a_discount_that_outweighs_it(method):
 def test_too_few_sweeps_are_an_error_that_says_how_far_they_came(method):
     mdp = instances.random_discounted(6, 3, 0.99, 1)
     with pytest.raises(ConvergenceError, match=rf"{method} stopped after 1 sweeps with certified error .* > tolerance 1e-06"):
-        solve(mdp, method, max_iterations=1)
+        solve(mdp, method, 1e-6, max_iterations=1)
     needed = solve(mdp, method).iterations
     assert solve(mdp, method, max_iterations=needed).iterations == needed
     with pytest.raises(ConvergenceError):
@@ -210,6 +210,7 @@ def test_too_few_sweeps_are_an_error_that_says_how_far_they_came(method):
         ({"tolerance": -1e-3}, ValueError, "tolerance"),
         ({"tolerance": np.nan}, ValueError, "tolerance"),
         ({"tolerance": "tight"}, TypeError, "tolerance must be a real number, got str 'tight'"),
+        ({"tolerance": True}, TypeError, "tolerance must be a real number"),
         ({"max_iterations": 0}, ValueError, "max_iterations"),
         ({"max_iterations": 1.5}, TypeError, "max_iterations must be an integer"),
     ],
@@ -224,3 +225,158 @@ def test_solve_takes_models_only():
         solve(np.zeros((2, 2, 2)))
     with pytest.raises(ValueError, match="'backward_induction', got 'value_iteration'"):
         solve(instances.random_episodic(2, 2, 2), "value_iteration")
+
+
+# --- as far as float64 certifies
+
+
+def sparse(mdp):
+    return DiscountedMDP(csr_array(mdp.transition.reshape(-1, mdp.n_states)), mdp.reward, mdp.discount, mdp.initial)
+
+
+@pytest.mark.parametrize("discount", [0.01, 0.9, 0.999, 0.999999, 1 - 1e-9])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "leaking" not in kind])
+def test_exact_values_are_those_of_rational_arithmetic(kind, discount):
+    """The certificate holds; values are right to a few units in the last place, near 1 to those of extended precision's residual."""
+    units = 8 * np.finfo(float).eps + 4 * float(np.finfo(np.longdouble).eps) / (1 - discount)
+    for seed, (S, A) in enumerate([(1, 2), (3, 2), (4, 3)]):
+        mdp = model(S, A, discount, kind, seed)
+        optimum = optimum_exactly(mdp)
+        for made in (mdp, sparse(mdp)):
+            solution = solve(made, tolerance="exact")
+            assert np.all(rational(solution.lower) <= optimum)
+            assert np.all(optimum <= rational(solution.upper))
+            if kind in ("constant", "ties"):  # which action is best rests on the last digit of a row's sum
+                continue
+            nearest = optimum.astype(float)
+            np.testing.assert_allclose(solution.values, nearest, rtol=0, atol=units * np.abs(nearest).max())
+            assert np.all(value_exactly(mdp, solution.actions) == optimum)
+
+
+@pytest.mark.parametrize("method", ["auto", *METHODS])
+@pytest.mark.parametrize("kind", KINDS)
+def test_exact_never_fails_and_says_what_it_certifies(kind, method):
+    for seed, discount in enumerate((0.5, 0.99)):
+        mdp = model(4, 3, discount, kind, seed)
+        solution, optimum = solve(mdp, method, "exact"), optimum_exactly(mdp)
+        assert np.all(rational(solution.lower) <= optimum)
+        assert np.all(optimum <= rational(solution.upper))
+        size = np.abs(mdp.reward).max() / (1 - discount)
+        assert solution.radius <= 1e-13 * size / (1 - discount) * (1e4 if method == "value_iteration" else 100)
+
+
+def test_a_slow_chain_at_a_discount_near_1_is_finished_by_a_linear_solve():
+    cycle = DiscountedMDP(np.array([[[0.0, 1.0]], [[1.0, 0.0]]]), [[1.0], [0.9]], 0.999999)
+    for tolerance in (None, "exact", 0.1):
+        solution = solve(cycle, tolerance=tolerance)
+        assert solution.method == "policy_iteration"
+        assert np.all(rational(solution.lower) <= optimum_exactly(cycle))
+        assert np.all(optimum_exactly(cycle) <= rational(solution.upper))
+
+
+NEAR_ONE = (
+    np.array([[[0.25, 0.25, 0.5], [0.75, 0, 0.25], [0.5, 0.5, 0]], [[0, 0.25, 0.75], [0.25, 0, 0.75], [0.25, 0.25, 0.5]]]),
+    np.array([[0.55, 0.75], [1, 0.8], [1.2, 1]]),
+)
+
+
+def best_gain(P, reward):
+    """(gain, actions) of the best of all policies of an ergodic model: its stationary distribution times its reward."""
+    S, best = np.arange(len(reward)), (-np.inf, None)
+    for actions in np.ndindex(*[reward.shape[1]] * len(S)):
+        chain = np.vstack([P[S, actions].T - np.eye(len(S)), np.ones(len(S))])
+        stationary = np.linalg.lstsq(chain, np.append(np.zeros(len(S)), 1), rcond=None)[0]
+        best = max(best, (stationary @ reward[S, actions], actions))
+    return best
+
+
+@pytest.mark.parametrize("discount", [0.9999, 0.99999, 0.999999, 0.9999999])
+@pytest.mark.parametrize("method", ["auto", *METHODS])
+def test_default_settings_solve_a_model_whose_discount_is_near_1(method, discount):
+    mdp = from_arrays(*NEAR_ONE, discount=discount)
+    gain, actions = best_gain(mdp.transition, mdp.reward)
+    assert gain == pytest.approx(0.975676, abs=1e-6)
+    solution = solve(mdp, method)
+    assert tuple(solution.actions) == actions
+    np.testing.assert_allclose((1 - discount) * solution.values, gain, atol=2 * (1 - discount) + 1e-7)
+    assert np.abs(solution.values - optimum_exactly(mdp).astype(float)).max() <= solution.radius <= 1e-6 * 1.2 / (1 - discount)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-9, 1.0, 1e9, 1e150])
+def test_the_default_tolerance_is_relative_to_the_values(scale):
+    plain = model(4, 3, 0.9, "smooth", 0)
+    mdp = DiscountedMDP(plain.transition, scale * plain.reward, 0.9)
+    solution = solve(mdp)
+    np.testing.assert_array_equal(solution.actions, solve(plain).actions)
+    assert solution.radius <= 1e-6 * np.abs(mdp.reward).max()
+    robust = RobustMDP(plain.transition, scale * plain.reward, 0.9, 0, ambiguity.L1(0.2))
+    found = solve(robust)
+    assert found.converged
+    assert found.radius <= 1e-6 * np.abs(mdp.reward).max()
+    np.testing.assert_allclose(
+        found.values,
+        scale * solve(RobustMDP(plain.transition, plain.reward, 0.9, 0, ambiguity.L1(0.2)), tolerance=1e-12).values,
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("set_of", [ambiguity.L1, ambiguity.KL, ambiguity.SRectangularL1])
+def test_robust_problems_at_discounts_near_1_solve_at_default_settings(set_of):
+    P, reward = from_arrays(*NEAR_ONE, discount=0.5).transition, NEAR_ONE[1]
+    for discount in (0.999, 0.99999):
+        mdp = RobustMDP(P, reward, discount, 0, set_of(0.1))
+        for tolerance in (None, "exact"):
+            solution = solve(mdp, tolerance=tolerance)
+            assert solution.converged
+            assert solution.radius <= 1e-6 * 1.2 / (1 - discount)
+
+
+def test_exact_robust_values_of_a_set_of_one_kernel_are_the_ordinary_ones():
+    mdp = model(4, 3, 0.9, "smooth", 0)
+    for radius in (ambiguity.L1(0.0), ambiguity.Contamination(0.0)):
+        robust = solve(RobustMDP(mdp.transition, -mdp.reward, 0.9, 0, radius), tolerance="exact")
+        np.testing.assert_allclose(-robust.values, optimum_exactly(mdp).astype(float), atol=1e-13)
+
+
+# --- gaps
+
+
+@pytest.mark.parametrize("discount", [0.5, 0.9, 0.9999])
+def test_a_gap_is_that_of_rational_arithmetic_and_never_negative(discount):
+    """Relative to what is lost, not to the values: policies that differ from the best by 1e-12 have a gap of that order."""
+    rng = np.random.default_rng(0)
+    for seed in range(4):
+        mdp = model(4, 3, discount, "smooth", seed)
+        best = solve(mdp, tolerance="exact")
+        optimum = optimum_exactly(mdp)
+        assert best.gap(best.policy) == best.gap(best.actions) == 0
+        for weight in (1.0, 1e-4, 1e-12, 1e-30):
+            policy = (1 - weight) * best.policy + weight * rng.dirichlet(np.ones(3), 4)
+            mixed = rational(policy)
+            chain = rational(np.eye(4)) - Fraction(discount) * np.einsum("sa,sat->st", mixed, rational(mdp.transition))
+            values = solve_exactly(chain, np.sum(mixed * rational(mdp.reward), axis=1))
+            rows = np.abs(policy.sum(axis=1) - 1).max()  # as stored, a mixture's rows need not sum to 1
+            exact = float(rational(mdp.initial) @ (optimum - values))
+            allowed = 1e-6 * abs(exact) + 4 * (rows + 1e-16) / (1 - discount) ** 2
+            assert 0 <= best.gap(policy) == pytest.approx(exact, abs=allowed)
+
+
+def test_gaps_of_horizons_and_sparse_models():
+    rng = np.random.default_rng(1)
+    episodic = instances.random_episodic(4, 3, 5, 2)
+    discounted = sparse(model(5, 3, 0.9, "smooth", 2))
+    for mdp in (episodic, discounted):
+        best = solve(mdp, tolerance="exact")
+        assert best.gap(best.policy) == 0
+        for _ in range(5):
+            policy = rng.dirichlet(np.ones(mdp.shape[-1]), mdp.shape[:-1])
+            lost = best.values - evaluate(mdp, policy).values
+            assert best.gap(policy) == pytest.approx(mdp.initial @ (lost[0] if lost.ndim == 2 else lost), rel=1e-9)
+
+
+def test_exact_values_are_quantecons():
+    for seed, discount in enumerate((0.5, 0.99, 0.9999)):
+        mdp = instances.random_discounted(20, 3, discount, seed)
+        peer, solution = to_quantecon(mdp).solve(method="policy_iteration"), solve(mdp, tolerance="exact")
+        np.testing.assert_array_equal(solution.actions, peer.sigma)
+        np.testing.assert_allclose(solution.values, peer.v, rtol=1e-14 / (1 - discount))
