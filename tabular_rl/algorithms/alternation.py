@@ -93,6 +93,7 @@ class GradientDescentAscent:
 
     def __post_init__(self):
         check.number("step", self.step, above=0)
+        check.flag("keep", self.keep)
         if self.start is not None:
             object.__setattr__(self, "start", check.frozen(check.distribution("start", self.start, (None, None)), self.start))
 

@@ -67,6 +67,7 @@ class ContaminationGradient:
     def __post_init__(self):
         check.number("sigma", self.sigma, above=0)
         check.choice("rule", self.rule, RULES)
+        check.flag("keep", self.keep)
         if self.scale is not None:
             check.number("scale", self.scale, above=0)
         if self.start is not None:

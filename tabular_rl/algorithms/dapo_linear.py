@@ -74,8 +74,7 @@ class LinearDAPO:
         check.choice("preset", self.preset, ("theory", "practical"))
         check.choice("batch", self.batch, ("joint", "sequential"))
         check.choice("covariance", self.covariance, ("exact", "resampling"))
-        if not isinstance(self.adapted, bool):
-            raise TypeError(f"adapted must be True or False, got {self.adapted!r}")
+        check.flag("adapted", self.adapted)
         above, at_least = {"above": 0}, {"at_least": 0}
         bounds = {"learning_rate": above, "exploration": above, "bonus": at_least, "policy_bonus": at_least, "parameter_norm": at_least}
         for name, bound in bounds.items():

@@ -48,8 +48,7 @@ class DelayedHedge:
     def __post_init__(self):
         if self.learning_rate is not None:
             check.number("learning_rate", self.learning_rate, above=0)
-        if not isinstance(self.adapted, bool):
-            raise TypeError(f"adapted must be True or False, got {self.adapted!r}")
+        check.flag("adapted", self.adapted)
 
     def run(self, problem, n, seed=0):
         """Play ``n`` episodes of a DelayedMDP (an AdversarialMDP or FiniteHorizonMDP has no delays).

@@ -72,8 +72,7 @@ class DelayedOREPS:
             if getattr(self, name) is not None:
                 check.number(name, getattr(self, name), above=0)
         for name in ("adapted", "lazy"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
+            check.flag(name, getattr(self, name))
 
     def run(self, problem, n, seed=0):
         """Play ``n`` episodes of a DelayedMDP (an AdversarialMDP or FiniteHorizonMDP has no delays).

@@ -73,8 +73,7 @@ class DelayedUOB:
         check.number("delta", self.delta, above=0, below=1)
         for name in ("confidence_scale", "prior_visits"):
             check.number(name, getattr(self, name), at_least=0)
-        if not isinstance(self.lazy, bool):
-            raise TypeError(f"lazy must be True or False, got {self.lazy!r}")
+        check.flag("lazy", self.lazy)
 
     def run(self, problem, n, seed=0):
         """Play ``n`` episodes of a DelayedMDP (an AdversarialMDP or FiniteHorizonMDP has no delays).

@@ -106,6 +106,8 @@ class DRRPO:
         check.choice("update", self.update, ("closed", "mirror"))
         check.choice("bonus", self.bonus, ("factors", "elliptical"))
         check.integer("evaluate_every", self.evaluate_every, 1)
+        for name in ("factor_clip", "shrink", "rare"):
+            check.flag(name, getattr(self, name))
         if self.ridge < 1 and self.scale >= 1 and self.beta is None:
             warnings.warn(f"the theorems' constants (scale={self.scale:g}) need ridge >= 1, got {self.ridge:g}", stacklevel=3)
         if self.penalty is not None:

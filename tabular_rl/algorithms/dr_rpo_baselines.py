@@ -16,6 +16,10 @@ class DRLSVIUCB:
     scale: float = 0.1
     rare: bool = False
 
+    def __post_init__(self):
+        check.number("scale", self.scale, at_least=0)
+        check.flag("rare", self.rare)
+
     def run(self, problem, n, seed=0):
         """See ``DRRPO.run``."""
         return DRRPO(tau=0.0, scale=self.scale, rare=self.rare).run(problem, n, seed)
@@ -34,6 +38,7 @@ class LSVIUCB:
 
     def __post_init__(self):
         check.number("beta", self.beta, at_least=0)
+        check.flag("rare", self.rare)
 
     def run(self, problem, n, seed=0):
         """See ``DRRPO.run``; the radius of ``problem`` is ignored."""
@@ -57,6 +62,8 @@ class LinearOPPO:
 
     def __post_init__(self):
         check.number("beta", self.beta, at_least=0)
+        check.flag("robust", self.robust)
+        check.flag("rare", self.rare)
         if self.eta is not None:
             check.number("eta", self.eta, above=0)
 

@@ -88,6 +88,7 @@ class DRPG:
     def __post_init__(self):
         check.choice("inner", self.inner, INNER)
         check.choice("rule", self.rule, RULES)
+        check.flag("keep", self.keep)
         for name in ("scale", "inner_step"):
             if getattr(self, name) is not None:
                 check.number(name, getattr(self, name), above=0)

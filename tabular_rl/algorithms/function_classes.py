@@ -91,6 +91,7 @@ class FiniteClass:
     @classmethod
     def grid(cls, features, step, size, signed=True):
         """{theta . phi : theta in step * {-size, ..., size}^d}, or step * {0, ..., size}^d, for ``features`` [S, A, d]."""
+        signed = check.flag("signed", signed)
         axes = np.meshgrid(*[step * np.arange(-size if signed else 0, size + 1)] * np.shape(features)[-1], indexing="ij")
         theta = np.stack([axis.ravel() for axis in axes], axis=-1)
         return cls(np.einsum("kd,...d->k...", theta, features))

@@ -47,8 +47,7 @@ class IWOCS:
     def __post_init__(self):
         check.choice("variant", self.variant, ("hull", "minq"))
         check.number("tolerance", self.tolerance, above=0)
-        if not isinstance(self.complete, bool):
-            raise TypeError(f"complete must be True or False, got {self.complete!r}")
+        check.flag("complete", self.complete)
 
     def run(self, problem, n, seed=0):
         """At most ``n`` >= 1 kernels.

@@ -151,6 +151,8 @@ class LPO:
     def __post_init__(self):
         for name in ("iterations", "rollouts", "batch"):
             check.integer(name, getattr(self, name), 1)
+        for name in ("subsample", "reuse", "fixed_window", "explore", "integer_weights", "mixture"):
+            check.flag(name, getattr(self, name))
         check.choice("preset", self.preset, ("practical", "theory"))
         check.choice("unknown", self.unknown, ("terminal", "bonus"))
         check.choice("switch", self.switch, SWITCHES)
@@ -183,7 +185,7 @@ class LPO:
             raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {problem!r}")
         if problem.reward.min() < 0 or problem.reward.max() > 1:
             raise ValueError(f"rewards must lie in [0, 1], got [{problem.reward.min()}, {problem.reward.max()}]")
-        n, (S, A) = check.integer("n", n, 1), problem.shape
+        n, (S, A), keep_q = check.integer("n", n, 1), problem.shape, check.flag("keep_q", keep_q)
         classes = TabularClass((S, A)) if self.function_class is None else self.function_class
         if tuple(classes.shape) != (S, A):
             raise ValueError(f"function_class must be on pairs of shape {(S, A)}, got {tuple(classes.shape)}")

@@ -49,6 +49,7 @@ class RobustMirrorDescent:
 
     def __post_init__(self):
         check.number("learning_rate", self.learning_rate, above=0)
+        check.flag("keep", self.keep)
         if self.growth is not None:
             check.number("growth", self.growth, at_least=1)
         if self.start is not None:

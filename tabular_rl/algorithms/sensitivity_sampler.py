@@ -38,6 +38,7 @@ def sampling_constant(function_class, n, eps=0.5, delta=0.05, lam=1.0, adaptive=
     check.number("eps", eps, above=0, below=1)
     check.number("delta", delta, above=0, below=1)
     check.number("lam", lam, above=0)
+    check.flag("adaptive", adaptive)
     levels = math.ceil(math.log2((lam + n) / lam)) + 1
     if isinstance(function_class, LinearClass):
         if eps > 1 / 2:
@@ -76,7 +77,7 @@ class SensitivitySampler:
     reweight : bool
         False keeps points with weight 1: a negative control, biased.
     track_full : bool
-        Also keep what all points would have given (``full_weights``, ``full_gram``), to compare.
+        Also keep what all points would have given (``full_weights``), to compare.
     seed : int, SeedSequence or Generator
 
     Attributes
@@ -96,13 +97,14 @@ class SensitivitySampler:
             raise TypeError(f"function_class must be a TabularClass, LinearClass or FiniteClass, got {type(function_class).__name__}")
         self.function_class, self.lam = function_class, check.number("lam", lam, above=0)
         self.constant = sampling_constant(function_class, 10**6) if constant is None else check.number("constant", constant, above=0)
-        self.integer_weights, self.reweight, self.rng = bool(integer_weights), bool(reweight), np.random.default_rng(seed)
+        self.integer_weights, self.reweight = check.flag("integer_weights", integer_weights), check.flag("reweight", reweight)
+        self.rng = np.random.default_rng(seed)
         self.features, self.differences = function_class.packed
         d = self.features.shape[1]
         self.weights, self.h = np.zeros(function_class.n_points), np.zeros(len(self.differences))
         self.gram, self.inverse = lam * np.eye(d), np.eye(d) / lam
         self._work = np.empty(d)
-        self.full_weights = np.zeros(function_class.n_points) if track_full else None
+        self.full_weights = np.zeros(function_class.n_points) if check.flag("track_full", track_full) else None
         self.n_seen, self.n_kept, self.sum_probability = 0, 0, 0.0
 
     def score(self, point):

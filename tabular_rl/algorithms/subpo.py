@@ -95,8 +95,7 @@ class SubPO:
         check.choice("optimizer", self.optimizer, OPTIMIZERS)
         check.choice("weights", self.weights, WEIGHTS)
         for name in ("modular", "baseline", "certify"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
+            check.flag(name, getattr(self, name))
         phases = self.lookahead if isinstance(self.lookahead, tuple | list) else (self.lookahead,)
         if not phases:
             raise ValueError("lookahead must have at least one phase")

@@ -50,8 +50,7 @@ class UCBVI:
         check.number("delta", self.delta, above=0, at_most=1)
         check.choice("transition", self.transition, ("known", "unknown"))
         for name in ("anytime", "share_steps"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
+            check.flag(name, getattr(self, name))
 
     def run(self, problem, n, seed=0):
         """Play ``n`` episodes of an AdversarialMDP (or FiniteHorizonMDP).

@@ -94,6 +94,7 @@ def run_cells(cells, store=None, jobs=None, backend=None, progress=True):
 
     store = Store(store if store is not None else os.environ.get("TABULAR_RL_STORE", "results"))
     jobs = check.integer("jobs", jobs if jobs is not None else _default_jobs(), 1)
+    check.flag("progress", progress)
     backend = check.choice("backend", backend if backend is not None else os.environ.get("TABULAR_RL_BACKEND", "threads"), BACKENDS)
     frames = {cell.key: frame for cell in cells if (frame := store.load(cell)) is not None}
     missing = [cell for cell in cells if cell.key not in frames]

@@ -20,7 +20,7 @@ def frozen_lake(horizon=None, discount=None, map_name="4x4", is_slippery=True):
     Source: Gymnasium, FrozenLake.
     """
     map_name = check.choice("map_name", map_name, ("4x4", "8x8"))
-    return _from_gymnasium("FrozenLake", horizon, discount, map_name=map_name, is_slippery=_flag("is_slippery", is_slippery))
+    return _from_gymnasium("FrozenLake", horizon, discount, map_name=map_name, is_slippery=check.flag("is_slippery", is_slippery))
 
 
 @instance(shape=(64, 4), discount=0.99)
@@ -41,7 +41,7 @@ def cliff_walking(horizon=None, discount=None, is_slippery=False):
 
     Source: Sutton, Barto (2018, example 6.6); Gymnasium, CliffWalking.
     """
-    return _from_gymnasium("CliffWalking", horizon, discount, is_slippery=_flag("is_slippery", is_slippery))
+    return _from_gymnasium("CliffWalking", horizon, discount, is_slippery=check.flag("is_slippery", is_slippery))
 
 
 @instance(shape=(501, 6), discount=0.99)
@@ -53,7 +53,7 @@ def taxi(horizon=None, discount=None, is_rainy=False):
 
     Source: Dietterich (2000); Gymnasium, Taxi.
     """
-    arguments = {"is_rainy": True} if _flag("is_rainy", is_rainy) else {}  # older versions have no rain
+    arguments = {"is_rainy": True} if check.flag("is_rainy", is_rainy) else {}  # older versions have no rain
     return _from_gymnasium("Taxi", horizon, discount, **arguments)
 
 
@@ -65,9 +65,3 @@ def _from_gymnasium(name, horizon, discount, **arguments):
     versions = [identifier for identifier in gymnasium.registry if identifier.rpartition("-v")[0] == name]
     newest = max(versions, key=lambda identifier: int(identifier.rpartition("-v")[2]))  # asking for an older one is an error
     return from_gymnasium(newest, horizon=horizon, discount=one_of(horizon, discount, 0.99), **arguments)
-
-
-def _flag(name, value):
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-    return value

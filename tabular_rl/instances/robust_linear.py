@@ -119,7 +119,7 @@ def frozen_lake(radius=0.05, horizon=20, slip=0.1, adjacent=False):
     wide[goal] = wide[n] = np.eye(n + 2)[n]
     reward = np.zeros((n + 2, 4))
     reward[goal] = 1
-    touched = wide[..., -1].ravel() > 0 if adjacent else np.ones(4 * (n + 1), bool)
+    touched = wide[..., -1].ravel() > 0 if check.flag("adjacent", adjacent) else np.ones(4 * (n + 1), bool)
     return _tabular(wide, reward, horizon, touched, radius, start)
 
 

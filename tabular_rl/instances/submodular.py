@@ -133,9 +133,7 @@ def entropy30(k=0, posterior=True, slip=0.0, horizon=39):
     authors' covariances, 3 MB each, are not shipped; this is their recipe.
     """
     kernel = matern()
-    if not isinstance(posterior, bool):
-        raise TypeError(f"posterior must be True or False, got {posterior!r}")
-    if posterior:
+    if check.flag("posterior", posterior):
         measured = 10 * np.random.default_rng(check.integer("k", k, 0)).random((5, 2))
         cross = matern(grid_points(30, 30), measured)
         kernel = kernel - cross @ np.linalg.solve(matern(measured, measured) + 1e-3 * np.eye(5), cross.T)

@@ -69,8 +69,7 @@ class AdversarialMDP:
         if outside.any():
             index = check.first_index(outside)
             raise ValueError(f"tables{list(index)} is {tables[index]}, expected a mean loss in [0, 1]")
-        if not isinstance(self.bernoulli, bool):
-            raise TypeError(f"bernoulli must be True or False, got {self.bernoulli!r}")
+        check.flag("bernoulli", self.bernoulli)
         for name, value in {
             "transition": np.broadcast_to(check.frozen(transition, given), (H, S, A, S)),
             "initial": initial_distribution(self.initial, S),

@@ -66,8 +66,7 @@ class SubmodularMDP:
     def __post_init__(self):
         if not hasattr(self.objective, "n_elements"):
             raise TypeError(f"objective must be one of tabular_rl.submodular, got {type(self.objective).__name__}")
-        if not isinstance(self.repeats, bool):
-            raise TypeError(f"repeats must be True or False, got {self.repeats!r}")
+        check.flag("repeats", self.repeats)
         if self.repeats and not self.objective.allows_copies:
             raise ValueError(f"repeats must be False for {type(self.objective).__name__}, which has no copies of an element")
         given = unrepeated(self.transition, 4)

@@ -142,6 +142,13 @@ def number(name, value, *, above=None, at_least=None, below=None, at_most=None):
     return x
 
 
+def flag(name, value):
+    """``value`` as a bool: a string or a number is no flag, whatever its truth."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def choice(name, value, choices):
     """``value``, which must be one of ``choices``."""
     if not any(isinstance(value, type(option)) and value == option for option in choices):

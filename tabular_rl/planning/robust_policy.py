@@ -42,7 +42,7 @@ def robust_evaluate(mdp, policy, tolerance=1e-10, kernel=None, complete=True, ma
 
     Source: [derived] drpg spec 5.1.
     """
-    policy, tolerance = as_policy(mdp, policy), check.number("tolerance", tolerance, at_least=0)
+    policy, tolerance, complete = as_policy(mdp, policy), check.number("tolerance", tolerance, at_least=0), check.flag("complete", complete)
     game, limit, S = compiled(mdp), check.integer("max_iterations", max_iterations, 1), mdp.n_states
     p = np.array(game.rows.nominal) if kernel is None else flat_kernel(mdp, kernel)
     if mdp.ambiguity.rectangularity == "none":

@@ -56,6 +56,7 @@ def coverage_bound(mdp, entering=True):
     Certificate
         30 x 30 grids with 39 steps (60 000 arcs) take seconds; ``coverage_prices`` comes within 1e-4 of it in a quarter of one.
     """
+    check.flag("entering", entering)
     if isinstance(mdp.objective, Truncated):
         return _truncated_bound(mdp, entering)
     graph = coverage_graph(mdp, entering=entering)

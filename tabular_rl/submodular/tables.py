@@ -82,7 +82,7 @@ class Tabulated(Objective):
         n = _elements_of(table)
         if self.n not in (None, n):
             raise ValueError(f"n must fit the table of {len(table)} entries, which has n={n}, got {self.n}")
-        if self.verify:
+        if check.flag("verify", self.verify):
             check_table(table)
         self._set(values=check.frozen(table, self.values), n=n)
 

@@ -1,9 +1,11 @@
 """What holds for every learner: seeds, first episodes, exact regret, degenerate problems, errors."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from tabular_rl import instances, losses
+from tabular_rl import algorithms, instances, losses
 from tabular_rl.algorithms import UCBVI, BestOfBothWorlds, DilatedBonusPO, Uniform
 from tabular_rl.models import FiniteHorizonMDP
 from tabular_rl.planning import evaluate, solve
@@ -141,3 +143,39 @@ def test_bad_problems_are_named(learner, problem, n, error, message):
 def test_bad_parameters_are_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+FLAGS = [
+    pytest.param(kind, field.name, id=f"{name}.{field.name}")
+    for name in algorithms.__all__
+    if dataclasses.is_dataclass(kind := getattr(algorithms, name))
+    for field in dataclasses.fields(kind)
+    if field.type in (bool, "bool")
+]
+
+
+@pytest.mark.parametrize(("kind", "flag"), FLAGS)
+def test_a_flag_is_true_or_false_and_nothing_else(kind, flag):
+    """ "False" is true, and 0.5 as well: what was meant is not what would be done."""
+    needed = {"features": np.ones((1, 2, 1))} if kind is algorithms.LinearDAPO else {}
+    for value in ("False", 0.5, 1, 0, None, np.array([True])):
+        with pytest.raises(TypeError, match=f"{flag} must be True or False"):
+            kind(**needed, **{flag: value})
+    for value in (True, False):
+        kind(**needed, **{flag: value})
+
+
+def test_flags_of_what_is_no_algorithm():
+    sampler, tables = algorithms.SensitivitySampler, algorithms.TabularClass((3,))
+    for flag in ("integer_weights", "reweight", "track_full"):
+        with pytest.raises(TypeError, match=f"{flag} must be True or False, got 'False'"):
+            sampler(tables, **{flag: "False"})
+    for call in (
+        lambda: algorithms.sampling_constant(tables, 10, adaptive="no"),
+        lambda: algorithms.FiniteClass.grid(np.ones((2, 2, 1)), 0.1, 2, signed=1),
+        lambda: algorithms.LPO().run(instances.river_swim(3, discount=0.5), 2, keep_q="yes"),
+        lambda: losses.stochastic(MDP, bernoulli=1),
+        lambda: instances.frozen_lake(horizon=3, is_slippery="no"),
+    ):
+        with pytest.raises(TypeError, match=r"(adaptive|signed|keep_q|bernoulli|is_slippery) must be True or False"):
+            call()
