@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tabular_rl.losses import as_adversarial
-from tabular_rl.models import AdversarialMDP
+from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
 
 NEVER = -1
@@ -105,8 +105,7 @@ def missing(probability, seed=0):
 
 def skip(delays, threshold):
     """``delays``, but what takes longer than ``threshold`` never arrives."""
-    if not isinstance(delays, Delays):
-        raise TypeError(f"delays must be a delay process, got {type(delays).__name__}")
+    check.quack("delays", delays, "sequence", "a delay process")
     return Delays(delays.kind, delays.mean, delays.seed, check.integer("threshold", threshold, 0))
 
 
@@ -121,7 +120,7 @@ class DelayedMDP:
     delays: Any
 
     def __post_init__(self):
-        object.__setattr__(self, "world", as_adversarial(self.world))
+        object.__setattr__(self, "world", as_adversarial(self.world, "world"))
         if not isinstance(self.delays, Delays):
             object.__setattr__(self, "delays", check.frozen(_checked(self.delays), self.delays))
 
@@ -147,6 +146,7 @@ def delayed(world, delays):
 
 def as_delayed(problem):
     """The problem as a DelayedMDP: itself, or without delays."""
+    check.kind("problem", problem, DelayedMDP, AdversarialMDP, FiniteHorizonMDP)
     return problem if isinstance(problem, DelayedMDP) else DelayedMDP(problem, none())
 
 
@@ -185,7 +185,7 @@ def schedule(delays):
 
 
 def _checked(delays):
-    array = np.asarray(delays)
+    array = check.unmasked("delays", delays)
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(f"delays must have shape [K], one per episode, got {array.shape}")
     if array.dtype.kind not in "iu":

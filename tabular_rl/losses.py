@@ -16,13 +16,13 @@ __all__ = ["anti_greedy", "as_adversarial", "block", "corrupted", "drifting", "p
 
 def stochastic(mdp, means=None, bernoulli=True):
     """The same mean losses in every episode (W1). ``means`` [H, S, A] in [0, 1]."""
-    return AdversarialMDP(mdp.transition, mdp.initial, _means(mdp, means)[None], "constant", (), bernoulli)
+    return _world(mdp, _means(mdp, means)[None], "constant", (), bernoulli)
 
 
 def periodic(mdp, tables, period, offset=0, bernoulli=True):
     """``tables`` [M, H, S, A] in turn, each for ``period`` episodes: episode k sees table (k + offset) // period modulo M."""
     period, offset = check.integer("period", period, 1), check.integer("offset", offset, 0)
-    return AdversarialMDP(mdp.transition, mdp.initial, tables, "periodic", (period, offset), bernoulli)
+    return _world(mdp, tables, "periodic", (period, offset), bernoulli)
 
 
 def switching(mdp, period, means=None, bernoulli=True):
@@ -34,7 +34,7 @@ def switching(mdp, period, means=None, bernoulli=True):
 def drifting(mdp, period, means=None, bernoulli=True):
     """Means 1/2 + (means - 1/2) cos(2 pi k / period): they swing to their mirror image and back."""
     period = check.integer("period", period, 1)
-    return AdversarialMDP(mdp.transition, mdp.initial, _means(mdp, means)[None], "drifting", (period,), bernoulli)
+    return _world(mdp, _means(mdp, means)[None], "drifting", (period,), bernoulli)
 
 
 def phases(mdp, means=None, ratio=1.6, bernoulli=True):
@@ -42,18 +42,18 @@ def phases(mdp, means=None, ratio=1.6, bernoulli=True):
     ratio, half = check.number("ratio", ratio, above=1), 0.5 * _means(mdp, means)
     if half.max() > 0.45:
         raise ValueError(f"means must be at most 0.9 in this world, got {2 * half.max()}")
-    return AdversarialMDP(mdp.transition, mdp.initial, np.stack([half, half + 0.55]), "phases", (ratio,), bernoulli)
+    return _world(mdp, np.stack([half, half + 0.55]), "phases", (ratio,), bernoulli)
 
 
 def anti_greedy(mdp):
     """W4, adaptive: loss 1 on the action that the policy likes best in each (h, s) (ties: lowest index), 0 on the others."""
-    return AdversarialMDP(mdp.transition, mdp.initial, np.zeros((1, *mdp.shape)), "anti_greedy", (np.inf,))
+    return _world(mdp, np.zeros((1, *_episodic(mdp).shape)), "anti_greedy", (np.inf,))
 
 
 def corrupted(mdp, episodes, means=None, bernoulli=True):
     """W5: ``anti_greedy`` in the first ``episodes`` episodes, ``stochastic`` afterwards."""
     episodes = check.integer("episodes", episodes, 0)
-    return AdversarialMDP(mdp.transition, mdp.initial, _means(mdp, means)[None], "anti_greedy", (episodes,), bernoulli)
+    return _world(mdp, _means(mdp, means)[None], "anti_greedy", (episodes,), bernoulli)
 
 
 def block(mdp, length, seed=0):
@@ -65,7 +65,7 @@ def block(mdp, length, seed=0):
     length, seed = check.integer("length", length, 1), check.integer("seed", seed, 0)
     if seed >= 2**53:
         raise ValueError(f"seed must be below 2**53, got {seed}")
-    return AdversarialMDP(mdp.transition, mdp.initial, np.zeros((1, *mdp.shape)), "block", (length, seed))
+    return _world(mdp, np.zeros((1, *_episodic(mdp).shape)), "block", (length, seed))
 
 
 def recorded(mdp, losses, bernoulli=False):
@@ -73,18 +73,27 @@ def recorded(mdp, losses, bernoulli=False):
     return periodic(mdp, losses, 1, bernoulli=bernoulli)
 
 
-def as_adversarial(problem):
+def as_adversarial(problem, name="problem"):
     """The problem as an ``AdversarialMDP``: itself, or an episodic MDP with its fixed losses 1 - reward, seen without noise."""
-    if isinstance(problem, AdversarialMDP):
+    if isinstance(check.kind(name, problem, AdversarialMDP, FiniteHorizonMDP), AdversarialMDP):
         return problem
-    if isinstance(problem, FiniteHorizonMDP):
-        return stochastic(problem, bernoulli=False)
-    raise TypeError(f"problem must be an AdversarialMDP or a FiniteHorizonMDP, got {type(problem).__name__}")
+    return stochastic(problem, bernoulli=False)
+
+
+def _world(mdp, tables, *fields):
+    return AdversarialMDP(_episodic(mdp).transition, mdp.initial, tables, *fields)
+
+
+def _episodic(mdp):
+    """The episodic model that a world is made of; the losses of one that has some do not matter."""
+    return check.kind("mdp", mdp, FiniteHorizonMDP, AdversarialMDP)
 
 
 def _means(mdp, means):
     if means is not None:
-        return check.real_array("means", means, mdp.shape)
+        return check.real_array("means", means, _episodic(mdp).shape)
+    if isinstance(_episodic(mdp), AdversarialMDP):
+        raise TypeError("means are needed: mdp is an AdversarialMDP, which has no rewards that losses could be made of")
     if mdp.reward.min() < 0 or mdp.reward.max() > 1:
         index = check.first_index((mdp.reward < 0) | (mdp.reward > 1))
         raise ValueError(

@@ -50,8 +50,7 @@ class BestResponses:
         ``policy`` is the last; ``parameters["period"]``: the length of the cycle the policies ended in (1: a fixed point, None: none seen);
         "converged": whether every worst case was found.
         """
-        if not isinstance(problem, RobustMDP):
-            raise TypeError(f"problem must be a RobustMDP, got {type(problem).__name__}")
+        check.kind("problem", problem, RobustMDP)
         n, S = check.integer("n", n, 1), problem.n_states
         policy = np.zeros(S, np.int64) if self.start is None else np.asarray(self.start)
         seen, objective, period, converged = {}, np.empty(n + 1), None, True
@@ -99,8 +98,7 @@ class GradientDescentAscent:
 
     def run(self, problem, n, seed=0):
         """``n`` >= 1 steps on a RobustMDP whose set has a projection. Trace on 0..n: ``objective`` Phi(pi_k), ``played`` J(pi_k, P_k)."""
-        if not isinstance(problem, RobustMDP):
-            raise TypeError(f"problem must be a RobustMDP, got {type(problem).__name__}")
+        check.kind("problem", problem, RobustMDP)
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
         if game.code not in PROJECTABLE:
             raise TypeError(f"gradient descent-ascent needs a set with a Euclidean projection, got {type(problem.ambiguity).__name__}")

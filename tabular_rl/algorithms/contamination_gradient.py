@@ -88,8 +88,7 @@ class ContaminationGradient:
         TypeError
             The problem is no RobustMDP, or its set is not ``Contamination``.
         """
-        if not isinstance(problem, RobustMDP):
-            raise TypeError(f"problem must be a RobustMDP, got {type(problem).__name__}")
+        check.kind("problem", problem, RobustMDP)
         if problem.ambiguity.code != CONTAMINATION:
             raise TypeError(f"ContaminationGradient needs the set Contamination, got {type(problem.ambiguity).__name__}; DRPG takes others")
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape

@@ -134,8 +134,7 @@ class DRRPO:
             ``certificate``: G_k of lemma L14; ``need``: the least c with which bonuses c cap[h+1] sqrt((Lambda^-1)_ii) cover the errors of
             all factors' worst values (both for the factor bonus); ``plans``: how many. ``parameters``: ``beta``, ``cap``, ``kind``.
         """
-        if not isinstance(problem, RobustLinearMDP):
-            raise TypeError(f"problem must be a RobustLinearMDP, got {type(problem).__name__}")
+        check.kind("problem", problem, RobustLinearMDP)
         if self.radius is not None:
             problem = problem.with_radius(self.radius)
         index = checkpoints(n)

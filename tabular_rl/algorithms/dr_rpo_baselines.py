@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tabular_rl.algorithms.dr_rpo import DRRPO
+from tabular_rl.models import RobustLinearMDP
 from tabular_rl.models import validation as check
 
 
@@ -42,7 +43,7 @@ class LSVIUCB:
 
     def run(self, problem, n, seed=0):
         """See ``DRRPO.run``; the radius of ``problem`` is ignored."""
-        beta = np.full(problem.horizon, float(self.beta))
+        beta = np.full(check.kind("problem", problem, RobustLinearMDP).horizon, float(self.beta))
         learner = DRRPO(tau=0.0, radius=0.0, beta=beta, bonus="elliptical", factor_clip=False, shrink=False, rare=self.rare)
         return learner.run(problem, n, seed)
 
@@ -69,7 +70,7 @@ class LinearOPPO:
 
     def run(self, problem, n, seed=0):
         """See ``DRRPO.run``; nominal values and an elliptical bonus, or with ``robust`` the worst case and the factor bonus."""
-        H, _, A = problem.shape
+        H, _, A = check.kind("problem", problem, RobustLinearMDP).shape
         eta = self.eta or float(np.sqrt(2 * np.log(max(A, 2)) / (H**2 * n)))
         options: dict[str, Any] = {} if self.robust else {"radius": 0.0, "bonus": "elliptical", "factor_clip": False, "shrink": False}
         learner = DRRPO(tau=0.0, beta=np.full(H, float(self.beta)), update="mirror", eta=eta, rare=self.rare, **options)

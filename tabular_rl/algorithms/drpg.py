@@ -160,8 +160,7 @@ class DRPG:
 
     def _check(self, problem):
         """The problem as kernels read it; TypeError where the inner solver does not know the set, UserWarning without a guarantee."""
-        if not isinstance(problem, RobustMDP):
-            raise TypeError(f"problem must be a RobustMDP, got {type(problem).__name__}")
+        check.kind("problem", problem, RobustMDP)
         game, kind, family = compiled(problem), type(problem.ambiguity).__name__, hasattr(problem.ambiguity, "phi")
         if (self.inner == "parametric") != family:
             raise TypeError(f'inner="{self.inner}" does not fit the set {kind}: a Parametric set needs "parametric", others do not')

@@ -63,8 +63,7 @@ class IWOCS:
         TypeError
             The set is not (s,a)-rectangular.
         """
-        if not isinstance(problem, RobustMDP):
-            raise TypeError(f"problem must be a RobustMDP, got {type(problem).__name__}")
+        check.kind("problem", problem, RobustMDP)
         if problem.ambiguity.rectangularity != "sa":
             raise TypeError(f"IWOCS needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")
         n = check.integer("n", n, 1)

@@ -167,8 +167,8 @@ class LPO:
             raise ValueError(f"lam must be at least 1 in the preset 'theory', whose potential bound has unit steps, got {self.lam}")
         if self.horizon is not None:
             check.integer("horizon", self.horizon, 1)
-        if self.function_class is not None and not isinstance(self.function_class, TabularClass | LinearClass | FiniteClass):
-            raise TypeError(f"function_class must be a TabularClass, LinearClass or FiniteClass, got {type(self.function_class).__name__}")
+        if self.function_class is not None:
+            check.kind("function_class", self.function_class, TabularClass, LinearClass, FiniteClass)
 
     def run(self, problem, n, seed=0, keep_q=False):
         """Take ``n`` outer samples (fewer when the budget is spent) of a DiscountedMDP with rewards in [0, 1].
@@ -181,7 +181,7 @@ class LPO:
             whether gamma e^window < 1, without which importance weights of whole returns have no bound. With ``mixture`` also
             ``gap_mixture``, the exact gap of each epoch's mixture: the mean over its T iterates.
         """
-        if not isinstance(problem, DiscountedMDP) or problem.is_sparse:
+        if check.kind("problem", problem, DiscountedMDP).is_sparse:
             raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {problem!r}")
         if problem.reward.min() < 0 or problem.reward.max() > 1:
             raise ValueError(f"rewards must lie in [0, 1], got [{problem.reward.min()}, {problem.reward.max()}]")

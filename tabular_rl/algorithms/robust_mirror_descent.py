@@ -60,8 +60,7 @@ class RobustMirrorDescent:
 
     def run(self, problem, n, seed=0):
         """``n`` >= 1 updates on a RobustMDP. Trace on 0..n: ``objective`` Phi(pi_k) to rounding, ``upper`` certified, ``inner`` solves."""
-        if not isinstance(problem, RobustMDP):
-            raise TypeError(f"problem must be a RobustMDP, got {type(problem).__name__}")
+        check.kind("problem", problem, RobustMDP)
         if problem.ambiguity.rectangularity != "sa":
             raise TypeError(f"robust mirror descent needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape

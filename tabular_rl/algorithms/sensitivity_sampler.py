@@ -93,8 +93,7 @@ class SensitivitySampler:
     """
 
     def __init__(self, function_class, constant=None, lam=1.0, integer_weights=False, reweight=True, track_full=False, seed=0):
-        if not isinstance(function_class, TabularClass | LinearClass | FiniteClass):
-            raise TypeError(f"function_class must be a TabularClass, LinearClass or FiniteClass, got {type(function_class).__name__}")
+        check.kind("function_class", function_class, TabularClass, LinearClass, FiniteClass)
         self.function_class, self.lam = function_class, check.number("lam", lam, above=0)
         self.constant = sampling_constant(function_class, 10**6) if constant is None else check.number("constant", constant, above=0)
         self.integer_weights, self.reweight = check.flag("integer_weights", integer_weights), check.flag("reweight", reweight)
@@ -145,7 +144,7 @@ class SensitivitySampler:
         return (1 / (self.lam + self.weights)).reshape(self.function_class.shape)
 
     def _points(self, points):
-        points = np.asarray(points)
+        points = check.unmasked("points", points)
         if points.dtype.kind not in "iu" or (len(points) and (points.min() < 0 or points.max() >= self.function_class.n_points)):
             raise ValueError(f"points must be integers in [0, {self.function_class.n_points}), got {points}")
         return points.astype(np.int64)

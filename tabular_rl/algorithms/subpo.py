@@ -124,8 +124,7 @@ class SubPO:
         RuntimeError
             When logits are not finite any more, naming the iteration and (h, s).
         """
-        if not isinstance(problem, SubmodularMDP):
-            raise TypeError(f"problem must be a SubmodularMDP, got {type(problem).__name__}")
+        check.kind("problem", problem, SubmodularMDP)
         n = check.integer("n", n, 1)
         H = problem.horizon
         logits = starting_logits(problem, self.init, self.path, self.kappa)

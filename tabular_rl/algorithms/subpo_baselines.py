@@ -11,6 +11,7 @@ import numpy as np
 from tabular_rl.algorithms.subpo_report import certified_share
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.models import SubmodularMDP
+from tabular_rl.models import validation as check
 from tabular_rl.planning.simulation import sample_trajectories
 
 
@@ -42,8 +43,7 @@ class RandomWalk:
 
 
 def _trace(problem, rule, n, seed):
-    if not isinstance(problem, SubmodularMDP):
-        raise TypeError(f"problem must be a SubmodularMDP, got {type(problem).__name__}")
+    check.kind("problem", problem, SubmodularMDP)
     H, _, A = problem.shape
     played = sample_trajectories(problem, np.full(problem.shape, 1 / A) if rule is None else rule, n, seed)
     states, actions, values = played.states, played.actions, played.values

@@ -56,7 +56,7 @@ def _path(problem, path):
         coverage = hasattr(problem.objective, "sets") and problem.is_deterministic
         return (planning.priced_search if coverage else planning.truncated_search)(problem).states
     H, S, _ = problem.shape
-    path = np.asarray(path)
+    path = check.unmasked("path", path)
     if path.shape != (H + 1,) or path.dtype.kind not in "iu" or path.min() < 0 or path.max() >= S:
         raise ValueError(f"path must be {H + 1} states from 0 to {S - 1}, got {path.dtype} of shape {path.shape}")
     return path

@@ -34,7 +34,7 @@ class Hardness:
 
 def hardness(mdp):
     """Every measure of a FiniteHorizonMDP or DiscountedMDP, as a ``Hardness``; the diameter up to 200 states."""
-    discounted = isinstance(mdp, DiscountedMDP)
+    discounted = isinstance(check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP), DiscountedMDP)
     uniform = np.full(mdp.shape, 1 / mdp.n_actions) if discounted else None
     return Hardness(
         minimal_gap(mdp),
@@ -88,6 +88,7 @@ def visitation_ratio(mdp, policy=None, comparator="optimal"):
 
     Source: Agarwal, Kakade, Lee, Mahajan (2021); "every" is the D of Wang, Ho, Petrik (2023) for a single transition kernel.
     """
+    check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP)
     check.choice("comparator", comparator, ("optimal", "every"))
     visited = _most_visits(mdp) if comparator == "every" else _visits(mdp, _solution(mdp, 1e-9).policy)
     reference = np.broadcast_to(mdp.initial, visited.shape) if policy is None else _visits(mdp, policy)
@@ -123,8 +124,7 @@ def _most_visits(mdp):
 
 
 def _solution(mdp, tolerance):
-    if not isinstance(mdp, DiscountedMDP | FiniteHorizonMDP):
-        raise TypeError(f"mdp must be a FiniteHorizonMDP or a DiscountedMDP, got {type(mdp).__name__}")
+    check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP)
     tolerance = check.number("tolerance", tolerance, above=0)
     return solve(mdp, tolerance=0.25 * tolerance * _largest_value(mdp))  # a gap or span is off by twice the values' error at most
 

@@ -10,20 +10,19 @@ from tabular_rl.planning import ConvergenceError
 from tabular_rl.planning.evaluation import as_policy, policy_system
 
 DOUBLINGS = 50  # a chain slower than 2^50 steps is beyond what float64 powers can tell
+STATIONARY = "only a DiscountedMDP has the same transition at every step"
 RELATIVE_ERROR = 1e-6  # what the diameter certifies at least; mostly it is near 1e-12
 
 
 def reachable(mdp, policy=None):
     """Which states ``policy`` (default: any policy) reaches from the start with positive probability: bool [H, S], or [S] if discounted."""
-    if isinstance(mdp, DiscountedMDP):
+    if isinstance(check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP), DiscountedMDP):
         moves = _moves(mdp) if policy is None else _graph(policy_system(mdp, as_policy(mdp, policy))[0])
         reached = frontier = mdp.initial > 0
         while frontier.any():
             frontier = (frontier @ moves > 0) & ~reached
             reached = reached | frontier
         return reached
-    if not isinstance(mdp, FiniteHorizonMDP):
-        raise TypeError(f"mdp must be a FiniteHorizonMDP or a DiscountedMDP, got {type(mdp).__name__}")
     H, S, A = mdp.shape
     played = np.ones((H, S, A), bool) if policy is None else as_policy(mdp, policy) > 0
     reached = np.zeros((H, S), bool)
@@ -59,7 +58,7 @@ def mixing_time(mdp, policy, epsilon=0.25):
 
     Source: Levin, Peres (2017), section 4.5.
     """
-    _require_discounted(mdp)
+    check.kind("mdp", mdp, DiscountedMDP, FiniteHorizonMDP=STATIONARY)
     epsilon = check.number("epsilon", epsilon, above=0, below=1)
     P, _ = policy_system(mdp, as_policy(mdp, policy))
     P = P.toarray() if mdp.is_sparse else P
@@ -109,7 +108,7 @@ def diameter(mdp):
     """
     from scipy.sparse.csgraph import connected_components
 
-    _require_discounted(mdp)
+    check.kind("mdp", mdp, DiscountedMDP, FiniteHorizonMDP=STATIONARY)
     S, A = mdp.shape
     moves = _moves(mdp)
     if connected_components(moves, directed=True, connection="strong", return_labels=False) > 1:
@@ -188,8 +187,3 @@ def _moves(mdp):
     if not mdp.is_sparse:
         return _graph(mdp.transition.max(axis=1))
     return _graph(policy_system(mdp, np.full((S, A), 1 / A))[0])
-
-
-def _require_discounted(mdp):
-    if not isinstance(mdp, DiscountedMDP):
-        raise TypeError(f"mdp must be a DiscountedMDP, whose transition is the same at every step, got {type(mdp).__name__}")

@@ -17,8 +17,8 @@ def from_quantecon(ddp, initial=None):
     """
     from scipy.sparse import coo_array
 
-    if not all(hasattr(ddp, name) for name in ("R", "Q", "beta", "s_indices", "a_indices")):
-        raise TypeError(f"ddp must be a quantecon DiscreteDP, got {type(ddp).__name__}")
+    for name in ("R", "Q", "beta", "s_indices", "a_indices"):
+        check.quack("ddp", ddp, name, "a quantecon DiscreteDP")
     beta, reward = check.number("ddp.beta", ddp.beta, above=0, below=1), np.asarray(ddp.R)
     if ddp.s_indices is None:
         S, A = reward.shape
@@ -36,11 +36,9 @@ def from_quantecon(ddp, initial=None):
 
 def to_quantecon(mdp):
     """A ``quantecon.markov.DiscreteDP`` of a DiscountedMDP: product form when dense, state-action pairs when sparse."""
+    S, A = check.kind("mdp", mdp, DiscountedMDP).shape
     from quantecon.markov import DiscreteDP
 
-    if not isinstance(mdp, DiscountedMDP):
-        raise TypeError(f"mdp must be a DiscountedMDP, got {type(mdp).__name__}")
-    S, A = mdp.shape
     if not mdp.is_sparse:
         return DiscreteDP(np.array(mdp.reward), np.array(mdp.transition), mdp.discount)
     from scipy.sparse import csr_matrix  # QuantEcon asks for the matrix interface
@@ -74,9 +72,7 @@ def from_arrays(P, R, *, discount=None, horizon=None, initial=None):
 
 def to_arrays(mdp):
     """(P [A, S, S], or a list of A sparse matrices; R [S, A]) of a DiscountedMDP."""
-    if not isinstance(mdp, DiscountedMDP):
-        raise TypeError(f"mdp must be a DiscountedMDP, got {type(mdp).__name__}")
-    if mdp.is_sparse:
+    if check.kind("mdp", mdp, DiscountedMDP).is_sparse:
         return [mdp.transition[a :: mdp.n_actions] for a in range(mdp.n_actions)], np.array(mdp.reward)
     return np.ascontiguousarray(mdp.transition.transpose(1, 0, 2)), np.array(mdp.reward)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tabular_rl.models import validation as check
 from tabular_rl.models.assembly import assemble
 from tabular_rl.models.discounted import DiscountedMDP
 from tabular_rl.models.files import replacing
@@ -49,8 +50,7 @@ def read_transitions(path):
 
 def write_csv(mdp, path):
     """Write a DiscountedMDP; every transition of (s, a) carries the expected reward r(s, a). Atomic: the old file or the whole new one."""
-    if not isinstance(mdp, DiscountedMDP):
-        raise TypeError(f"mdp must be a DiscountedMDP, got {type(mdp).__name__}")
+    check.kind("mdp", mdp, DiscountedMDP)
     from scipy.sparse import csr_array
 
     S, A = mdp.shape

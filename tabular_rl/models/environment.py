@@ -15,9 +15,7 @@ class TabularEnv(gymnasium.Env):
     metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own form)
 
     def __init__(self, mdp, max_episode_steps=None):
-        if not isinstance(mdp, FiniteHorizonMDP | DiscountedMDP):
-            raise TypeError(f"mdp must be a FiniteHorizonMDP or a DiscountedMDP, got {type(mdp).__name__}")
-        self.mdp = mdp
+        self.mdp = check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP)
         self.observation_space = gymnasium.spaces.Discrete(mdp.n_states)
         self.action_space = gymnasium.spaces.Discrete(mdp.n_actions)
         self.initial_state_distrib = mdp.initial

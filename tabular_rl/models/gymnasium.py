@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tabular_rl.models import validation as check
 from tabular_rl.models.assembly import assemble, check_setting
 from tabular_rl.models.discounted import DiscountedMDP
+from tabular_rl.models.finite_horizon import FiniteHorizonMDP
 
 
 def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
@@ -31,7 +33,7 @@ def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
     core = getattr(env, "unwrapped", env)
     table, initial = getattr(core, "P", None), getattr(core, "initial_state_distrib", None)
     if table is None or initial is None:
-        raise TypeError(f"env must carry a transition table P and initial_state_distrib, {env!r} does not")
+        raise TypeError(f"env must carry a transition table P and initial_state_distrib, {check.describe(env)} does not")
     if not isinstance(table, Mapping) or set(table) != set(range(len(table))):
         raise ValueError("env.P must be a dictionary whose keys are the states 0..S-1")
     S, A = len(table), 1 + max((a for actions in table.values() for a in actions), default=0)
@@ -64,6 +66,7 @@ def to_gymnasium(mdp, max_episode_steps=None):
     terminates when it enters an absorbing state without reward, and is cut after ``max_episode_steps`` if given. Discounted models also
     carry the toy-text table ``P`` and ``initial_state_distrib``, so that ``from_gymnasium`` gives the same model back.
     """
+    check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP)
     from tabular_rl.models.environment import TabularEnv
 
     return TabularEnv(mdp, max_episode_steps)
@@ -71,9 +74,7 @@ def to_gymnasium(mdp, max_episode_steps=None):
 
 def table_of(mdp):
     """The toy-text table of a discounted model, [(probability, successor, reward, terminated), ...], and which states are absorbing."""
-    if not isinstance(mdp, DiscountedMDP):
-        raise TypeError(f"only a DiscountedMDP has one table for all steps, got {type(mdp).__name__}")
-    S, A = mdp.shape
+    S, A = check.kind("mdp", mdp, DiscountedMDP, FiniteHorizonMDP="only a DiscountedMDP has one table for all steps").shape
     flat = mdp.transition if mdp.is_sparse else mdp.transition.reshape(S * A, S)
 
     def row(index):

@@ -70,8 +70,7 @@ class RobustMDP:
             "row_entries": int(np.max(entries)),
         }.items():
             object.__setattr__(self, name, value)
-        if not hasattr(self.ambiguity, "rectangularity"):
-            raise TypeError(f"ambiguity must be a set of tabular_rl.ambiguity, got {type(self.ambiguity).__name__}")
+        check.quack("ambiguity", self.ambiguity, "rectangularity", "a set of tabular_rl.ambiguity")
         self.ambiguity.check_shape(S, A)
 
     @classmethod
@@ -80,8 +79,7 @@ class RobustMDP:
 
         Rewards inside [0, 1] become costs 1 - reward, others (high - reward) / (high - low) of their range; ``to_rewards`` maps back.
         """
-        if not isinstance(mdp, DiscountedMDP):
-            raise TypeError(f"mdp must be a DiscountedMDP, got {type(mdp).__name__}")
+        check.kind("mdp", mdp, DiscountedMDP)
         low, high = reward_range(mdp.reward)
         cost = (high - mdp.reward) / (high - low)
         return cls(mdp.transition, cost, mdp.discount, mdp.initial, ambiguity, mdp.states, mdp.actions, (low, high))

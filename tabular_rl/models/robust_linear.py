@@ -67,7 +67,7 @@ class RobustLinearMDP:
         if (reward[:, fail] != 0).any():
             raise ValueError(f"reward must be 0 in fail_state {fail}")
         factor = int(features[fail, 0].argmax())
-        known = np.eye(d, dtype=bool)[factor] if self.known is None else np.array(self.known)
+        known = np.eye(d, dtype=bool)[factor] if self.known is None else np.array(check.unmasked("known", self.known))
         if known.shape != (d,) or known.dtype != bool:
             raise ValueError(f"known must be {d} booleans, got shape {known.shape} of {known.dtype}")
         if (features[fail, :, factor] != 1).any() or not known[factor]:

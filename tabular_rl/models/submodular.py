@@ -64,13 +64,12 @@ class SubmodularMDP:
     actions: Any = None
 
     def __post_init__(self):
-        if not hasattr(self.objective, "n_elements"):
-            raise TypeError(f"objective must be one of tabular_rl.submodular, got {type(self.objective).__name__}")
+        check.quack("objective", self.objective, "n_elements", "one of tabular_rl.submodular")
         check.flag("repeats", self.repeats)
         if self.repeats and not self.objective.allows_copies:
             raise ValueError(f"repeats must be False for {type(self.objective).__name__}, which has no copies of an element")
         given = unrepeated(self.transition, 4)
-        slip, array = check.number("slip", self.slip, at_least=0, at_most=1), np.asarray(given)
+        slip, array = check.number("slip", self.slip, at_least=0, at_most=1), check.unmasked("transition", given)
         if array.ndim == 2 and array.dtype.kind in "iu":
             S, A = array.shape
             successors = _indices("transition", array, S, least=0)
@@ -121,7 +120,7 @@ class SubmodularMDP:
             if n != S:
                 raise ValueError(f"objective has {n} elements, expected one for each of the {S} states, or give elements")
             return np.broadcast_to(_indices("elements", np.arange(S), S), (H + 1, S))
-        given = np.asarray(unrepeated(self.elements, 2))
+        given = check.unmasked("elements", unrepeated(self.elements, 2))
         if given.dtype.kind not in "iu" or given.shape not in ((S,), (1, S), (H + 1, S)):
             raise ValueError(f"elements must be integers [{S}] or [{H + 1}, {S}], got {given.dtype} of shape {given.shape}")
         return np.broadcast_to(_indices("elements", given, n), (H + 1, S))
@@ -194,7 +193,7 @@ class SubmodularMDP:
 
     def gains(self, states):
         """Marginal gains [..., H + 1] along trajectories of states [..., H + 1]; the first is that of the start."""
-        states = np.asarray(states)
+        states = check.unmasked("states", states)
         if states.shape[-1:] != (self.horizon + 1,):
             raise ValueError(f"states must have {self.horizon + 1} entries along the last axis, got shape {states.shape}")
         return self.objective.gains(self.elements[np.arange(self.horizon + 1), states], distinct=not self.repeats)

@@ -1,6 +1,7 @@
 """Checks that every model runs once, when it is built. An error names the argument, the index, the value and what was expected."""
 
 import math
+from collections.abc import Mapping
 from itertools import islice
 from numbers import Real
 
@@ -8,13 +9,93 @@ import numpy as np
 
 ROW_TOLERANCE = 1e-9
 
+# how a model of one kind is made of what somebody has: {kind: {what it is made of: expression}}, {0} stands for the latter
+_WAYS = {
+    "DiscountedMDP": {
+        "RobustMDP": "{0}.against()",
+        "DiscreteDP": "models.from_quantecon({0})",
+        "environment": "instances.from_gymnasium(env, discount=...)",
+        "array": "models.from_arrays(P, R, discount=...)",
+    },
+    "FiniteHorizonMDP": {
+        "LinearMDP": "{0}.tabular",
+        "RobustLinearMDP": "{0}.nominal",
+        "DiscountedMDP": "FiniteHorizonMDP({0}.transition, {0}.reward, {0}.initial, horizon=...)",
+        "environment": "instances.from_gymnasium(env, horizon=...)",
+        "array": "models.from_arrays(P, R, horizon=...)",
+    },
+    "AdversarialMDP": {"FiniteHorizonMDP": "losses.stochastic({0})", "DelayedMDP": "{0}.world"},
+    "RobustMDP": {"DiscountedMDP": "RobustMDP.from_mdp({0}, ambiguity)"},
+}
+
+
+def kind(name, value, *kinds, **remedies):
+    """``value``, which must be an instance of one of ``kinds`` (classes). A TypeError says what it is and, where there is one, the remedy.
+
+    ``remedies``: the name of another class -> what to do with such a value here, in place of the general advice.
+    """
+    if isinstance(value, kinds):
+        return value
+    wanted = [k.__name__ for k in kinds]
+    articles = [f"{'an' if w[0] in 'AEIO' else 'a'} {w}" for w in wanted]
+    expected = ", ".join(articles[:-1]) + " or " * (len(articles) > 1) + articles[-1]
+    brought = [ancestor.__name__ for ancestor in type(value).__mro__]
+    remedy = next((remedies[x] for x in brought if x in remedies), None)
+    if remedy is None and (way := _way(name, [*brought, _looks(value)], wanted)):
+        remedy = f"{way} is one"
+    raise _wrong_kind(name, expected, value, remedy)
+
+
+def quack(name, value, attribute, expected):
+    """``value``, which must have ``attribute``: ``kind`` for classes that are above this layer."""
+    if isinstance(value, type) or not hasattr(value, attribute):
+        raise _wrong_kind(name, expected, value, None)
+    return value
+
+
+def _wrong_kind(name, expected, value, remedy):
+    got = type(value).__name__
+    if isinstance(value, type):
+        got, remedy = f"the class {value.__name__}", "give an instance of it"
+    return TypeError(f"{name} must be {expected}, got {got}" + (f"; {remedy}" if remedy else ""))
+
+
+def _way(name, brought, wanted, steps=2):
+    """The expression that makes one of the ``wanted`` of the argument ``name``, in at most so many steps; None if there is none."""
+    ways = [(source, way) for target in wanted for source, way in _WAYS.get(target, {}).items()]
+    direct = next((way.format(name) for source, way in ways if source in brought), None)
+    if direct or steps == 1:
+        return direct
+    found = ((way, _way(name, brought, [source], steps - 1)) for source, way in ways if way.count("{0}") == 1)
+    return next((way.format(first) for way, first in found if first), None)
+
+
+def _looks(value):
+    """What a value that is no model looks like: "environment" (or its table), "array" or nothing known."""
+    if isinstance(value, type | str):
+        return None
+    if isinstance(value, Mapping) or hasattr(value, "unwrapped"):
+        return "environment"
+    return "array" if isinstance(value, list | tuple) or hasattr(value, "__array__") or hasattr(value, "tocsr") else None
+
+
+def unmasked(name, value):
+    """``np.asarray(value)``, but a masked array, or a list of them, is a TypeError: the mask would be lost."""
+    if _has_mask(value):
+        raise TypeError(f"{name} must be an array of numbers, got {describe(value)}: its mask would be lost, give .filled(...)")
+    return np.asarray(value)
+
+
+def _has_mask(value):
+    return isinstance(value, np.ma.MaskedArray) or (isinstance(value, list | tuple) and any(map(_has_mask, value)))
+
 
 def real_array(name, value, shape=None):
     """A C-contiguous float64 array of finite numbers. ``shape`` may hold None (any length)."""
-    if (isinstance(value, np.ndarray) and value.dtype == object) or isinstance(value, str | np.ma.MaskedArray):  # a mask would be lost
-        raise TypeError(f"{name} must be an array of numbers, got {_describe(value)}")
+    if (isinstance(value, np.ndarray) and value.dtype == object) or isinstance(value, str):
+        raise TypeError(f"{name} must be an array of numbers, got {describe(value)}")
     try:
-        array = np.asarray(value)
+        array = unmasked(name, value)
     except ValueError as error:  # ragged nested lists
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
@@ -114,7 +195,7 @@ def check_row_sums(name, sums):
 def integer(name, value, minimum):
     """``value`` as an int of at least ``minimum``."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer, got {_describe(value)}")
+        raise TypeError(f"{name} must be an integer, got {describe(value)}")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
     return int(value)
@@ -123,7 +204,7 @@ def integer(name, value, minimum):
 def number(name, value, *, above=None, at_least=None, below=None, at_most=None):
     """``value`` as a float inside the stated bounds."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a real number, got {_describe(value)}")
+        raise TypeError(f"{name} must be a real number, got {describe(value)}")
     try:
         x = float(value)
     except OverflowError:  # an int beyond 1e308
@@ -173,13 +254,13 @@ def distinct(name, value, most):
     try:
         items = iter(value)
     except TypeError:
-        raise TypeError(f"{name} must be a sequence, got {_describe(value)}") from None
+        raise TypeError(f"{name} must be a sequence, got {describe(value)}") from None
     seen = {}
     for item in islice(items, most + 1):
         try:
             twice = item in seen
         except TypeError:
-            raise TypeError(f"{name} must be hashable, got {_describe(item)}") from None
+            raise TypeError(f"{name} must be hashable, got {describe(item)}") from None
         if twice:
             raise ValueError(f"{name} must be distinct, {item!r} stands there twice")
         seen[item] = None
@@ -207,6 +288,7 @@ def first_index(mask):
     return tuple(int(i) for i in np.unravel_index(np.argmax(mask), np.shape(mask)))
 
 
-def _describe(value):
+def describe(value):
+    """Type and value in an error's text: never more than 40 characters of the value."""
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"

@@ -130,4 +130,5 @@ def solve(mdp, method="auto", tolerance=None, max_iterations=1_000_000):
         from tabular_rl.planning.robust import solve_robust
 
         return solve_robust(mdp, method, tolerance, max_iterations)
-    raise TypeError(f"mdp must be a FiniteHorizonMDP, a DiscountedMDP or a RobustMDP, got {type(mdp).__name__}")
+    remedies = {"SubmodularMDP": "planning.history_optimum solves it", "RobustLinearMDP": "planning.robust_linear.robust_linear_solve does"}
+    return check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP, RobustMDP, **remedies)

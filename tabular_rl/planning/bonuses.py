@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.evaluation import as_policy
 
@@ -13,7 +14,7 @@ def dilated_bonus(mdp, policy, local_bonus, dilation=None):
     """
     from tabular_rl.kernels import episodes
 
-    H, S, A = mdp.shape
+    H, S, A = check.kind("mdp", mdp, FiniteHorizonMDP, AdversarialMDP).shape
     dilation = 1 + 1 / H if dilation is None else check.number("dilation", dilation, at_least=0)
     bonus, values = np.empty((H, S, A)), np.empty((H + 1, S))
     local_bonus = check.real_array("local_bonus", local_bonus, (H, S))

@@ -4,11 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tabular_rl.models import DiscountedMDP
+from tabular_rl.models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, SubmodularMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.solution import bellman_backup, deterministic_policy
 
 DIRECT_STATES = 3000  # a dense factorisation is exact and quicker up to here
+EVALUATORS = {
+    "RobustMDP": "planning.robust_evaluate has the worst case of a policy",
+    "RobustLinearMDP": "planning.robust_linear.robust_linear_evaluate has the worst case of a policy",
+    "SubmodularMDP": "planning.submodular_value has the value of a policy",
+}
 
 
 class Evaluation(NamedTuple):
@@ -31,6 +36,7 @@ def evaluate(mdp, policy):
     Evaluation
         Finite horizon: one backward pass. Discounted: the linear system (I - discount P) V = r, by LAPACK or SuperLU.
     """
+    check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP, **EVALUATORS)
     policy = as_policy(mdp, policy)
     if isinstance(mdp, DiscountedMDP):
         P, reward = policy_system(mdp, policy)
@@ -46,6 +52,7 @@ def evaluate(mdp, policy):
 
 def state_occupancy(mdp, policy):
     """[H, S]: probability of being in s at step h; discounted [S]: (1 - discount) * sum_t discount^t Pr(s_t = s), which sums to 1."""
+    _check_controlled(mdp)
     policy = as_policy(mdp, policy)
     if isinstance(mdp, DiscountedMDP):
         P, _ = policy_system(mdp, policy)
@@ -59,13 +66,19 @@ def state_occupancy(mdp, policy):
 
 def occupancy(mdp, policy):
     """[H, S, A] or [S, A]: the state occupancy times the policy."""
+    _check_controlled(mdp)
     policy = as_policy(mdp, policy)
     return state_occupancy(mdp, policy)[..., None] * policy
 
 
+def _check_controlled(mdp):
+    """Occupancies need a start and transitions alone: loss worlds and submodular problems have them too."""
+    check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP, AdversarialMDP, SubmodularMDP)
+
+
 def as_policy(mdp, policy):
     """``policy`` as validated probabilities [H, S, A] or [S, A], from probabilities or actions, with or without the step axis."""
-    policy, states = np.asarray(policy), mdp.shape[:-1]
+    policy, states = check.unmasked("policy", policy), mdp.shape[:-1]
     if policy.dtype.kind in "iu":
         if policy.shape not in (states, states[-1:]):
             raise ValueError(f"policy of actions must have shape {states}, got {policy.shape}")

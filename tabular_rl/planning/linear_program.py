@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tabular_rl.models import DiscountedMDP
+from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
+from tabular_rl.models import validation as check
 
 SOLVER_NOISE = 1e-8  # an interior point leaves this much mass everywhere
 
@@ -37,6 +38,7 @@ def linear_program(mdp, solver="CLARABEL"):
     RuntimeError
         When the solver does not report an optimum.
     """
+    check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP)
     import cvxpy as cp
 
     if isinstance(mdp, DiscountedMDP):

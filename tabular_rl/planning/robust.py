@@ -49,9 +49,7 @@ _games: weakref.WeakKeyDictionary[RobustMDP, Game] = weakref.WeakKeyDictionary()
 
 def compiled(mdp):
     """The ``Game`` of a RobustMDP, made once for each model. Sets of rectangularity "none" have the nominal rows, or a list of kernels."""
-    if not isinstance(mdp, RobustMDP):
-        raise TypeError(f"mdp must be a RobustMDP, got {type(mdp).__name__}")
-    if mdp not in _games:
+    if check.kind("mdp", mdp, RobustMDP) not in _games:
         _games[mdp] = _compiled(mdp)
     return _games[mdp]
 
@@ -184,8 +182,8 @@ class RobustBackup(NamedTuple):
 
 def robust_backup(mdp, values):
     """One robust Bellman sweep of ``values`` [S]."""
-    values = check.real_array("values", values, (mdp.n_states,))
     sweeps = _sweeps(mdp)
+    values = check.real_array("values", values, (mdp.n_states,))
     improved, worst = np.empty(mdp.n_states), np.empty(len(sweeps.rows.nominal))
     sweeps.improve(values, np.inf, improved, worst)
     return RobustBackup(improved, sweeps.policy, kernel_of(mdp, worst))

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tabular_rl.kernels import linear_robust as kernel
+from tabular_rl.models import RobustLinearMDP
 from tabular_rl.models import validation as check
+from tabular_rl.planning.evaluation import as_policy
 
 CODES = {"fail": kernel.FAIL, "ball": kernel.BALL}
 PENALTIES = {"tv": kernel.TV, "kl": kernel.KL, "chi_square": kernel.CHI_SQUARE, "tv_fail": kernel.TV_FAIL}
@@ -41,14 +43,14 @@ def robust_linear_solve(mdp, tau=0.0, reference=None, uncertainty="fail", penalt
 
 def robust_linear_evaluate(mdp, policy, tau=0.0, reference=None, uncertainty="fail", penalty=None):
     """Robust regularised values of ``policy`` [H, S, A] (which counts as the reference in the fail state)."""
-    policy = check.real_array("policy", policy, mdp.shape)
+    policy = check.real_array("policy", policy, check.kind("mdp", mdp, RobustLinearMDP).shape)
     if policy.min() < 0 or np.abs(policy.sum(-1) - 1).max() > 1e-8:
         raise ValueError("policy must have rows that are probability distributions")
     return _induction(mdp, tau, reference, uncertainty, penalty, policy)
 
 
 def _induction(mdp, tau, reference, uncertainty, penalty, policy):
-    (H, S, _), d = mdp.shape, mdp.dimension
+    (H, S, _), d = check.kind("mdp", mdp, RobustLinearMDP).shape, mdp.dimension
     tau = check.number("tau", tau, at_least=0)
     check.choice("uncertainty", uncertainty, tuple(CODES))
     code, sigma = CODES[uncertainty], 1.0
@@ -81,7 +83,8 @@ def log_policy_of(reference, shape):
 
 def worst_factors(mdp, values):
     """[H, d, S]: minimisers over the fail set for ``values`` [H+1, S]: mass leaves the largest positive values first."""
-    worst = np.array(mdp.factors)
+    worst = np.array(check.kind("mdp", mdp, RobustLinearMDP).factors)
+    values = check.real_array("values", values, (mdp.horizon + 1, mdp.shape[1]))
     for h, i in np.ndindex(worst.shape[:2]):
         budget = mdp.radius[h, i]
         for s in np.argsort(-values[h + 1], kind="stable"):
@@ -96,6 +99,7 @@ def worst_factors(mdp, values):
 
 def state_laws(mdp, policy, factors=None):
     """[H, S]: where ``policy`` [H, S, A] is at each step, under the nominal ``factors`` or others [H, d, S]."""
+    policy = as_policy(check.kind("mdp", mdp, RobustLinearMDP), policy)
     laws = [np.eye(mdp.shape[1])[mdp.initial]]
     for h, stage in enumerate((mdp.factors if factors is None else factors)[:-1]):
         laws.append(np.einsum("s,sa,sad,dt->t", laws[-1], policy[h], mdp.features, stage))
@@ -104,6 +108,7 @@ def state_laws(mdp, policy, factors=None):
 
 def feature_moments(mdp, policy):
     """(mean [H, d], second moment [H, d, d]) of the features that ``policy`` meets in the nominal world, which are 0 in the fail state."""
+    policy = as_policy(check.kind("mdp", mdp, RobustLinearMDP), policy)
     weights = state_laws(mdp, policy)[..., None] * policy
     weights[:, mdp.fail_state] = 0
     return np.einsum("hsa,sad->hd", weights, mdp.features), np.einsum("hsa,sad,sae->hde", weights, mdp.features, mdp.features)

@@ -7,6 +7,7 @@ import numpy as np
 from tabular_rl.kernels import robust_evaluation as evaluation
 from tabular_rl.kernels import robust_rows as codes
 from tabular_rl.kernels import robust_sweeps as kernels
+from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.discounted import solve_discounted
 from tabular_rl.planning.evaluation import as_policy, evaluate
@@ -42,8 +43,9 @@ def robust_evaluate(mdp, policy, tolerance=1e-10, kernel=None, complete=True, ma
 
     Source: [derived] drpg spec 5.1.
     """
+    game = compiled(mdp)
     policy, tolerance, complete = as_policy(mdp, policy), check.number("tolerance", tolerance, at_least=0), check.flag("complete", complete)
-    game, limit, S = compiled(mdp), check.integer("max_iterations", max_iterations, 1), mdp.n_states
+    limit, S = check.integer("max_iterations", max_iterations, 1), mdp.n_states
     p = np.array(game.rows.nominal) if kernel is None else flat_kernel(mdp, kernel)
     if mdp.ambiguity.rectangularity == "none":
         if game.code != codes.LIST:
@@ -119,7 +121,7 @@ def gradients(mdp, policy, kernel=None):
     dJ/dpolicy = d[s] q[s,a] / (1 - discount), dJ/dP = d[s] policy[s,a] (cost + discount v[t]) / (1 - discount), d the discounted
     occupancy, which sums to 1: the partial derivatives of the rational extension of J off the simplex (drpg spec 6.1).
     """
-    policy, rows, S = as_policy(mdp, policy), compiled(mdp).rows, mdp.n_states
+    rows, policy, S = compiled(mdp).rows, as_policy(mdp, policy), mdp.n_states
     p = np.array(rows.nominal) if kernel is None else flat_kernel(mdp, kernel)
     system, values, occupancy, q, gradient = np.empty((S, S)), np.empty(S), np.empty(S), np.empty(mdp.shape), np.empty_like(p)
     evaluation.evaluate_policy(rows, p, policy, mdp.discount, system, values)
@@ -146,7 +148,7 @@ def constants(mdp):
     L_pi = sqrt(A) / (1-g)^2, ell_pi = 2 g A / (1-g)^3, L_P = sqrt(S) / (1-g)^2, ell_P = 2 g S / (1-g)^3, D = 1 / min initial (infinite
     where a state cannot be the start) [derived; L_pi and ell_pi are the paper's; drpg spec 7].
     """
-    (S, A), g, size = mdp.shape, mdp.discount, max(np.abs(mdp.cost_range))
+    (S, A), g, size = check.kind("mdp", mdp, RobustMDP).shape, mdp.discount, max(np.abs(mdp.cost_range))
     slope, bend = size / (1 - g) ** 2, 2 * g * size / (1 - g) ** 3
     least = float(mdp.initial.min())
     return Constants(np.sqrt(A) * slope, A * bend, np.sqrt(S) * slope, S * bend, 1 / least if least > 0 else np.inf)

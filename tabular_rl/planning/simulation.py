@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tabular_rl.models import FiniteHorizonMDP, SubmodularMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.evaluation import as_policy
 
@@ -20,7 +21,7 @@ def sample_episodes(mdp, policy, n, seed=0):
     """Sample ``n`` >= 1 episodes of ``policy`` in a FiniteHorizonMDP; ``seed`` is anything ``numpy.random.default_rng`` takes."""
     from tabular_rl.kernels import sampling
 
-    H, S, A = mdp.shape
+    H, S, A = check.kind("mdp", mdp, FiniteHorizonMDP, SubmodularMDP="planning.sample_trajectories samples it").shape
     policy = as_policy(mdp, policy)
     P = mdp.packed_transition
     accept, alias = sampling.alias_tables(P.reshape(-1, S))
@@ -64,7 +65,8 @@ def sample_trajectories(problem, policy, n, seed=0):
     from tabular_rl.kernels.submodular_objectives import workspace
     from tabular_rl.kernels.submodular_rollouts import greedy_rollouts, rollouts
 
-    H, _, A = problem.shape
+    sampler = "planning.sample_episodes samples it"
+    H, _, A = check.kind("problem", problem, SubmodularMDP, FiniteHorizonMDP=sampler, DiscountedMDP=sampler).shape
     n, objective, world = check.integer("n", n, 1), problem.objective.packed, problem.world
     found = Trajectories(np.empty((n, H + 1), np.int64), np.empty((n, H), np.int64), np.empty((n, H + 1)))
     work = workspace(objective, problem.objective.n_elements, H + 1)

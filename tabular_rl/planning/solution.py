@@ -98,11 +98,13 @@ class Solution:
 
 def deterministic_policy(actions, n_actions):
     """Probabilities [..., A] of the policy that plays ``actions`` [...]."""
-    return (np.asarray(actions)[..., None] == np.arange(n_actions)).astype(np.float64)
+    return (check.unmasked("actions", actions)[..., None] == np.arange(n_actions)).astype(np.float64)
 
 
 def bellman_backup(mdp, values):
     """q_values = reward + discount * P values (finite horizon: discount 1, ``values`` [H + 1, S] gives [H, S, A])."""
+    check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP, RobustMDP="planning.robust_backup(mdp, values) is its backup")
+    values = check.real_array("values", values, (mdp.n_states,) if isinstance(mdp, DiscountedMDP) else (mdp.horizon + 1, mdp.n_states))
     if isinstance(mdp, DiscountedMDP):
         flat = mdp.transition if mdp.is_sparse else mdp.transition.reshape(-1, mdp.n_states)
         return mdp.reward + mdp.discount * (flat @ values).reshape(mdp.shape)

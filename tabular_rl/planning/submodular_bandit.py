@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tabular_rl.models import SubmodularMDP
 from tabular_rl.models import validation as check
 
 
@@ -76,7 +77,7 @@ def nearest_bandit(mdp):
 
 
 def _of(mdp):
-    H, _, A = mdp.shape
+    H, _, A = check.kind("mdp", mdp, SubmodularMDP).shape
     ground, table = mdp.ground_set(), mdp.table()
     started = np.unique(ground.elements[0, mdp.initial > 0])
     if len(started) > 1:
@@ -94,10 +95,14 @@ def _of(mdp):
 
 def _chances(bandit, x):
     """[H, 2^n] probability that what step h collects lies inside of T."""
-    x = np.asarray(x, float)
+    x = check.real_array("x", x, _shape(bandit))
     collected = np.einsum("ha,hae->he", x, bandit.distributions)
     collected[:, -1] += 1 - x.sum(axis=1)
     return collected @ bandit.inside.T
+
+
+def _shape(bandit):
+    return check.kind("bandit", bandit, SubmodularBandit, SubmodularMDP="planning.submodular_bandit.bandit_of(mdp) is one").shape
 
 
 def relaxed_value(bandit, x):
@@ -132,7 +137,7 @@ def continuous_greedy(bandit, steps=100):
     J >= (1 - (1 - 1/K)^K) OPT - M1 H (H - 1) / (2 K) with M1 the largest F({e}); errors of an approximate bandit included.
     """
     K = check.integer("steps", steps, 1)
-    H, A = bandit.shape
+    H, A = _shape(bandit)
     x, values = np.zeros((H, A)), np.zeros(K + 1)
     values[0] = relaxed_value(bandit, x)
     for k in range(K):
@@ -146,7 +151,7 @@ def continuous_greedy(bandit, steps=100):
 
 def sequential_greedy(bandit):
     """x [H, A], deterministic: steps h = 0, 1, .. take the best action given the ones before (ties: lowest); at least half of OPT."""
-    H, A = bandit.shape
+    H, A = _shape(bandit)
     x = np.zeros((H, A))
     for h in range(H):
         x[h, np.argmax(relaxed_gradient(bandit, x)[h])] = 1
@@ -155,8 +160,8 @@ def sequential_greedy(bandit):
 
 def block_stationary(bandit, x=None):
     """x [H, A] from which no single step can be improved, by coordinate ascent from ``x`` (default uniform); at least half of OPT."""
-    H, A = bandit.shape
-    x = np.full((H, A), 1 / A) if x is None else np.array(x, float)
+    H, A = _shape(bandit)
+    x = np.full((H, A), 1 / A) if x is None else np.array(check.real_array("x", x, (H, A)))
     improved = True
     while improved:
         improved = False

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tabular_rl.models import SubmodularMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.submodular_flows import flow_program, optimal_flow
 from tabular_rl.planning.submodular_graph import coverage_graph, graph_of_sets
@@ -57,7 +58,7 @@ def coverage_bound(mdp, entering=True):
         30 x 30 grids with 39 steps (60 000 arcs) take seconds; ``coverage_prices`` comes within 1e-4 of it in a quarter of one.
     """
     check.flag("entering", entering)
-    if isinstance(mdp.objective, Truncated):
+    if isinstance(check.kind("mdp", mdp, SubmodularMDP).objective, Truncated):
         return _truncated_bound(mdp, entering)
     graph = coverage_graph(mdp, entering=entering)
     if graph is None:
@@ -91,7 +92,7 @@ def cut_bound(mdp, sets=None):
 
     ``sets``: bit masks of the cuts; default all for n <= 10, else generated until z is stable. Any monotone submodular F.
     """
-    ground, F = mdp.ground_set(), mdp.table()
+    ground, F = check.kind("mdp", mdp, SubmodularMDP).ground_set(), mdp.table()
     n = ground.n
     graph = _ground_graph(mdp, ground)
     program, bits = flow_program(graph), 1 << np.arange(n)
@@ -132,7 +133,7 @@ def concave_bound(mdp, iterations=30):
     iterate gives a bound: g is below its tangents, and a tangent is a coverage problem. The smallest one is returned.
     """
     check.integer("iterations", iterations, 1)
-    ground = mdp.ground_set()
+    ground = check.kind("mdp", mdp, SubmodularMDP).ground_set()
     extension = _extension(mdp.objective, ground.types)
     graph = _ground_graph(mdp, ground)
     program, y, best = flow_program(graph), np.zeros(ground.n), None
@@ -154,7 +155,7 @@ def tangent_bound(mdp, visits, iterations=500):
 
     Tight where ``visits`` are those of a good policy; takes a fraction of a second where ``concave_bound`` takes minutes.
     """
-    ground = mdp.ground_set()
+    ground = check.kind("mdp", mdp, SubmodularMDP).ground_set()
     visits = check.real_array("visits", visits, (ground.n,))
     if visits.min() < 0 or visits.max() > 1:
         raise ValueError(f"visits must lie in [0, 1], got {visits.min()}..{visits.max()}")
@@ -166,7 +167,7 @@ def priced_visits(mdp, weights, constant=0.0, iterations=500):
     """Certificate of ``constant`` + the most that visits pay if v of ``mdp.ground_set()`` pays ``weights[v]`` >= 0 once, by prices."""
     from tabular_rl.kernels import submodular_graph as kernels
 
-    graph = replace(_ground_graph(mdp, mdp.ground_set()), weights=weights)
+    graph = replace(_ground_graph(mdp, check.kind("mdp", mdp, SubmodularMDP).ground_set()), weights=weights)
     prices = weights / 2
     target = 0.8 * graph.bound(prices)
     check.integer("iterations", iterations, 1)
@@ -233,7 +234,7 @@ def integer_optimum(mdp, time_limit=60.0):
 
     RuntimeError when the solver does not prove optimality in ``time_limit`` seconds; ``branch_and_bound`` is the tool for larger ones.
     """
-    if mdp.start is None or not mdp.is_deterministic:
+    if check.kind("mdp", mdp, SubmodularMDP).start is None or not mdp.is_deterministic:
         raise ValueError("mdp must be deterministic with one start, got a random transition or start")
     graph = coverage_graph(mdp)
     if graph is None:

@@ -53,9 +53,7 @@ class HistoryPolicy:
 
 def mask_arrays(mdp):
     """The MaskArrays of ``mdp``; ValueError for more than 20 elements, or tables over (h, s, set) above 2 GB."""
-    if not isinstance(mdp, SubmodularMDP):
-        raise TypeError(f"mdp must be a SubmodularMDP, got {type(mdp).__name__}")
-    F, ground = mdp.table(), mdp.ground_set()
+    F, ground = check.kind("mdp", mdp, SubmodularMDP).table(), mdp.ground_set()
     H, S, _ = mdp.shape
     if (H + 1) * S * len(F) > LARGEST_TABLE:
         raise ValueError(f"exact tools need (H + 1) S 2^n <= {LARGEST_TABLE}, got H={H}, S={S}, n={ground.n}")
@@ -142,12 +140,13 @@ def _at_start(arrays, values):
 
 def modular_policy(mdp):
     """The optimum [H, S, A] of the additive problem with rewards F({element}) (ModPO, exact): (1 - c) OPT at least for curvature c."""
-    return additive_optimum(mdp, mdp.additive_reward)[1]
+    return additive_optimum(mdp, check.kind("mdp", mdp, SubmodularMDP).additive_reward)[1]
 
 
 def additive_optimum(mdp, reward):
     """(value, policy [H, S, A]) of the additive problem that pays ``reward`` [H + 1, S] for being in s at time h (ties: lowest action)."""
-    H, S, A = mdp.shape
+    H, S, A = check.kind("mdp", mdp, SubmodularMDP).shape
+    reward = check.real_array("reward", reward, (H + 1, S))
     values, actions = np.array(reward[H]), np.empty((H, S), np.int64)
     for h in range(H - 1, -1, -1):
         if mdp.successors is None:
@@ -189,7 +188,7 @@ def block_ascent(mdp, init="uniform"):
 
 def natural_block_step(mdp, policy, h, eta):
     """``policy`` with block ``h`` multiplied by exp(eta advantage): an exact natural gradient step, which never lowers J (spec L9)."""
-    policy = np.array(_policy(mdp, policy))
+    policy = np.array(_policy(check.kind("mdp", mdp, SubmodularMDP), policy))
     advantage = submodular_gradient(mdp, policy).advantage[h]
     weights = policy[h] * np.exp(eta * (advantage - advantage.max(axis=1, keepdims=True)))
     policy[h] = weights / weights.sum(axis=1, keepdims=True)
@@ -199,7 +198,7 @@ def natural_block_step(mdp, policy, h, eta):
 def natural_ascent(mdp, eta=1.0, sweeps=100, init="uniform"):
     """(value, policy) after ``sweeps`` rounds of ``natural_block_step`` over all blocks. Monotone."""
     check.integer("sweeps", sweeps, 1)
-    policy = _start(mdp, init)
+    policy = _start(check.kind("mdp", mdp, SubmodularMDP), init)
     for _ in range(sweeps):
         for h in range(mdp.horizon - 1, -1, -1):
             policy = natural_block_step(mdp, policy, h, check.number("eta", eta, above=0))
@@ -208,7 +207,7 @@ def natural_ascent(mdp, eta=1.0, sweeps=100, init="uniform"):
 
 def smoothness(mdp):
     """L = F(V) A max(H - 1, 1): J's gradient in the policy is L-Lipschitz on the product of simplices (spec L10); loose by about 50."""
-    H, _, A = mdp.shape
+    H, _, A = check.kind("mdp", mdp, SubmodularMDP).shape
     return float(mask_arrays(mdp).F.max()) * A * max(H - 1, 1)
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tabular_rl.models import SubmodularMDP
 from tabular_rl.models import validation as check
 from tabular_rl.submodular import Coverage, Facility, Mixture, Modular, Sets
 
@@ -24,7 +25,7 @@ def coverage_form(mdp):
     Facility location is the coverage of levels: the item (u, i) has the weight of the step from the (i-1)-th to the i-th smallest
     similarity to u, and the elements at least that similar cover it. What is modular is covered by items of its own.
     """
-    objective = mdp.objective
+    objective = check.kind("mdp", mdp, SubmodularMDP).objective
     if isinstance(objective, Coverage):
         return CoverageForm(objective.weights, objective.sets, mdp.packed_elements)
     if isinstance(objective, Facility):
@@ -157,7 +158,7 @@ def graph_of_sets(mdp, sets, weights, elements=None, slips=True, entering=True):
     """The CoverageGraph of the coverage by ``sets`` of the ``elements`` [1 or H + 1, S] (default: the model's), with ``weights`` [U]."""
     from tabular_rl.kernels import submodular_graph as kernels
 
-    H, S, A = mdp.shape
+    H, S, A = check.kind("mdp", mdp, SubmodularMDP).shape
     elements = np.array(mdp.packed_elements if elements is None else elements)
     if mdp.successors is not None:
         P, successors = np.zeros((1, 1, A, 1)), np.array(mdp.successors)

@@ -122,7 +122,6 @@ def _policy(mdp, policy):
 
 
 def _require_monotone_submodular(mdp):
-    if not isinstance(mdp, SubmodularMDP):
-        raise TypeError(f"mdp must be a SubmodularMDP, got {type(mdp).__name__}")
+    check.kind("mdp", mdp, SubmodularMDP)
     if not (mdp.objective.is_monotone and mdp.objective.is_submodular):
         raise ValueError(f"the objective must be monotone and submodular, got {type(mdp.objective).__name__}")

@@ -285,8 +285,7 @@ def _prefix(history, last):
 
 
 def _check_one_path(mdp):
-    if not isinstance(mdp, SubmodularMDP):
-        raise TypeError(f"mdp must be a SubmodularMDP, got {type(mdp).__name__}")
+    check.kind("mdp", mdp, SubmodularMDP)
     if mdp.start is None:
         raise ValueError("mdp must start in one state, its start is random: no policy gives a single history")
     if mdp.successors is None and not mdp.is_deterministic:

@@ -71,7 +71,8 @@ def worst_case(z, nominal, ambiguity):
 
     z = check.real_array("z", z, (None,))
     nominal = check.distribution("nominal", nominal, (len(z),))
-    if getattr(ambiguity, "rectangularity", None) != "sa":
+    check.quack("ambiguity", ambiguity, "rectangularity", "a set of tabular_rl.ambiguity")
+    if ambiguity.rectangularity != "sa":
         raise TypeError(f"ambiguity must be an (s,a)-rectangular set of tabular_rl.ambiguity, got {type(ambiguity).__name__}")
     p0, support = nominal / nominal.sum(), np.arange(len(z))
     _check_row(ambiguity, len(z))

@@ -73,7 +73,7 @@ class Objective(ABC):
         """Marginal gains [..., L] of sequences of elements [..., L]; -1 gains nothing. ``distinct``: a repeated element gains nothing."""
         from tabular_rl.kernels.submodular_objectives import path_gains
 
-        elements = np.asarray(elements)
+        elements = check.unmasked("elements", elements)
         if elements.size == 0:
             return np.zeros(elements.shape)
         if elements.dtype.kind not in "iu":

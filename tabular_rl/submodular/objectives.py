@@ -233,7 +233,7 @@ class Modular(Objective):
 
 def _integers(name, value, n):
     """Validated integers from -1 to n - 1."""
-    array = np.asarray(value)
+    array = check.unmasked(name, value)
     if array.ndim != 1 or len(array) == 0 or array.dtype.kind not in "iu":
         raise ValueError(f"{name} must be a sequence of integers, got {array.dtype} of shape {array.shape}")
     if array.min() < -1 or array.max() >= n:
