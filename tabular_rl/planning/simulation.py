@@ -4,30 +4,70 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tabular_rl.models import FiniteHorizonMDP, SubmodularMDP
+from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP, SubmodularMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.evaluation import as_policy
 
+MOST_STEPS = 2**28  # that one call samples: 4 GB
+
 
 class Episodes(NamedTuple):
-    """``states``, ``actions`` [n, H] (int32) and mean ``rewards`` [n, H] along the paths."""
+    """``states``, ``actions`` [n, L] (int32) and mean ``rewards`` [n, L] along the paths; after the end of a shorter episode -1, -1, 0."""
 
     states: np.ndarray
     actions: np.ndarray
     rewards: np.ndarray
 
+    @property
+    def lengths(self):
+        """[n] steps of each episode."""
+        return np.count_nonzero(self.states >= 0, axis=1)
 
-def sample_episodes(mdp, policy, n, seed=0):
-    """Sample ``n`` >= 1 episodes of ``policy`` in a FiniteHorizonMDP; ``seed`` is anything ``numpy.random.default_rng`` takes."""
+    @property
+    def returns(self):
+        """[n] sum of the rewards of each episode; of random length, its mean is the discounted value (see ``sample_episodes``)."""
+        return self.rewards.sum(axis=1)
+
+
+def sample_episodes(mdp, policy, n, seed=0, horizon=None):
+    """Sample ``n`` >= 1 episodes of ``policy``.
+
+    Episodes of a FiniteHorizonMDP have its H steps. Those of a DiscountedMDP have ``horizon`` steps if it is given. Else they go on with
+    probability ``discount`` after each step, at least one: step t is then played with probability discount^t, so that the plain sum of
+    rewards is an unbiased estimate of the policy's value from the start, and the last pair is a draw of ``occupancy``.
+
+    Parameters
+    ----------
+    mdp : FiniteHorizonMDP or DiscountedMDP, dense or sparse
+    policy : as ``evaluate`` takes it
+    n : int
+    seed : anything that ``numpy.random.default_rng`` takes
+    horizon : int, optional
+        Of a DiscountedMDP only.
+
+    Returns
+    -------
+    Episodes
+
+    Raises
+    ------
+    ValueError
+        Episodes of more than 2^28 steps in all, with the padding to the longest.
+    """
+    check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP, SubmodularMDP="planning.sample_trajectories samples it")
+    policy, n = as_policy(mdp, policy), check.integer("n", n, 1)
+    if isinstance(mdp, DiscountedMDP):
+        return _walks(mdp, policy, n, np.random.default_rng(seed), horizon)
+    if horizon is not None:
+        raise ValueError(f"horizon must be None for a FiniteHorizonMDP, whose episodes have its own {mdp.horizon} steps, got {horizon}")
     from tabular_rl.kernels import sampling
 
-    H, S, A = check.kind("mdp", mdp, FiniteHorizonMDP, SubmodularMDP="planning.sample_trajectories samples it").shape
-    policy = as_policy(mdp, policy)
+    H, S, A = mdp.shape
     P = mdp.packed_transition
     accept, alias = sampling.alias_tables(P.reshape(-1, S))
     policy_accept, policy_alias = sampling.alias_tables(policy.reshape(-1, A))
     start_accept, start_alias = sampling.alias_tables(mdp.initial.reshape(1, S))
-    states = np.empty((check.integer("n", n, 1), H), np.int32)
+    states = np.empty((n, H), np.int32)
     actions = np.empty_like(states)
     sampling.sample_episodes(
         accept.reshape(len(P), S * A, S),
@@ -41,6 +81,27 @@ def sample_episodes(mdp, policy, n, seed=0):
         actions,
     )
     return Episodes(states, actions, mdp.reward[np.arange(H), states, actions])
+
+
+def _walks(mdp, policy, n, rng, horizon):
+    """Episodes of a discounted model: of ``horizon`` steps, or None: of geometric length."""
+    from scipy.sparse import csr_array
+
+    from tabular_rl.kernels import sampling
+
+    lengths = rng.geometric(1 - mdp.discount, n) if horizon is None else np.full(n, check.integer("horizon", horizon, 1))
+    longest = int(lengths.max())
+    if n * longest > MOST_STEPS:
+        raise ValueError(f"n={n} episodes of up to {longest} steps are more than {MOST_STEPS} steps; give a smaller n or a horizon")
+    S, A = mdp.shape
+    P = mdp.transition if mdp.is_sparse else csr_array(mdp.transition.reshape(S * A, S))
+    start = sampling.alias_tables(mdp.initial.reshape(1, S))
+    states, actions = np.full((2, n, longest), -1, np.int32)
+    sampling.sample_walks(
+        *sampling.sparse_alias_tables(P.data, P.indptr), P.indices, P.indptr, *sampling.alias_tables(policy), start[0][0], start[1][0],
+        rng, lengths, states, actions,
+    )  # fmt: skip
+    return Episodes(states, actions, np.where(states >= 0, mdp.reward[states, actions], 0.0))
 
 
 class Trajectories(NamedTuple):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tabular_rl.kernels.sampling import alias_tables, sample_episodes
+from tabular_rl.kernels.sampling import alias_tables, sample_episodes, sparse_alias_tables
 
 
 def distribution_of(accept, alias):
@@ -39,6 +39,15 @@ def test_a_table_sums_back_to_its_weights(kind, m):
         assert np.all(distribution_of(accept, alias)[row == 0] == 0)
         assert accept.min() >= 0
         assert accept.max() <= 1
+
+
+def test_sparse_tables_are_those_of_their_rows():
+    rows = [weights(kind, m, m)[0] for m in (1, 2, 7, 64) for kind in ("smooth", "peaked", "powers")]
+    pointer = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    accept, alias = sparse_alias_tables(np.concatenate(rows), pointer)
+    for row, i, j in zip(rows, pointer[:-1], pointer[1:], strict=True):
+        expected = alias_tables(row[None])
+        np.testing.assert_array_equal([accept[i:j], alias[i:j]], [expected[0][0], expected[1][0]])
 
 
 @pytest.mark.parametrize("off", [-9e-10, 9e-10])
