@@ -80,8 +80,8 @@ def as_adversarial(problem, name="problem"):
     return stochastic(problem, bernoulli=False)
 
 
-def _world(mdp, tables, *fields):
-    return AdversarialMDP(_episodic(mdp).transition, mdp.initial, tables, *fields)
+def _world(mdp, tables, schedule, parameters, bernoulli=True):
+    return AdversarialMDP(_episodic(mdp).transition, mdp.initial, tables, schedule, parameters, bernoulli, mdp.packed_available)
 
 
 def _episodic(mdp):
@@ -91,7 +91,9 @@ def _episodic(mdp):
 
 def _means(mdp, means):
     if means is not None:
-        return check.real_array("means", means, _episodic(mdp).shape)
+        shape = _episodic(mdp).shape
+        means = check.real_array("means", means, shape, finite=mdp.has_all_actions)
+        return means if mdp.has_all_actions else check.check_finite("means", np.where(mdp.available, means, 0.0))
     if isinstance(_episodic(mdp), AdversarialMDP):
         raise TypeError("means are needed: mdp is an AdversarialMDP, which has no rewards that losses could be made of")
     if mdp.reward.min() < 0 or mdp.reward.max() > 1:

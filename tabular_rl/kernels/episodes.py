@@ -131,7 +131,8 @@ def stationary_induction(P, reward, row_error, values, actions):
     for s in range(S):
         best, greedy = -np.inf, 0
         for a in range(A):
-            largest = max(largest, abs(reward[s, a]))
+            if reward[s, a] > -np.inf:  # the state has the action
+                largest = max(largest, abs(reward[s, a]))
             if reward[s, a] > best:
                 best, greedy = reward[s, a], a
         values[H, s], values[H - 1, s], actions[H - 1, s] = 0.0, best, greedy

@@ -1,10 +1,12 @@
 """Episodic MDPs whose losses an adversary chooses: what every regret algorithm plays against."""
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from tabular_rl.models import availability
 from tabular_rl.models import validation as check
 from tabular_rl.models.finite_horizon import initial_distribution, packed, unrepeated
 
@@ -21,7 +23,7 @@ SCHEDULES = tuple(PARAMETERS)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AdversarialMDP:
+class AdversarialMDP(availability.Available):
     """An episodic MDP with a loss world: in every episode a table of mean losses, of which the learner sees its own path.
 
     Build one with the functions of ``tabular_rl.losses``; the fields are what the compiled loops read.
@@ -40,6 +42,10 @@ class AdversarialMDP:
         infinite), block (length, seed).
     bernoulli : bool
         Whether a visited loss is seen as a 0/1 draw with its mean, or as the mean itself. Regret always uses the means.
+    available : bool array [H, S, A] or [S, A], optional
+        Which actions each state has, at least one. Default: all. Mean losses of missing pairs become 0 and never count.
+    normalize : bool
+        Divide rows that sum to 1 only within 5 % (float32, rounded files) by their sums; otherwise they are refused.
 
     Raises
     ------
@@ -53,18 +59,26 @@ class AdversarialMDP:
     schedule: str = "constant"
     parameters: tuple = ()
     bernoulli: bool = True
+    available: Any = None
+    normalize: InitVar[bool] = False
 
-    def __post_init__(self):
+    def __post_init__(self, normalize):
         check.choice("schedule", self.schedule, SCHEDULES)
-        tables = check.real_array("tables", self.tables, (None, None, None, None))
+        normalize = check.flag("normalize", normalize)
+        tables = check.real_array("tables", self.tables, (None, None, None, None), finite=False)
         if 0 in tables.shape:
             raise ValueError(f"tables must have shape [M, H, S, A] without zeros, got {tables.shape}")
         _, H, S, A = tables.shape
-        given = unrepeated(self.transition, 4)
-        transition = check.distribution("transition", given, (None, S, A, S))
+        given, available = unrepeated(self.transition, 4), availability.mask(self.available, (H, S, A))
+        transition = check.real_array("transition", given, (None, S, A, S), finite=False)
         steps = np.shape(self.transition)[0]
         if steps not in (1, H):
             raise ValueError(f"transition has {steps} steps, expected {H} as in tables")
+        if not available.all():
+            tables, transition = np.where(available, tables, 0.0), availability.filled(transition, packed(available))
+        for name, array in ("tables", tables), ("transition", transition):
+            check.check_finite(name, array)
+        transition = check.probabilities("transition", transition, normalize)
         outside = (tables < 0) | (tables > 1)
         if outside.any():
             index = check.first_index(outside)
@@ -72,7 +86,8 @@ class AdversarialMDP:
         check.flag("bernoulli", self.bernoulli)
         for name, value in {
             "transition": np.broadcast_to(check.frozen(transition, given), (H, S, A, S)),
-            "initial": initial_distribution(self.initial, S),
+            "initial": initial_distribution(self.initial, S, normalize),
+            "available": available,
             "tables": check.frozen(tables, self.tables),
             "parameters": _parameters(self.schedule, self.parameters),
         }.items():
@@ -90,6 +105,11 @@ class AdversarialMDP:
         """The transition for kernels, C-contiguous: [H, S, A, S], or [1, S, A, S] when it is the same at every step."""
         return packed(self.transition)
 
+    @cached_property
+    def barrier(self):
+        """[H, S, A]: 0, and +inf at pairs that do not exist: where learners start to sum up losses."""
+        return self.barred(np.zeros(self.shape), np.inf)
+
     @property
     def world(self):
         """What the compiled loops read: (schedule's code, tables, parameters [2], bernoulli)."""
@@ -99,7 +119,8 @@ class AdversarialMDP:
 
     def __reduce__(self):
         """Pickled as its arguments: small when stationary, and what comes out is read-only as well."""
-        return type(self), (self.packed_transition, self.initial, self.tables, self.schedule, self.parameters, self.bernoulli)
+        schedule = self.schedule, self.parameters, self.bernoulli
+        return type(self), (self.packed_transition, self.initial, self.tables, *schedule, self.packed_available)
 
     def __repr__(self):
         H, S, A = self.shape

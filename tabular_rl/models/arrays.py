@@ -1,19 +1,21 @@
 """The forms of other libraries: QuantEcon's ``DiscreteDP``, and the (P, R) arrays of the MDP toolboxes."""
 
-from typing import Any
-
 import numpy as np
 
+from tabular_rl.models import availability
 from tabular_rl.models import validation as check
 from tabular_rl.models.assembly import assemble, check_dense, check_setting
 from tabular_rl.models.discounted import DiscountedMDP
 from tabular_rl.models.finite_horizon import FiniteHorizonMDP
 
+# the axes of arrays (action, state, next state), and how they come into the order "ast"
+LAYOUTS = {"ast": (0, 1, 2), "sat": (1, 0, 2), "sta": (2, 0, 1)}
+
 
 def from_quantecon(ddp, initial=None):
     """A DiscountedMDP from a ``quantecon.markov.DiscreteDP``, in product or in state-action-pair form, dense or sparse.
 
-    Infeasible actions (reward -inf, or pairs that are not listed) copy a feasible action of their state: no value changes.
+    Infeasible actions (reward -inf, or pairs that are not listed) are those that the model's ``available`` leaves out.
     """
     from scipy.sparse import coo_array
 
@@ -35,58 +37,105 @@ def from_quantecon(ddp, initial=None):
 
 
 def to_quantecon(mdp):
-    """A ``quantecon.markov.DiscreteDP`` of a DiscountedMDP: product form when dense, state-action pairs when sparse."""
-    S, A = check.kind("mdp", mdp, DiscountedMDP).shape
+    """A ``quantecon.markov.DiscreteDP`` of a DiscountedMDP: product form when dense, state-action pairs when sparse.
+
+    Actions that a state does not have are infeasible there; rewards of moves become their means.
+    """
+    A = check.kind("mdp", mdp, DiscountedMDP).n_actions
     from quantecon.markov import DiscreteDP
 
     if not mdp.is_sparse:
-        return DiscreteDP(np.array(mdp.reward), np.array(mdp.transition), mdp.discount)
+        return DiscreteDP(np.array(mdp.barred_reward), np.array(mdp.transition), mdp.discount)
     from scipy.sparse import csr_matrix  # QuantEcon asks for the matrix interface
 
-    states, actions = np.repeat(np.arange(S), A), np.tile(np.arange(A), S)
-    return DiscreteDP(mdp.reward.ravel(), csr_matrix(mdp.transition), mdp.discount, states, actions)
+    pairs = np.flatnonzero(mdp.available)
+    return DiscreteDP(mdp.reward.ravel()[pairs], csr_matrix(mdp.transition[pairs]), mdp.discount, pairs // A, pairs % A)
 
 
-def from_arrays(P, R, *, discount=None, horizon=None, initial=None):
+def from_arrays(P, R, *, discount=None, horizon=None, initial=None, available=None, layout=None, normalize=False):
     """A model from the (P, R) of the toolboxes.
 
-    ``P`` [A, S, S] or a list of A (sparse) matrices; ``R`` [S], [S, A], or [A, S, S] (or a list of A) of rewards per transition.
+    Parameters
+    ----------
+    P : array with the axes of ``layout``, or list of A (sparse) matrices (S, S)
+        Transition probabilities.
+    R : array [S] or [S, A], or with the axes of P, or list of A (sparse) matrices
+        Rewards of states, of pairs, or of moves: these are kept as ``move_rewards``.
+        A pair without a reward but -inf or NaN, or without a probability but 0 or NaN, is an action that its state does not have.
+    discount, horizon
+        Exactly one.
+    available : bool array [S, A], optional
+        Which actions each state has.
+    layout : str, optional
+        The axes of P: "ast" (action, state, next state: the toolboxes in Python), "sat", or "sta" (in MATLAB). Default: the only one whose
+        shape fits and whose rows sum to 1. It is needed where several do, as with as many states as actions. Sparse matrices are "ast".
+    normalize : bool
+        Divide rows that sum to 1 only within 5 % by their sums; otherwise they are refused.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, the offending index and its value; an array whose layout cannot be told.
     """
     check_setting(discount, horizon)
+    normalize = check.flag("normalize", normalize)
     P = _by_action("P", P)
-    A, S = len(P), P[0].shape[0]
-    reward = _reward(R, P, S, A)
+    if isinstance(P, list) and layout not in (None, "ast"):
+        raise ValueError(f"layout must be 'ast' for sparse matrices, one per action, got {layout!r}")
     if isinstance(P, np.ndarray):
-        transition: Any = np.ascontiguousarray(check.probabilities("P", P).transpose(1, 0, 2))
+        layout = _layout(P) if layout is None else check.choice("layout", layout, tuple(LAYOUTS))
+        P = _from_layout("P", P, layout)
+    A, S = len(P), P[0].shape[0]
+    R = _rewards(R, S, A, layout or "ast")
+    exists = availability.mask(available, (S, A)) & ~_nothing_but(0, P) & ~_nothing_but(-np.inf, R)
+    if horizon is not None:
+        check_dense(S, A)
+    transition, reward = _stacked("P", P, exists), _stacked("R", R, exists)
+    if isinstance(transition, np.ndarray):
+        name = "P" if layout == "ast" else "P[action, state, next state]"
+        check.probabilities(name, transition.transpose(1, 0, 2), normalize)
     else:
-        from scipy.sparse import vstack
-
-        for a, matrix in enumerate(P):
-            check.sparse_probabilities(f"P[{a}]", matrix)
-        transition = vstack(P).tocsr()[(np.arange(A) * S + np.arange(S)[:, None]).ravel()]  # from row a * S + s to row s * A + a
+        for a in range(A):
+            check.sparse_probabilities(f"P[{a}]", transition[a::A], normalize)
+    if horizon is not None and not isinstance(transition, np.ndarray):
+        transition = transition.toarray().reshape(S, A, S)
+    if not isinstance(R, np.ndarray) or R.ndim == 3:
+        reward = _of_moves(transition, reward)
     if horizon is None:
-        return DiscountedMDP(transition, reward, discount, initial)
-    check_dense(S, A)
-    return FiniteHorizonMDP(transition if isinstance(P, np.ndarray) else transition.toarray().reshape(S, A, S), reward, initial, horizon)
+        return DiscountedMDP(transition, reward, discount, initial, available=exists, normalize=normalize)
+    reward = reward[None] if reward.ndim == 3 else reward
+    return FiniteHorizonMDP(transition, reward, initial, horizon, available=exists, normalize=normalize)
 
 
 def to_arrays(mdp):
-    """(P [A, S, S], or a list of A sparse matrices; R [S, A]) of a DiscountedMDP."""
-    if check.kind("mdp", mdp, DiscountedMDP).is_sparse:
-        return [mdp.transition[a :: mdp.n_actions] for a in range(mdp.n_actions)], np.array(mdp.reward)
-    return np.ascontiguousarray(mdp.transition.transpose(1, 0, 2)), np.array(mdp.reward)
+    """(P [A, S, S], or a list of A sparse matrices; R [S, A]) of a DiscountedMDP; R has the axes of P where moves have rewards.
+
+    Actions that a state does not have earn -inf.
+    """
+    A, moves = check.kind("mdp", mdp, DiscountedMDP).n_actions, mdp.move_rewards
+    if mdp.is_sparse:
+        P = [mdp.transition[a::A] for a in range(A)]
+        if moves is None:
+            return P, np.array(mdp.barred_reward)
+        barred = moves.copy()
+        barred.data = np.where(np.repeat(mdp.available.ravel(), np.diff(moves.indptr)), moves.data, -np.inf)
+        return P, [barred[a::A] for a in range(A)]
+    P = np.ascontiguousarray(mdp.transition.transpose(1, 0, 2))
+    if moves is None:
+        return P, np.array(mdp.barred_reward)
+    return P, np.ascontiguousarray(np.where(mdp.available[..., None], moves, -np.inf).transpose(1, 0, 2))
 
 
 def _by_action(name, value):
-    """An array [A, S, S], or a list of A CSR matrices (S, S) when any of those given is sparse."""
+    """An array with three axes, or a list of A CSR matrices (S, S) when any of those given is sparse; numbers still unchecked."""
     if isinstance(value, np.ndarray) and value.dtype == object:  # the toolboxes' arrays of matrices
         value = value.tolist()
-    if _any_sparse(value):
-        matrices = [_csr(f"{name}[{a}]", matrix) for a, matrix in enumerate(value)]
-    else:
-        matrices = check.real_array(name, value, (None, None, None))
-    if len(matrices) == 0:
-        raise ValueError(f"{name} must hold one matrix per action, got none")
+    if not _any_sparse(value):
+        array = check.real_array(name, value, (None, None, None), finite=False)
+        if len(array) == 0:
+            raise ValueError(f"{name} must hold one matrix per action, got none")
+        return array
+    matrices = [_csr(f"{name}[{a}]", matrix) for a, matrix in enumerate(value)]
     S = matrices[0].shape[0]
     for a, matrix in enumerate(matrices):
         if matrix.shape != (S, S) or S == 0:
@@ -97,34 +146,103 @@ def _by_action(name, value):
 def _csr(name, matrix):
     from scipy.sparse import csr_array
 
-    return check.sparse_array(name, matrix if hasattr(matrix, "tocsr") else csr_array(check.real_array(name, matrix, (None, None))))
+    if not hasattr(matrix, "tocsr"):
+        matrix = csr_array(check.real_array(name, matrix, (None, None), finite=False))
+    return check.csr_within(name, matrix)
 
 
 def _any_sparse(value):
     return isinstance(value, list | tuple) and any(hasattr(matrix, "tocsr") for matrix in value)
 
 
-def _reward(R, P, S, A):
-    """[S, A] from any of the toolboxes' three forms."""
+def _layout(P):
+    """The layout of P [three axes] that its shape and its rows allow."""
+    fits = [layout for layout in LAYOUTS if _shape_fits(P, layout)]
+    if len(fits) > 1:
+        sums = {layout: np.nansum(P.transpose(LAYOUTS[layout]), axis=-1) for layout in fits}  # rows of missing actions: 0
+        good = [layout for layout in fits if np.all((np.abs(sums[layout] - 1) <= check.NORMALIZABLE) | (sums[layout] == 0))]
+        fits = good or fits[:1]  # none: the check of the rows will say which
+        first = P.transpose(LAYOUTS[fits[0]])
+        if any(not np.array_equal(first, P.transpose(LAYOUTS[layout]), equal_nan=True) for layout in fits[1:]):
+            raise ValueError(
+                f"layout is needed: P of shape {P.shape} reads as {' or as '.join(map(repr, fits))} (a action, s state, t next state)"
+            )
+    return fits[0] if fits else "ast"
+
+
+def _shape_fits(P, layout):
+    _, S, T = (P.shape[axis] for axis in LAYOUTS[layout])
+    return S == T and S > 0
+
+
+def _from_layout(name, array, layout):
+    """The array with the axes (action, state, next state)."""
+    if not _shape_fits(array, layout):
+        if layout == "ast":
+            raise ValueError(f"{name}[0] must have shape (S, S), the same for every action, got {array.shape[1:]}")
+        raise ValueError(f"{name} must have the axes {layout!r} (a action, s state, t next state), got shape {array.shape}")
+    return array.transpose(LAYOUTS[layout])
+
+
+def _rewards(R, S, A, layout):
+    """[S, A], or [A, S, S] (or a list of A CSR matrices) of moves, from any of the toolboxes' forms."""
     if isinstance(R, np.ndarray) and R.dtype == object:
         R = R.tolist()
     if not _any_sparse(R):
-        R = check.real_array("R", R)
+        R = check.real_array("R", R, finite=False)
         if R.shape == (S,):
             return np.repeat(R[:, None], A, axis=1)
         if R.shape == (S, A):
             return R
-        if R.shape != (A, S, S):
-            raise ValueError(f"R must have shape ({S},), ({S}, {A}) or ({A}, {S}, {S}), got {R.shape}")
+        of_moves = tuple({"a": A, "s": S, "t": S}[axis] for axis in layout)
+        if R.shape != of_moves:
+            raise ValueError(f"R must have shape ({S},), ({S}, {A}) or {of_moves}, got {R.shape}")
+        return R.transpose(LAYOUTS[layout])
     R = _by_action("R", R)
     if len(R) != A or R[0].shape != (S, S):
         raise ValueError(f"R must hold {A} matrices of shape ({S}, {S}), got {len(R)} of shape {R[0].shape}")
-    # rewards of transitions, weighted by their probabilities
-    return np.stack([_product(p, r).sum(axis=1) for p, r in zip(P, R, strict=True)], axis=1)
+    return R
 
 
-def _product(x, y):
-    """Elementwise, of arrays or CSR matrices."""
-    if hasattr(x, "multiply"):
-        return x.multiply(y)
-    return y.multiply(x) if hasattr(y, "multiply") else x * y
+def _nothing_but(number, x):
+    """[S, A] whether a pair has nothing but ``number`` and NaN, in [S, A], [A, S, S] or a list of A CSR matrices.
+
+    A row of rewards without an entry earns 0, one of probabilities goes nowhere.
+    """
+    if isinstance(x, np.ndarray):
+        nothing = (x == number) | np.isnan(x)
+        return nothing if x.ndim == 2 else nothing.all(axis=-1).T
+    rows = [np.bincount(_row_of(m), (m.data != number) & ~np.isnan(m.data), m.shape[0]) for m in x]
+    return np.stack([(count == 0) & ((np.diff(m.indptr) > 0) | (number == 0)) for count, m in zip(rows, x, strict=True)], axis=1)
+
+
+def _row_of(matrix):
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+
+
+def _stacked(name, x, exists):
+    """[S, A], [S, A, S] or CSR (S*A, S), finite, missing pairs filled; errors name the index in ``x``."""
+    S, A = exists.shape
+    for index in zip(*np.nonzero(~exists.any(axis=1)), strict=True):
+        raise availability.no_action(index)
+    if isinstance(x, np.ndarray):
+        array = x if x.ndim == 2 else x.transpose(1, 0, 2)
+        array = array if exists.all() else availability.filled(array, exists)
+        check.check_finite(name, array if x.ndim == 2 else array.transpose(1, 0, 2))
+        return np.ascontiguousarray(array)
+    from scipy.sparse import vstack
+
+    by_pair = vstack(x).tocsr()[(np.arange(A) * S + np.arange(S)[:, None]).ravel()]  # from row a * S + s to row s * A + a
+    by_pair = by_pair if exists.all() else availability.filled_rows(by_pair, exists)
+    for a in range(A):
+        check.sparse_array(f"{name}[{a}]", by_pair[a::A])
+    return check.sparse_array(name, by_pair)
+
+
+def _of_moves(transition, reward):
+    """Rewards [S, A, S] or CSR (S*A, S) in the form of ``transition``; beside a sparse one those of the moves that it makes."""
+    if isinstance(transition, np.ndarray):
+        return reward if isinstance(reward, np.ndarray) else reward.toarray().reshape(transition.shape)
+    made = transition.copy()
+    made.data = np.ones_like(made.data)
+    return made.multiply(reward if hasattr(reward, "tocsr") else reward.reshape(made.shape)).tocsr()

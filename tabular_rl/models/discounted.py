@@ -1,16 +1,19 @@
 """Discounted MDPs, dense or sparse."""
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from tabular_rl.models import availability
 from tabular_rl.models import validation as check
 from tabular_rl.models.finite_horizon import initial_distribution
+from tabular_rl.models.moves import check_shape, mean_of_moves, of_pairs_or_moves
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DiscountedMDP:
+class DiscountedMDP(availability.Available):
     """An infinite-horizon discounted Markov decision process, validated when built and read-only afterwards.
 
     Parameters
@@ -18,14 +21,20 @@ class DiscountedMDP:
     transition : array [S, A, S] or scipy.sparse (S*A, S)
         ``transition[s, a, t]`` is the probability of state t after action a in state s; rows sum to 1 within 1e-9.
         A sparse matrix holds the pair (s, a) in row ``s * A + a`` and is kept as CSR with int32 indices.
-    reward : array [S, A]
-        Mean reward, finite.
+    reward : array [S, A] or [S, A, S], or scipy.sparse (S*A, S) beside a sparse ``transition``
+        Mean reward of a pair, finite; or rewards of moves, then kept in ``move_rewards`` (else None), ``reward`` being their mean.
+        A sparse matrix holds the rewards of the transition's moves (what it does not store earns 0) and of no others.
     discount : float
         In (0, 1).
     initial : array [S] or int, optional
         Start distribution, or the start state. Default: state 0.
     states, actions : sequences of hashables, optional
         Labels, for people.
+    available : bool array [S, A], optional
+        Which actions each state has, at least one. Default: all. What the other arrays hold at missing pairs is replaced by the numbers of
+        the state's first action: they never count.
+    normalize : bool
+        Divide rows that sum to 1 only within 5 % (float32, rounded files) by their sums; otherwise they are refused.
 
     Raises
     ------
@@ -39,28 +48,39 @@ class DiscountedMDP:
     initial: Any = None
     states: Any = None
     actions: Any = None
+    available: Any = None
+    normalize: InitVar[bool] = False
+    move_rewards: Any = field(init=False)
     # for the solvers' certificates: the largest |row sum - 1|, and the most non-zero entries of a row
     row_error: float = field(init=False)
     row_entries: int = field(init=False)
 
-    def __post_init__(self):
-        reward = check.real_array("reward", self.reward, (None, None))
-        S, A = reward.shape
-        if 0 in (S, A):
-            raise ValueError(f"reward must have at least one state and one action, got shape {reward.shape}")
-        sparse = hasattr(self.transition, "tocsr")
-        transition, sums, entries = (sparse_kernel if sparse else dense_kernel)("transition", self.transition, S, A)
+    def __post_init__(self, normalize):
+        sparse, S, A = hasattr(self.transition, "tocsr"), *sizes("transition", self.transition)
+        check_shape("reward", self.reward, self.transition, S, A)
+        available = availability.mask(self.available, (S, A))
+        normalize = check.flag("normalize", normalize)
+        transition, sums, entries = (sparse_kernel if sparse else dense_kernel)("transition", self.transition, available, normalize)
+        reward = of_pairs_or_moves("reward", self.reward, transition, available)
+        moves = None if isinstance(reward, np.ndarray) and reward.ndim == 2 else reward
         for name, value in {
             "transition": transition,
-            "reward": check.frozen(reward, self.reward),
+            "reward": reward if moves is None else mean_of_moves(transition, moves, (S, A)),
             "discount": check.number("discount", self.discount, above=0, below=1),
-            "initial": initial_distribution(self.initial, S),
+            "initial": initial_distribution(self.initial, S, normalize),
             "states": check.labels("states", self.states, S),
             "actions": check.labels("actions", self.actions, A),
+            "available": available,
+            "move_rewards": moves,
             "row_error": float(np.max(np.abs(sums - 1))),
             "row_entries": int(np.max(entries)),
         }.items():
             object.__setattr__(self, name, value)
+
+    @cached_property
+    def barred_reward(self):
+        """[S, A]: the reward, -inf at pairs that do not exist; what maximizers read."""
+        return self.barred(self.reward, -np.inf)
 
     @property
     def shape(self):
@@ -83,7 +103,8 @@ class DiscountedMDP:
 
     def __reduce__(self):
         """Pickled as its arguments: what comes out is read-only as well."""
-        return type(self), (self.transition, self.reward, self.discount, self.initial, self.states, self.actions)
+        reward = self.reward if self.move_rewards is None else self.move_rewards
+        return type(self), (self.transition, reward, self.discount, self.initial, self.states, self.actions, self.packed_available)
 
     def __repr__(self):
         S, A = self.shape
@@ -91,22 +112,33 @@ class DiscountedMDP:
         return f"DiscountedMDP(S={S}, A={A}, discount={self.discount}, {kind})"
 
 
-def dense_kernel(name, value, S, A):
+def sizes(name, kernel):
+    """(S, A) of a transition kernel [S, A, S], or sparse (S*A, S), called ``name``."""
+    sparse = hasattr(kernel, "tocsr")
+    shape = kernel.shape if sparse else check.shape(name, kernel)
+    if sparse and len(shape) == 2 and shape[1] > 0 and shape[0] % shape[1] == 0 and shape[0] > 0:
+        return shape[1], shape[0] // shape[1]
+    if not sparse and len(shape) == 3 and shape[0] == shape[2] and 0 not in shape:
+        return shape[:2]
+    raise ValueError(f"{name} must have shape [S, A, S], or be sparse of shape (S*A, S) with row s * A + a, got {shape}")
+
+
+def dense_kernel(name, value, available, normalize):
     """(read-only [S, A, S], row sums, non-zero entries of each row) of an argument called ``name``."""
-    kernel = check.distribution(name, value, (S, A, S))
-    return check.frozen(kernel, value), kernel.sum(axis=-1), np.count_nonzero(kernel, axis=-1)
+    S, A = available.shape
+    kernel = availability.real_where(available, name, value, (S, A, S))
+    kernel = check.frozen(check.probabilities(name, kernel, normalize), value)
+    return kernel, kernel.sum(axis=-1), np.count_nonzero(kernel, axis=-1)
 
 
-def sparse_kernel(name, value, S, A):
+def sparse_kernel(name, value, available, normalize):
     """The same of a scipy.sparse matrix (S*A, S), as CSR."""
-    if value.shape != (S * A, S):
-        raise ValueError(f"{name} must be a sparse matrix of shape ({S * A}, {S}), row s * A + a, got {value.shape}")
-    matrix = check.sparse_array(name, value)
-    sums = check.sparse_probabilities(name, matrix)
+    matrix = availability.sparse_where(available, name, value)
+    sums = check.sparse_probabilities(name, matrix, normalize)
     if matrix.nnz < 2**31:
         matrix.indices, matrix.indptr = (x.astype(np.int32, copy=False) for x in (matrix.indices, matrix.indptr))
-    for name in ("data", "indices", "indptr"):
-        array = getattr(matrix, name)
-        setattr(matrix, name, array if array.base is None else array.copy())  # pruned arrays are views, of what could be written
-        getattr(matrix, name).flags.writeable = False
+    for part in ("data", "indices", "indptr"):
+        array = getattr(matrix, part)
+        setattr(matrix, part, array if array.base is None else array.copy())  # pruned arrays are views, of what could be written
+        getattr(matrix, part).flags.writeable = False
     return matrix, sums, np.diff(matrix.indptr)

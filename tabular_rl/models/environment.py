@@ -27,7 +27,7 @@ class TabularEnv(gymnasium.Env):
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.state, self._step = self._draw(self.mdp.initial), 0
-        return self.state, {"step": 0}
+        return self.state, self._info()
 
     def step(self, action):
         if self.state is None:
@@ -35,20 +35,27 @@ class TabularEnv(gymnasium.Env):
         if not self.action_space.contains(action):
             raise ValueError(f"action must be in 0..{self.mdp.n_actions - 1}, got {action!r}")
         mdp, s, h = self.mdp, self.state, self._step
+        if not self._info()["action_mask"][action]:
+            raise ValueError(f'action {action} does not exist in state {s}: info["action_mask"] tells which ones do')
         self._step += 1
         if isinstance(mdp, DiscountedMDP):
-            reward = mdp.reward[s, action]
             weights = np.array([p for p, *_ in self.P[s][action]])
-            self.state = self.P[s][action][self._draw(weights)][1]
+            _, self.state, reward, _ = self.P[s][action][self._draw(weights)]
             terminated = bool(self._absorbing[self.state])
         else:
             if h >= mdp.horizon:
                 raise gymnasium.error.ResetNeeded(f"the episode ended after {mdp.horizon} steps: call reset()")
-            reward = mdp.reward[h, s, action]
             self.state = self._draw(mdp.transition[h, s, action])
+            reward = mdp.reward[h, s, action] if mdp.move_rewards is None else mdp.move_rewards[h, s, action, self.state]
             terminated = self._step == mdp.horizon
         truncated = self._last is not None and self._step >= self._last and not terminated
-        return self.state, float(reward), terminated, truncated, {"step": self._step}
+        return self.state, float(reward), terminated, truncated, self._info()
+
+    def _info(self):
+        """The step, and which actions the state has: of the last episode's end, those of the last step."""
+        available = self.mdp.available
+        at = available[self.state] if available.ndim == 2 else available[min(self._step, len(available) - 1), self.state]
+        return {"step": self._step, "action_mask": at.astype(np.int8)}
 
     def _draw(self, weights):
         cumulative = np.cumsum(weights)

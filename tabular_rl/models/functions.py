@@ -7,10 +7,14 @@ import numpy as np
 
 from tabular_rl.models import validation as check
 from tabular_rl.models.assembly import assemble, check_setting
-from tabular_rl.models.validation import ROW_TOLERANCE
+from tabular_rl.models.validation import NORMALIZABLE, ROW_TOLERANCE
+
+ENDS = ": a state in which nothing can be done is a terminal one, terminal=lambda state: ..."
 
 
-def from_functions(states, actions, transition, reward, *, initial, discount=None, horizon=None, terminal=None, max_states=1_000_000):
+def from_functions(
+    states, actions, transition, reward, *, initial, discount=None, horizon=None, terminal=None, max_states=1_000_000, normalize=False
+):
     """A model from functions; the states are found by walking from the start.
 
     Parameters
@@ -18,20 +22,24 @@ def from_functions(states, actions, transition, reward, *, initial, discount=Non
     states : iterable of hashables, or None
         All states, or None: those reachable from ``initial`` (within ``horizon`` steps).
     actions : sequence of hashables, or callable
-        The actions, or ``actions(state)`` -> those the state has (the others copy its first one, which changes no value).
+        The actions, or ``actions(state)`` -> those the state has; the model's ``available`` remembers which.
     transition : callable
         ``transition(state, action)`` -> {successor: probability}, or an iterable of (successor, probability), or one successor alone
         (a tuple, string or frozenset is a state). Successors with probability 0 are left out.
     reward : callable
-        ``reward(state, action)``, or ``reward(state, action, successor)``: told apart by the number of parameters. True counts 1.
+        ``reward(state, action)``, or ``reward(state, action, successor)``: told apart by the number of parameters. True counts 1. Rewards
+        that depend on the successor are kept as the model's ``move_rewards``.
     initial : hashable, or {state: probability}
         The start.
     discount, horizon
         Exactly one: in (0, 1), or an integer >= 1.
     terminal : callable, optional
-        ``terminal(state)`` -> whether the state is absorbing without reward; its transitions are then not asked for.
+        ``terminal(state)`` -> whether the state is absorbing without reward; its actions and transitions are then not asked for, it has all
+        actions.
     max_states : int
         A guard against walks that do not end.
+    normalize : bool
+        Divide probabilities that sum to 1 only within 5 % by their sum; otherwise they are refused.
 
     Returns
     -------
@@ -44,28 +52,29 @@ def from_functions(states, actions, transition, reward, *, initial, discount=Non
         Naming the state and the action of a bad probability, reward or successor.
     """
     check_setting(discount, horizon)
-    start = _start(initial)
+    normalize = check.flag("normalize", normalize)
+    start = _start(initial, normalize)
     if states is not None:
         states = check.distinct("states", states, check.integer("max_states", max_states, 1))
         outside = start.keys() - set(states)
         if outside:
             raise ValueError(f"initial state {outside.pop()!r} is not among the states")
-    walk = _Walk(transition, reward, actions, terminal, max_states, depth=horizon)
+    walk = _Walk(transition, reward, actions, terminal, max_states, horizon, normalize)
     walk.run(start if states is None else states, fixed=states is not None)
     S, A = len(walk.index), max(1, len(walk.actions))
+    walk.transitions += [(s, a, s, 1.0, 0.0) for s in walk.absorbing for a in range(A)]
     s, a, successors, probabilities, rewards = (np.array(column) for column in zip(*walk.transitions, strict=True))
     # no action is known when every state is terminal
     labels = {"states": tuple(walk.index), "actions": tuple(walk.actions) or (None,)}
     distribution = [start.get(state, 0.0) for state in walk.index]
-    return assemble(
-        (S, A), s * A + a, successors, probabilities, rewards, initial=distribution, discount=discount, horizon=horizon, **labels
-    )
+    setting = {"discount": discount, "horizon": horizon, "normalize": normalize}
+    return assemble((S, A), s * A + a, successors, probabilities, rewards, initial=distribution, **setting, **labels)
 
 
 class _Walk:
-    """Breadth-first enumeration of states; collects the transitions (s, a, successor, probability, reward)."""
+    """Breadth-first enumeration of states; collects the transitions (s, a, successor, probability, reward) and the absorbing states."""
 
-    def __init__(self, transition, reward, actions, terminal, max_states, depth):
+    def __init__(self, transition, reward, actions, terminal, max_states, depth, normalize):
         self.transition, self.terminal = (
             _function("transition", transition),
             _function("terminal", terminal if terminal is not None else _never),
@@ -74,7 +83,8 @@ class _Walk:
         self.reward = reward if _takes_successor(_function("reward", reward)) else lambda state, action, successor: reward(state, action)
         self.actions_of = actions if callable(actions) else None
         self.actions = {} if self.actions_of else {action: a for a, action in enumerate(self._choices("actions", actions))}
-        self.index, self.transitions = {}, []
+        self.index, self.transitions, self.absorbing = {}, [], []
+        self.normalize, self.tolerance = normalize, NORMALIZABLE if normalize else ROW_TOLERANCE
 
     def run(self, first, fixed):
         self.fixed, frontier = False, []
@@ -87,14 +97,13 @@ class _Walk:
             ended = self.depth is not None and step >= self.depth and not fixed
             for state in frontier:
                 if ended or self.terminal(state):
-                    s = self.index[state]
-                    self.transitions.append((s, 0, s, 1.0, 0.0))
+                    self.absorbing.append(self.index[state])
                 else:
                     self._expand(state, following)
             frontier, step = following, step + 1
 
     def _expand(self, state, following):
-        choices = self._choices(f"actions of state {state!r}", self.actions_of(state)) if self.actions_of else self.actions
+        choices = self._choices(f"actions of state {state!r}", self.actions_of(state), ENDS) if self.actions_of else self.actions
         for action in choices:
             a, total = self.actions.setdefault(action, len(self.actions)), 0.0
             for successor, probability in self._outcomes(state, action):
@@ -104,7 +113,7 @@ class _Walk:
                 if probability == 0:
                     continue  # not a way to get there
                 total += probability
-                if total > 1 + ROW_TOLERANCE:
+                if total > 1 + self.tolerance:
                     break  # also the end of an endless iterator
                 gain = self.reward(state, action, successor)
                 if not _is_plain(gain):
@@ -114,8 +123,12 @@ class _Walk:
                 except (ValueError, TypeError) as error:
                     raise type(error)(f"{error}, after state {state!r}, action {action!r}") from None
                 self.transitions.append((self.index[state], a, t, float(probability), float(gain)))
-            if abs(total - 1) > ROW_TOLERANCE:
-                raise ValueError(f"transition: the probabilities after state {state!r}, action {action!r} sum to {total}, expected 1")
+            if abs(total - 1) > self.tolerance:
+                rounded = not self.normalize and abs(total - 1) <= NORMALIZABLE
+                remedy = "; if they were rounded, normalize=True divides them by their sum" if rounded else ""
+                raise ValueError(
+                    f"transition: the probabilities after state {state!r}, action {action!r} sum to {total}, expected 1{remedy}"
+                )
 
     def _outcomes(self, state, action):
         """(successor, probability), one by one."""
@@ -130,10 +143,10 @@ class _Walk:
         else:
             yield outcome, 1.0
 
-    def _choices(self, name, actions):
+    def _choices(self, name, actions, remedy=""):
         choices = check.distinct(name, actions, self.max_states)
         if not choices:
-            raise ValueError(f"{name} must not be empty")
+            raise ValueError(f"{name} must not be empty{remedy}")
         if len(choices) > self.max_states:
             raise ValueError(f"{name} must end, there are more than max_states={self.max_states}")
         return choices
@@ -153,12 +166,12 @@ class _Walk:
         return number
 
 
-def _start(initial):
+def _start(initial, normalize):
     """{state: probability > 0} of the start."""
     if not isinstance(initial, Mapping):
         return dict.fromkeys(check.distinct("initial", [initial], 1), 1.0)
     start = {state: check.number(f"initial probability of {state!r}", p, at_least=0) for state, p in initial.items()}
-    check.check_row_sums("initial", np.sum(list(start.values())))
+    check.check_row_sums("initial", np.sum(list(start.values())), normalize)
     return {state: p for state, p in start.items() if p > 0}
 
 

@@ -20,6 +20,8 @@ def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
     horizon, discount
         Exactly one: an episodic or a discounted model.
 
+    An action that ``P[s]`` does not list, or lists without transitions, is one that the state does not have.
+
     After a transition that the table marks as terminal nothing more is earned. Where the table's own rows do not say so (CliffWalking,
     Taxi), terminal transitions lead to one extra absorbing state, the last one.
     """
@@ -62,9 +64,11 @@ def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
 def to_gymnasium(mdp, max_episode_steps=None):
     """A ``gymnasium.Env`` that samples from the model.
 
-    States and actions are ``Discrete``. A finite horizon terminates after H steps (``info["step"]`` counts them); a discounted model
-    terminates when it enters an absorbing state without reward, and is cut after ``max_episode_steps`` if given. Discounted models also
-    carry the toy-text table ``P`` and ``initial_state_distrib``, so that ``from_gymnasium`` gives the same model back.
+    States and actions are ``Discrete``; ``info["action_mask"]`` (int8 [A], as in Gymnasium's toy-text) marks the actions that the state
+    has, others are refused. A step pays the reward of its move where the model has such. A finite horizon terminates after H steps
+    (``info["step"]`` counts them); a discounted model terminates when it enters an absorbing state without reward, and is cut after
+    ``max_episode_steps`` if given. Discounted models also carry the toy-text table ``P`` and ``initial_state_distrib``, so that
+    ``from_gymnasium`` gives the same model back.
     """
     check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP)
     from tabular_rl.models.environment import TabularEnv
@@ -84,13 +88,20 @@ def table_of(mdp):
         successors = np.flatnonzero(flat[index])
         return successors, flat[index, successors]
 
+    def paid(index, successors):
+        if mdp.move_rewards is None:
+            return np.full(len(successors), mdp.reward.flat[index])
+        if mdp.is_sparse:
+            return mdp.move_rewards.data[flat.indptr[index] : flat.indptr[index + 1]]
+        return mdp.move_rewards[index // A, index % A, successors]
+
     rows = [row(index) for index in range(S * A)]
     stays = np.array([len(t) == 1 and t[0] == index // A and p[0] == 1 for index, (t, p) in enumerate(rows)]).reshape(S, A)
-    absorbing = (stays & (mdp.reward == 0)).all(axis=1)
-    table = {s: {a: [] for a in range(A)} for s in range(S)}
-    for index, (successors, probabilities) in enumerate(rows):
-        s, a = divmod(index, A)
-        table[s][a] = [
-            (float(p), int(t), float(mdp.reward[s, a]), bool(absorbing[t])) for t, p in zip(successors, probabilities, strict=True)
-        ]
+    absorbing = (stays & (mdp.reward == 0) | ~mdp.available).all(axis=1)
+    table: dict = {s: {} for s in range(S)}
+    for index in np.flatnonzero(mdp.available):
+        s, a = divmod(int(index), A)
+        successors, probabilities = rows[index]
+        numbers = zip(probabilities, successors, paid(index, successors), strict=True)
+        table[s][a] = [(float(p), int(t), float(r), bool(absorbing[t])) for p, t, r in numbers]
     return table, absorbing

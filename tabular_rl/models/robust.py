@@ -1,18 +1,20 @@
 """Robust MDPs: a nominal transition kernel, costs, and a set of kernels that an adversary chooses from."""
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from tabular_rl.models import availability
 from tabular_rl.models import validation as check
-from tabular_rl.models.discounted import DiscountedMDP, dense_kernel, sparse_kernel
+from tabular_rl.models.discounted import DiscountedMDP, dense_kernel, sizes, sparse_kernel
 from tabular_rl.models.finite_horizon import initial_distribution
+from tabular_rl.models.moves import check_shape, mean_of_moves, of_pairs_or_moves
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RobustMDP:
+class RobustMDP(availability.Available):
     """A discounted MDP whose transition kernel an adversary chooses: the agent minimises cost, the adversary maximises it.
 
     Validated when built and read-only afterwards. Robust values lie in [min cost, max cost] / (1 - discount).
@@ -34,6 +36,11 @@ class RobustMDP:
         Labels, for people.
     reward_range : (low, high), optional
         Set by ``from_mdp``: rewards were turned into costs (high - reward) / (high - low).
+    available : bool array [S, A], optional
+        Which actions each state has, at least one. Default: all. What the other arrays hold at missing pairs is replaced by the numbers of
+        the state's first action: they never count, and nature needs no budget for them.
+    normalize : bool
+        Divide rows that sum to 1 only within 5 % (float32, rounded files) by their sums; otherwise they are refused.
 
     Source: Iyengar (2005), Wiesemann, Kuhn, Rustem (2013); drpg spec section 1.
 
@@ -51,19 +58,23 @@ class RobustMDP:
     states: Any = None
     actions: Any = None
     reward_range: Any = None
+    available: Any = None
+    normalize: InitVar[bool] = False
     # for the solvers' certificates, as in a DiscountedMDP
     row_error: float = field(init=False)
     row_entries: int = field(init=False)
 
-    def __post_init__(self):
-        sparse = hasattr(self.nominal, "tocsr")
-        S, A = _sizes(self.nominal, sparse)
-        nominal, sums, entries = (sparse_kernel if sparse else dense_kernel)("nominal", self.nominal, S, A)
+    def __post_init__(self, normalize):
+        sparse, S, A = hasattr(self.nominal, "tocsr"), *sizes("nominal", self.nominal)
+        check_shape("cost", self.cost, self.nominal, S, A)
+        available, normalize = availability.mask(self.available, (S, A)), check.flag("normalize", normalize)
+        nominal, sums, entries = (sparse_kernel if sparse else dense_kernel)("nominal", self.nominal, available, normalize)
         for name, value in {
             "nominal": nominal,
-            "cost": _costs(self.cost, nominal, S, A, sparse),
+            "cost": of_pairs_or_moves("cost", self.cost, nominal, available),
             "discount": check.number("discount", self.discount, above=0, below=1),
-            "initial": initial_distribution(self.initial, S),
+            "initial": initial_distribution(self.initial, S, normalize),
+            "available": available,
             "states": check.labels("states", self.states, S),
             "actions": check.labels("actions", self.actions, A),
             "row_error": float(np.max(np.abs(sums - 1))),
@@ -78,11 +89,18 @@ class RobustMDP:
         """The robust form of a DiscountedMDP with rewards.
 
         Rewards inside [0, 1] become costs 1 - reward, others (high - reward) / (high - low) of their range; ``to_rewards`` maps back.
+        Rewards of moves become costs of moves: nature also chooses what is earned.
         """
         check.kind("mdp", mdp, DiscountedMDP)
-        low, high = reward_range(mdp.reward)
-        cost = (high - mdp.reward) / (high - low)
-        return cls(mdp.transition, cost, mdp.discount, mdp.initial, ambiguity, mdp.states, mdp.actions, (low, high))
+        rewards = mdp.reward if mdp.move_rewards is None else mdp.move_rewards
+        low, high = reward_range(rewards if isinstance(rewards, np.ndarray) else rewards.data)
+        if isinstance(rewards, np.ndarray):
+            cost = (high - rewards) / (high - low)
+        else:
+            cost = rewards.copy()
+            cost.data = (high - rewards.data) / (high - low)
+        labels = mdp.states, mdp.actions
+        return cls(mdp.transition, cost, mdp.discount, mdp.initial, ambiguity, *labels, (low, high), mdp.packed_available)
 
     def to_rewards(self, values):
         """Cost values (or J) as values of the rewards that ``from_mdp`` started from: (high - (high - low) cost), summed up."""
@@ -126,17 +144,18 @@ class RobustMDP:
         if not self.costs_of_moves:
             return self.cost
         if not self.is_sparse:
-            return np.einsum("sat,sat->sa", kernel, self.cost)
+            return mean_of_moves(kernel, self.cost)
         return np.asarray(self.cost.multiply(kernel).sum(axis=1)).reshape(self.shape)
 
     def against(self, kernel=None):
         """The ordinary DiscountedMDP that the agent faces when the adversary plays ``kernel`` (default: nominal); rewards are -cost."""
         kernel = self.nominal if kernel is None else kernel
-        return DiscountedMDP(kernel, -self.expected_cost(kernel), self.discount, self.initial, self.states, self.actions)
+        reward, labels = -self.expected_cost(kernel), (self.states, self.actions)
+        return DiscountedMDP(kernel, reward, self.discount, self.initial, *labels, self.packed_available)
 
     def __reduce__(self):
         """Pickled as its arguments: what comes out is read-only as well."""
-        names = ("nominal", "cost", "discount", "initial", "ambiguity", "states", "actions", "reward_range")
+        names = ("nominal", "cost", "discount", "initial", "ambiguity", "states", "actions", "reward_range", "packed_available")
         return type(self), tuple(getattr(self, name) for name in names)
 
     def __repr__(self):
@@ -151,47 +170,3 @@ def reward_range(rewards):
     if low >= 0 and high <= 1:
         return 0.0, 1.0
     return low, (high if high > low else low + 1)
-
-
-def _sizes(nominal, sparse):
-    shape = np.shape(nominal) if not sparse else nominal.shape
-    if sparse and len(shape) == 2 and shape[1] > 0 and shape[0] % shape[1] == 0 and shape[0] > 0:
-        return shape[1], shape[0] // shape[1]
-    if not sparse and len(shape) == 3 and shape[0] == shape[2] and 0 not in shape:
-        return shape[:2]
-    raise ValueError(f"nominal must have shape [S, A, S], or be sparse of shape (S*A, S), got {shape}")
-
-
-def _costs(value, nominal, S, A, sparse):
-    if not hasattr(value, "tocsr"):
-        cost = check.real_array("cost", value)
-        if cost.shape != (S, A) and (sparse or cost.shape != (S, A, S)):
-            also = "a sparse matrix (S*A, S)" if sparse else f"({S}, {A}, {S})"
-            raise ValueError(f"cost must have shape ({S}, {A}) or {also}, got {cost.shape}")
-        return check.frozen(cost, value)
-    if not sparse or value.shape != nominal.shape:
-        raise ValueError(f"cost may be sparse beside a sparse nominal of the same shape, got {value.shape} beside {nominal.shape}")
-    return _aligned(check.sparse_array("cost", value), nominal)
-
-
-def _aligned(cost, nominal):
-    """The costs as CSR with exactly the entries of ``nominal``."""
-    from scipy.sparse import csr_array
-
-    S = nominal.shape[1]
-
-    def keys(matrix):
-        return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)) * S + matrix.indices
-
-    wanted, there = keys(nominal), keys(cost)
-    place = np.searchsorted(there, wanted)
-    found = place < len(there)
-    found[found] = there[place[found]] == wanted[found]
-    if found.sum() < len(there):
-        row, column = divmod(int(np.setdiff1d(there, wanted)[0]), S)
-        raise ValueError(f"cost[{row}, {column}] belongs to a move that the nominal kernel does not make")
-    data = np.zeros(len(wanted))
-    data[found] = cost.data[place[found]]
-    result = csr_array((data, nominal.indices, nominal.indptr), shape=nominal.shape)
-    result.data.flags.writeable = False
-    return result

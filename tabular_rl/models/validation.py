@@ -8,6 +8,7 @@ from numbers import Real
 import numpy as np
 
 ROW_TOLERANCE = 1e-9
+NORMALIZABLE = 0.05  # with ``normalize``: rows that sum to 1 up to this are taken for rounded ones
 
 # how a model of one kind is made of what somebody has: {kind: {what it is made of: expression}}, {0} stands for the latter
 _WAYS = {
@@ -90,7 +91,7 @@ def _has_mask(value):
     return isinstance(value, np.ma.MaskedArray) or (isinstance(value, list | tuple) and any(map(_has_mask, value)))
 
 
-def real_array(name, value, shape=None):
+def real_array(name, value, shape=None, finite=True):
     """A C-contiguous float64 array of finite numbers. ``shape`` may hold None (any length)."""
     if (isinstance(value, np.ndarray) and value.dtype == object) or isinstance(value, str):
         raise TypeError(f"{name} must be an array of numbers, got {describe(value)}")
@@ -105,6 +106,16 @@ def real_array(name, value, shape=None):
         raise ValueError(f"{name} must have shape {expected}, got {array.shape}")
     with np.errstate(over="ignore"):  # beyond float64 is infinite, which is the next check
         array = np.asarray(array, dtype=np.float64, order="C")
+    return check_finite(name, array) if finite else array
+
+
+def shape(name, value):
+    """The shape of an array of numbers, or of what can be made one."""
+    return value.shape if isinstance(value, np.ndarray) else real_array(name, value, finite=False).shape
+
+
+def check_finite(name, array):
+    """``array``, all of whose entries are finite, or an error that names the first one that is not."""
     finite = np.isfinite(array)
     if not finite.all():
         index = first_index(~finite)
@@ -112,21 +123,25 @@ def real_array(name, value, shape=None):
     return array
 
 
-def distribution(name, value, shape=None):
+def distribution(name, value, shape=None, normalize=None):
     """An array whose last axis holds probability distributions: entries >= 0, sums 1 within 1e-9."""
-    return probabilities(name, real_array(name, value, shape))
+    return probabilities(name, real_array(name, value, shape), normalize)
 
 
-def probabilities(name, array):
-    """The ``distribution`` part of the checks, of a real array."""
+def probabilities(name, array, normalize=None):
+    """The ``distribution`` part of the checks, of a real array.
+
+    ``normalize`` True: rows that sum to 1 within 5 % are divided by their sums; False: they are refused, with that remedy.
+    """
     if array.ndim == 0 or array.shape[-1] == 0:
         raise ValueError(f"{name} must have at least one entry along its last axis, got shape {array.shape}")
     if array.size and array.min() < 0:
         index = first_index(array < 0)
         raise ValueError(f"{name}{list(index)} is {array[index]}, expected a probability >= 0")
     with np.errstate(over="ignore"):
-        check_row_sums(name, array.sum(axis=-1))
-    return array
+        sums = array.sum(axis=-1)
+        check_row_sums(name, sums, normalize)
+    return array / sums[..., None] if normalize else array
 
 
 def sparse_array(name, value):
@@ -146,12 +161,25 @@ def sparse_array(name, value):
     return matrix
 
 
-def sparse_probabilities(name, matrix):
-    """The row sums of a CSR matrix whose rows are probability distributions."""
+def csr_within(name, value):
+    """A scipy.sparse matrix as CSR whose indices stay inside, its numbers unchecked."""
+    from scipy.sparse import csr_array
+
+    _check_indices(name, value)
+    given = csr_array(value)
+    _check_indices(name, given)
+    return given
+
+
+def sparse_probabilities(name, matrix, normalize=None):
+    """The row sums of a CSR matrix whose rows are probability distributions; with ``normalize`` they are made so, in place."""
     _check_entries(name, matrix, matrix.data >= 0, "a probability >= 0")
     with np.errstate(over="ignore"):
         sums = matrix.sum(axis=1)
-    check_row_sums(name, sums)
+    check_row_sums(name, sums, normalize)
+    if normalize:
+        matrix.data /= np.repeat(sums, np.diff(matrix.indptr))
+        sums = matrix.sum(axis=1)
     return sums
 
 
@@ -184,12 +212,15 @@ def _check_entries(name, matrix, good, expected):
         raise ValueError(f"{name}[{row}, {matrix.indices[entry]}] is {matrix.data[entry]}, expected {expected}")
 
 
-def check_row_sums(name, sums):
-    """Every entry of ``sums`` is 1 within 1e-9, or an error that names the row."""
-    off = np.abs(sums - 1) > ROW_TOLERANCE
+def check_row_sums(name, sums, normalize=None):
+    """Every entry of ``sums`` is 1 within 1e-9 (``normalize``: 5 %), or an error that names the row, and the remedy if there is one."""
+    tolerance = NORMALIZABLE if normalize else ROW_TOLERANCE
+    off = ~(np.abs(sums - 1) <= tolerance)
     if np.any(off):
         index = first_index(off)
-        raise ValueError(f"{name}{list(index) if index else ''} sums to {float(sums[index])}, expected 1 within {ROW_TOLERANCE:g}")
+        rounded = normalize is False and np.abs(sums - 1).max() <= NORMALIZABLE
+        remedy = "; if the numbers were rounded, normalize=True divides every row by its sum" if rounded else ""
+        raise ValueError(f"{name}{list(index) if index else ''} sums to {float(sums[index])}, expected 1 within {tolerance:g}{remedy}")
 
 
 def integer(name, value, minimum):
@@ -226,7 +257,7 @@ def number(name, value, *, above=None, at_least=None, below=None, at_most=None):
 def flag(name, value):
     """``value`` as a bool: a string or a number is no flag, whatever its truth."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        raise TypeError(f"{name} must be True or False, got {short(value)}")
     return bool(value)
 
 
@@ -290,5 +321,10 @@ def first_index(mask):
 
 def describe(value):
     """Type and value in an error's text: never more than 40 characters of the value."""
+    return f"{type(value).__name__} {short(value)}"
+
+
+def short(value):
+    """At most 40 characters of the value."""
     text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
+    return text if len(text) <= 40 else text[:37] + "..."

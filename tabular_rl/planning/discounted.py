@@ -47,7 +47,7 @@ def solve_discounted(mdp, method, tolerance, max_iterations):
 
     for iteration in range(1, max_iterations + 1):
         if iteration == 1:  # the sweep from zero needs no look at P
-            low, high = _first_sweep(mdp.reward, q_values, improved, actions)
+            low, high = _first_sweep(mdp.barred_reward, q_values, improved, actions)
         else:
             low, high = model.improve(values, cut, q_values, improved, actions)
         below, above, rounding = span_bounds(mdp, values, low, high)
@@ -128,7 +128,7 @@ class _Dense:
     """The two sweeps over a dense model."""
 
     def __init__(self, mdp):
-        self.model = mdp.transition, mdp.reward, mdp.discount
+        self.model = mdp.transition, mdp.barred_reward, mdp.discount
 
     def improve(self, values, cut, q_values, improved, actions):
         return kernels.improve_dense(*self.model, values, cut, q_values, improved, actions)
@@ -143,7 +143,7 @@ class _Sparse:
     def __init__(self, mdp):
         P, S = mdp.transition, mdp.n_states
         indices = P.indices.view(f"u{P.indices.itemsize}")
-        self.csr, self.reward, self.discount = (P.data, indices, P.indptr), mdp.reward, mdp.discount
+        self.csr, self.reward, self.discount = (P.data, indices, P.indptr), mdp.barred_reward, mdp.discount
         lengths = np.diff(P.indptr)
         self.width = next((width for width in kernels.WIDTHS if width >= lengths.max()), None)
         self.rows: tuple[np.ndarray, ...]

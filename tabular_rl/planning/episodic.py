@@ -16,14 +16,14 @@ def solve_episodic(mdp, method):
     """
     check.choice("method", method, ("auto", "backward_induction"))
     H, S, A = mdp.shape
-    P, reward = mdp.packed_transition, mdp.packed_reward
+    P, reward = mdp.packed_transition, mdp.packed_barred_reward
     values, actions, made = np.empty((H + 1, S)), np.empty((H, S), np.int64), {}
     if len(P) == len(reward) == 1:
         kernels.stationary_induction(P[0], reward[0], 2 * check.ROW_TOLERANCE, values, actions)
     else:
         made["q_values"] = np.empty((H, S, A))
         kernels.backward_induction(P, reward, made["q_values"], values, actions)
-    largest = 2 * np.abs(values).max() + max(reward.max(), -reward.min())
+    largest = 2 * np.abs(values).max() + np.abs(mdp.packed_reward).max()
     error = (S + 3) * np.finfo(float).eps * largest * np.arange(H, -1, -1)[:, None]
     solution = Solution(mdp, values, actions, values - error, values + error, H, 0, "backward_induction")
     solution.__dict__.update(made)  # the pass has made them already

@@ -17,7 +17,7 @@ EVALUATORS = {
 
 
 class Evaluation(NamedTuple):
-    """Values of a policy: ``values`` [S] or [H + 1, S], ``q_values`` [S, A] or [H, S, A]."""
+    """Values of a policy: ``values`` [S] or [H + 1, S], ``q_values`` [S, A] or [H, S, A] (-inf where the state lacks the action)."""
 
     values: np.ndarray
     q_values: np.ndarray
@@ -47,7 +47,7 @@ def evaluate(mdp, policy):
     H, S, A = mdp.shape
     values, q_values = np.empty((H + 1, S)), np.empty((H, S, A))
     evaluate_episodic(mdp.packed_transition, mdp.packed_reward, policy, q_values, values)
-    return Evaluation(values, q_values)
+    return Evaluation(values, mdp.barred(q_values, -np.inf))
 
 
 def state_occupancy(mdp, policy):
@@ -77,7 +77,10 @@ def _check_controlled(mdp):
 
 
 def as_policy(mdp, policy):
-    """``policy`` as validated probabilities [H, S, A] or [S, A], from probabilities or actions, with or without the step axis."""
+    """``policy`` as validated probabilities [H, S, A] or [S, A], from probabilities or actions, with or without the step axis.
+
+    ValueError: it plays an action that its state does not have.
+    """
     policy, states = check.unmasked("policy", policy), mdp.shape[:-1]
     if policy.dtype.kind in "iu":
         if policy.shape not in (states, states[-1:]):
@@ -89,7 +92,12 @@ def as_policy(mdp, policy):
         policy = deterministic_policy(policy, mdp.shape[-1])
     if policy.shape not in (mdp.shape, mdp.shape[-2:]):
         raise ValueError(f"policy must have shape {mdp.shape}, got {policy.shape}")
-    return np.ascontiguousarray(np.broadcast_to(check.distribution("policy", policy), mdp.shape))
+    policy = np.ascontiguousarray(np.broadcast_to(check.distribution("policy", policy), mdp.shape))
+    if not getattr(mdp, "has_all_actions", True) and (policy[~mdp.available] > 0).any():
+        *place, s, a = check.first_index((policy > 0) & ~mdp.available)
+        step = f" at step {place[0]}" if place else ""
+        raise ValueError(f"policy plays action {a} in state {s}{step}, which does not have it, with probability {policy[(*place, s, a)]:g}")
+    return policy
 
 
 def policy_system(mdp, policy):

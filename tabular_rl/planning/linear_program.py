@@ -57,13 +57,15 @@ def linear_program(mdp, solver="CLARABEL"):
         flow = [leaving.T @ layers[0] == mdp.initial]
         flow += [leaving.T @ layers[h + 1] == mdp.transition[h].reshape(S * A, S).T @ layers[h] for h in range(H - 1)]
         rewards = list(mdp.reward.reshape(H, -1))
-    problem = cp.Problem(cp.Maximize(sum(r @ x for r, x in zip(rewards, layers, strict=True))), flow)
+    available = np.broadcast_to(mdp.available.reshape(-1, S * A), (len(layers), S * A))
+    missing = [x[~there] == 0 for x, there in zip(layers, available, strict=True) if not there.all()]
+    problem = cp.Problem(cp.Maximize(sum(r @ x for r, x in zip(rewards, layers, strict=True))), flow + missing)
     problem.solve(solver=solver)
     if problem.status != cp.OPTIMAL:
         raise RuntimeError(f"the occupancy program ended with status {problem.status!r}")
-    measure = np.maximum(np.stack([np.asarray(x.value) for x in layers]), 0).reshape(len(layers), S, A)
+    measure = (available * np.maximum(np.stack([np.asarray(x.value) for x in layers]), 0)).reshape(len(layers), S, A)
     mass = measure.sum(axis=-1, keepdims=True)
-    policy = np.where(mass > SOLVER_NOISE, measure / np.maximum(mass, SOLVER_NOISE), 1 / A)
+    policy = np.where(mass > SOLVER_NOISE, measure / np.maximum(mass, SOLVER_NOISE), mdp.uniform_policy)
     policy /= policy.sum(axis=-1, keepdims=True)
     # the multipliers of a maximisation, in the sign that makes them values
     values = np.stack([constraint.dual_value for constraint in flow])

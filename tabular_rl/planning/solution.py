@@ -42,7 +42,7 @@ class Solution:
     policy : array [S, A] or [H, S, A]
         The same as probabilities (made when first asked for).
     q_values : array [S, A] or [H, S, A]
-        One Bellman backup of ``values`` (made when first asked for).
+        One Bellman backup of ``values`` (made when first asked for); -inf where the state lacks the action.
     iterations, evaluations : int
         Bellman sweeps over all actions, and sweeps of a fixed policy.
     """
@@ -102,11 +102,14 @@ def deterministic_policy(actions, n_actions):
 
 
 def bellman_backup(mdp, values):
-    """q_values = reward + discount * P values (finite horizon: discount 1, ``values`` [H + 1, S] gives [H, S, A])."""
+    """q_values = reward + discount * P values (finite horizon: discount 1, ``values`` [H + 1, S] gives [H, S, A]).
+
+    -inf where the state lacks the action.
+    """
     check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP, RobustMDP="planning.robust_backup(mdp, values) is its backup")
     values = check.real_array("values", values, (mdp.n_states,) if isinstance(mdp, DiscountedMDP) else (mdp.horizon + 1, mdp.n_states))
     if isinstance(mdp, DiscountedMDP):
         flat = mdp.transition if mdp.is_sparse else mdp.transition.reshape(-1, mdp.n_states)
-        return mdp.reward + mdp.discount * (flat @ values).reshape(mdp.shape)
+        return mdp.barred_reward + mdp.discount * (flat @ values).reshape(mdp.shape)
     P = mdp.packed_transition
-    return mdp.reward + np.stack([P[h % len(P)] @ values[h + 1] for h in range(mdp.horizon)])
+    return mdp.barred_reward + np.stack([P[h % len(P)] @ values[h + 1] for h in range(mdp.horizon)])

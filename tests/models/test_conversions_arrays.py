@@ -101,7 +101,7 @@ WRONG_P = [
     (with_entry(-1), ValueError, r"P\[1, 2, 3\] is -1.0, expected a probability"),
     (with_entry(2), ValueError, r"P\[1, 2\] sums to"),
     (P[0], ValueError, r"P must have shape \(any, any, any\), got \(4, 4\)"),
-    (P[:, :3], ValueError, r"P\[0\] must have shape \(S, S\), the same for every action, got \(3, 4\)"),
+    (P[:2, :3], ValueError, r"P\[0\] must have shape \(S, S\), the same for every action, got \(3, 4\)"),
     (P[:0], ValueError, "P must hold one matrix per action, got none"),
     ([], ValueError, "P must have shape"),
     (np.zeros((2, 0, 0)), ValueError, r"P\[0\] must have shape"),
@@ -109,7 +109,8 @@ WRONG_P = [
     ([sp.csr_array(P[0]), sp.csr_array(P[1, :3])], ValueError, r"P\[1\] must have shape"),
     ([sp.csr_array(P[0]), "x"], TypeError, r"P\[1\] must be an array of numbers"),
     ([sp.csr_array(P[0]), 3], ValueError, r"P\[1\] must have shape \(any, any\), got \(\)"),
-    ([sp.csr_array(P[0] * np.nan)], ValueError, r"P\[0\]\[0, 0\] is nan"),
+    ([sp.csr_array(np.where(P[0] == P[0, 1, 1], np.nan, P[0]))], ValueError, r"P\[0\]\[1, 1\] is nan"),
+    ([sp.csr_array(P[0] * np.nan)], ValueError, "state 0 has no action"),
     ([sp.csr_array(P[0] * 0.5)], ValueError, r"P\[0\]\[0\] sums to 0.5"),
     ([sp.csr_array(P[0] * 1j)], TypeError, r"P\[0\] must be a matrix of real numbers"),
     (None, TypeError, "P must be an array of real numbers"),
@@ -132,7 +133,7 @@ WRONG_R = [
     (None, TypeError, "R must be an array"),
     ([sp.csr_array((S, S))] * 2, ValueError, r"R must hold 3 matrices of shape \(4, 4\), got 2 of shape"),
     ([sp.csr_array((S + 1, S + 1))] * A, ValueError, r"R must hold 3 matrices of shape \(4, 4\), got 3 of shape \(5, 5\)"),
-    ([sp.csr_array(np.full((S, S), np.nan))] * A, ValueError, r"R\[0\]\[0, 0\] is nan"),
+    ([sp.csr_array(np.diag(np.full(S - 1, np.nan), 1) + 1)] * A, ValueError, r"R\[0\]\[0, 1\] is nan"),
 ]
 
 

@@ -113,7 +113,7 @@ WRONG = [
     ({"beta": 0}, r"ddp.beta must lie in \(0, 1\)"),
     ({"R": np.where(R[1, 2] == R, np.nan, R)}, r"reward\[1, 2\] is nan"),
     ({"R": np.where(R[1, 2] == R, np.inf, R)}, r"reward\[1, 2\] is inf"),
-    ({"R": np.full((S, A), -np.inf)}, "state 0 has no action with transitions"),
+    ({"R": np.full((S, A), -np.inf)}, "state 0 has no action: give it one"),
     ({"Q": np.zeros((S, A, S))}, r"ddp.Q\[0, 0\] sums to 0.0, expected 1"),
     ({"Q": 2 * Q}, r"ddp.Q\[0, 0\] sums to 2"),
     ({"Q": Q - np.eye(S)[[0]] + np.eye(S)[[1]]}, r"transition\[0, 0, 0\] is -"),

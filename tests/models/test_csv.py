@@ -101,7 +101,7 @@ def test_every_way_to_write_it_is_read(read, text):
     assert (mdp.transition.tolist(), mdp.reward.tolist()) == ([[[1]]], [[2]])
 
 
-def test_rewards_of_transitions_become_expected_rewards(read):
+def test_the_model_has_the_expected_rewards_of_transitions(read):
     assert read(HEADER + "0,0,0,0.25,8\n0,0,1,0.75,-4\n1,0,1,1,0\n").reward.tolist() == [[-1], [0]]
 
 
@@ -127,7 +127,7 @@ WRONG = [
     (HEADER + "0,0,0,1,inf\n", ", line 2: expected ids >= 0, a probability in .* and a finite reward"),
     (HEADER + "0,0,0,1,0\n0,1,0,0.5,0\n0,1,0,0.4,0\n", ", line 3: the probabilities of state 0, action 1 sum to 0.9, expected 1"),
     (HEADER + "0,0,0,1,0\n2,0,0,1,0\n", ": state 1 has no transitions, but there is state 2"),
-    (HEADER + "0,0,1,1,0\n", ": state 1 has no transitions, but there is state 1"),
+    (HEADER + "0,0,2,1,0\n", ": state 1 has no transitions, but there is state 2"),
     (HEADER + f"0,0,{10**30},1,0\n", ": state 1 has no transitions"),
     (HEADER + "0,0,0,1,0\n0,2,0,1,0\n", ": action 1 has no transitions, but there is action 2"),
     (HEADER + f"0,{10**12},0,1,0\n", ": action 0 has no transitions"),
