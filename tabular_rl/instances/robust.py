@@ -79,8 +79,8 @@ def machine_replacement(discount=0.9, radius=0.2):
     nominal[short, 0, [short, 0]] = 0.2, 0.8
     cost = np.zeros(10)
     cost[[short, long, broken]] = 0.1, 0.5, 1
-    labels = {"states": (*range(8), "long repair", "short repair"), "actions": ("run", "repair")}
-    return RobustMDP(nominal, np.broadcast_to(cost, (10, 2, 10)), discount, _uniform(10), sets.L1(radius), **labels)
+    labels = (*range(8), "long repair", "short repair"), ("run", "repair")
+    return RobustMDP(nominal, np.broadcast_to(cost, (10, 2, 10)), discount, _uniform(10), sets.L1(radius), *labels)
 
 
 @instance(shape=(8, 8), discount=0.9, robust=True)

@@ -120,10 +120,10 @@ def to_arrays(mdp):
         barred = moves.copy()
         barred.data = np.where(np.repeat(mdp.available.ravel(), np.diff(moves.indptr)), moves.data, -np.inf)
         return P, [barred[a::A] for a in range(A)]
-    P = np.ascontiguousarray(mdp.transition.transpose(1, 0, 2))
+    dense = np.ascontiguousarray(mdp.transition.transpose(1, 0, 2))
     if moves is None:
-        return P, np.array(mdp.barred_reward)
-    return P, np.ascontiguousarray(np.where(mdp.available[..., None], moves, -np.inf).transpose(1, 0, 2))
+        return dense, np.array(mdp.barred_reward)
+    return dense, np.ascontiguousarray(np.where(mdp.available[..., None], moves, -np.inf).transpose(1, 0, 2))
 
 
 def _by_action(name, value):

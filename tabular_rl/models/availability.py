@@ -9,7 +9,6 @@ import numpy as np
 
 from tabular_rl.models import validation as check
 
-
 ALL = np.array(True)
 ALL.flags.writeable = False
 

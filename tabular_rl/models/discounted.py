@@ -56,7 +56,8 @@ class DiscountedMDP(availability.Available):
     row_entries: int = field(init=False)
 
     def __post_init__(self, normalize):
-        sparse, S, A = hasattr(self.transition, "tocsr"), *sizes("transition", self.transition)
+        sparse = hasattr(self.transition, "tocsr")
+        S, A = sizes("transition", self.transition)
         check_shape("reward", self.reward, self.transition, S, A)
         available = availability.mask(self.available, (S, A))
         normalize = check.flag("normalize", normalize)

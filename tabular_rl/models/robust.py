@@ -65,7 +65,8 @@ class RobustMDP(availability.Available):
     row_entries: int = field(init=False)
 
     def __post_init__(self, normalize):
-        sparse, S, A = hasattr(self.nominal, "tocsr"), *sizes("nominal", self.nominal)
+        sparse = hasattr(self.nominal, "tocsr")
+        S, A = sizes("nominal", self.nominal)
         check_shape("cost", self.cost, self.nominal, S, A)
         available, normalize = availability.mask(self.available, (S, A)), check.flag("normalize", normalize)
         nominal, sums, entries = (sparse_kernel if sparse else dense_kernel)("nominal", self.nominal, available, normalize)
