@@ -51,7 +51,17 @@ for (problem, name, seed), run in results.groupby(["problem", "algorithm", "repl
     eps = float(problem.split()[1])
     N = round(80 / eps**2)
     shares = np.diff(np.append(run["outer sample"], N)) / N
-    rows.append((name, eps, seed, run.rollouts.max() + N, len(run), shares @ run.gap_mixture, run.gap_last.iloc[-1]))
+    rows.append(
+        (
+            name,
+            eps,
+            seed,
+            run.rollouts.iloc[-1] + N - run["outer sample"].iloc[-1],
+            len(run),
+            shares @ run.gap_mixture,
+            run.gap_last.iloc[-1],
+        )
+    )
 table = pd.DataFrame(rows, columns=["algorithm", "eps", "replicate", "rollouts", "switches", "gap", "gap_last"])
 
 # %%

@@ -14,10 +14,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import HighProbability, Rate, claim, inequality, theorem
-from proofs_check.claims.lpo_optimism import Optimistic, _optimal
+from proofs_check.claims.lpo_optimism import _optimal
 from proofs_check.strategies import draw
 from tabular_rl import instances
-from tabular_rl.algorithms import LPO, LinearClass
+from tabular_rl.algorithms import LPO, LinearClass, pathwise_certificate
 from tabular_rl.models import DiscountedMDP
 
 SOURCE = "lpo spec 5.9"
@@ -32,22 +32,18 @@ class Terms(NamedTuple):
     price: Any
 
 
-def epoch_terms(mdp, epochs, e, terminal=True, solution=None):
-    """The Terms of epoch ``e`` of an LPO run with recorded action values; ``solution`` = (optimal values, policy) saves solving again."""
-    K = Optimistic(mdp, np.stack([epochs.known[e], np.where(epochs.known[e], epochs.bonus[e], 0), mdp.reward]), terminal)
-    known, inside, g = K.data[0], K.inside[:, None], mdp.discount
-    best, optimal = solution or _optimal(mdp, mdp.reward)
-    d = K.solve(K.policy(optimal))[2] * inside
-    pi, estimates = epochs.policies[e], epochs.q_estimates[e]  # [T, S, A]
-    _, q, d_pi, esc = K.solve(pi)
-    errors = (q - estimates) * inside
-    slack = np.maximum(errors - K.data[1], 0) + np.sum(pi * np.maximum(-errors, 0), axis=-1, keepdims=True)
-    regret = np.sum(d * (estimates - np.sum(pi * estimates, axis=-1, keepdims=True)), axis=(1, 2))
-    unknown = esc if terminal else np.sum(d_pi * (1 - known), axis=(1, 2)) / (1 - g)
-    terms = [regret, np.sum(d * slack, axis=(1, 2)), np.sum(d_pi * K.data[1], axis=(1, 2)) + unknown]
-    move = np.eye(len(best)) - g * np.einsum("nsa,sat->nst", pi, mdp.transition)
-    values = np.linalg.solve(move, np.sum(pi * mdp.reward, axis=-1)[..., None])[..., 0]
-    return Terms(np.mean(mdp.initial @ best - values @ mdp.initial), *(np.mean(terms, axis=1) / (1 - g)))
+def mixture_gaps(mdp, policies):
+    """[E]: V* - mean_t V^{pi_t} at the start, for ``policies`` [E, T, S, A]."""
+    best, _ = _optimal(mdp, mdp.reward)
+    move = np.eye(len(best)) - mdp.discount * np.einsum("etsa,sap->etsp", policies, mdp.transition)
+    values = np.linalg.solve(move, np.sum(policies * mdp.reward, axis=-1)[..., None])[..., 0]
+    return mdp.initial @ best - np.mean(values @ mdp.initial, axis=1)
+
+
+def epoch_terms(mdp, epochs, e, terminal=True):
+    """The Terms of epoch ``e`` of an LPO run with recorded action values: the product's certificate beside the gap."""
+    certificate = pathwise_certificate(mdp, epochs, "terminal" if terminal else "bonus", [e])
+    return Terms(mixture_gaps(mdp, epochs.policies[[e]])[0], *(term[0] for term in certificate))
 
 
 def lpo_run(problem, terminal, outer, seed):
@@ -74,9 +70,9 @@ def pathwise(run, priced=True):
     """
     mdp, epochs, terminal = run
     chosen = np.unique(np.linspace(0, len(epochs.counts) - 1, 3)[1:].astype(int))
-    terms = [epoch_terms(mdp, epochs, e, terminal) for e in chosen]
-    allowed = [term.regret + term.slack + priced * term.price for term in terms]
-    return np.array([term.gap for term in terms]), np.array(allowed), 10 / (1 - mdp.discount) ** 2
+    terms = pathwise_certificate(mdp, epochs, "terminal" if terminal else "bonus", chosen)
+    allowed = terms.total if priced else terms.regret + terms.slack
+    return mixture_gaps(mdp, epochs.policies[chosen]), allowed, 10 / (1 - mdp.discount) ** 2
 
 
 # --- the theorem over all outer samples
@@ -109,9 +105,9 @@ def whole_run(mdp, outer, rng):
     # eta = sqrt(8 log A / T) / B, with B = 1.1 Vmax of these constants
     learner = LPO(LENGTH, 200, learning_rate=np.sqrt(8 * np.log(2) / LENGTH) / 2.2, bonus_scale=0.1, known_width=1 / 4, constant=16.0)
     trace = learner.run(mdp, outer, rng, keep_q=True)
-    epochs, shares, solution = trace.epochs, trace.epochs.counts / outer, _optimal(mdp, mdp.reward)
-    terms = np.array([epoch_terms(mdp, epochs, e, solution=solution) for e in range(len(shares))])
-    gap, regret, slack, _ = shares @ terms
+    epochs, shares = trace.epochs, trace.epochs.counts / outer
+    regret, slack, _ = pathwise_certificate(mdp, epochs)
+    gap, regret, slack = shares @ mixture_gaps(mdp, epochs.policies), shares @ regret, shares @ slack
     charges = np.sum(epochs.visits * np.where(epochs.known, epochs.bonus, 1))
     # weights of known pairs, from their bonus; all visits of unknown ones are kept, as their weight is below C
     kept = (2 * 0.1 / np.where(epochs.known, epochs.bonus, np.inf)) ** 2

@@ -16,6 +16,7 @@ from tabular_rl.algorithms.drpg import DRPG, convergence_bound
 from tabular_rl.algorithms.function_classes import FiniteClass, LinearClass, TabularClass
 from tabular_rl.algorithms.iwocs import IWOCS
 from tabular_rl.algorithms.lpo import LPO, LPOTrace
+from tabular_rl.algorithms.lpo_certificate import PathwiseCertificate, pathwise_certificate
 from tabular_rl.algorithms.occupancy_ftrl import OccupancyFTRL
 from tabular_rl.algorithms.ravi_ucb import RAVIUCB
 from tabular_rl.algorithms.robust_mirror_descent import RobustMirrorDescent
@@ -54,6 +55,7 @@ __all__ = [
     "LinearClass",
     "LinearDAPO",
     "OccupancyFTRL",
+    "PathwiseCertificate",
     "QLearning",
     "RandomWalk",
     "RobustMirrorDescent",
@@ -66,5 +68,6 @@ __all__ = [
     "Uniform",
     "checkpoints",
     "convergence_bound",
+    "pathwise_certificate",
     "sampling_constant",
 ]

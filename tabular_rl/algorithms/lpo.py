@@ -12,7 +12,8 @@ so far, is at most tau2; a state is known when all its actions are.
             the policy has moved too far: max_s log sum_a pi^2 / pi_then > window
 
 Provenance: width bonus, known set, cover, reuse, sensitivity sampling are the paper's ingredients; terminal mode, half bonus and all
-constants are derived in the lpo spec (sections 2 and 5). ``preset="practical"`` has no guarantee; the pathwise inequality (5.9) needs none.
+constants are derived in the lpo spec (sections 2 and 5). ``preset="practical"`` has no guarantee; the pathwise certificate (5.9,
+``pathwise_certificate``) needs none.
 """
 
 import math
@@ -23,6 +24,7 @@ import numpy as np
 
 from tabular_rl import planning
 from tabular_rl.algorithms.function_classes import FiniteClass, LinearClass, TabularClass
+from tabular_rl.algorithms.lpo_certificate import pathwise_certificate
 from tabular_rl.algorithms.sensitivity_sampler import sampling_constant
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
@@ -40,8 +42,8 @@ SAMPLES, EPOCH, STEPS, ROLLOUTS, KEPT, LOG_DET, LOG_DET_THEN = range(7)  # place
 class Epochs(NamedTuple):
     """What LPO planned: ``policies`` [E, T, S, A], ``known`` and ``bonus`` [E, S, A], ``counts`` [E] of outer samples (the cover).
 
-    ``visits`` [E, S, A]: where these samples stopped. ``began`` [E]: outer samples before; ``steps``, ``rollouts``, ``kept`` [E] by then;
-    ``refreshes`` [E]; ``q_estimates`` [E, T, S, A], with T = 0 unless asked for.
+    ``visits`` [E, S, A]: where these samples stopped. ``began``, ``kept`` [E]: outer samples before; ``steps``, ``rollouts`` [E] in all
+    until the plan is made, its own among them; ``refreshes`` [E]; ``q_estimates`` [E, T, S, A], with T = 0 unless asked for.
     """
 
     policies: Any
@@ -123,6 +125,8 @@ class LPO:
         Environment steps after which no further outer sample is taken.
     mixture : bool
         Also record the exact gap of each epoch's mixture of iterates.
+    certify : bool
+        Also record the pathwise ``certificate`` of each epoch; costs as much as ``mixture``, and room for all action values.
     """
 
     iterations: int = 50
@@ -147,11 +151,12 @@ class LPO:
     integer_weights: bool = False
     budget: float | None = None
     mixture: bool = False
+    certify: bool = False
 
     def __post_init__(self):
         for name in ("iterations", "rollouts", "batch"):
             check.integer(name, getattr(self, name), 1)
-        for name in ("subsample", "reuse", "fixed_window", "explore", "integer_weights", "mixture"):
+        for name in ("subsample", "reuse", "fixed_window", "explore", "integer_weights", "mixture", "certify"):
             check.flag(name, getattr(self, name))
         check.choice("preset", self.preset, ("practical", "theory"))
         check.choice("unknown", self.unknown, ("terminal", "bonus"))
@@ -176,10 +181,12 @@ class LPO:
         Returns
         -------
         LPOTrace
-            One row per epoch; ``index`` counts the outer samples before it. ``gap_last`` = V* - V of its last iterate, exact; ``steps``,
-            ``rollouts``, ``kept``, ``known`` pairs, ``refreshes``. ``parameters`` have the constants, and ``second_moment_bounded``:
-            whether gamma e^window < 1, without which importance weights of whole returns have no bound. With ``mixture`` also
-            ``gap_mixture``, the exact gap of each epoch's mixture: the mean over its T iterates.
+            One row per epoch; ``index`` counts the outer samples before it. ``gap_last`` = V* - V of its last iterate, exact; ``steps``
+            and ``rollouts`` in all until this iterate is there; ``kept``, ``known`` pairs, ``refreshes``. ``parameters`` have the
+            constants, ``steps`` and ``rollouts`` of the whole run (with the outer samples after the last plan), and
+            ``second_moment_bounded``: whether gamma e^window < 1, without which importance weights of whole returns have no bound. With
+            ``mixture`` also ``gap_mixture``, the exact gap of each epoch's mixture: the mean over its T iterates; with ``certify`` also
+            ``certificate`` >= that gap, always.
         """
         if check.kind("problem", problem, DiscountedMDP).is_sparse:
             raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {problem!r}")
@@ -192,17 +199,21 @@ class LPO:
         constants = self.resolve(classes, problem.discount, n)
         horizon = self.longest(problem.discount)
         best = planning.solve(problem, tolerance="exact")
-        epochs, weights = self._explore(problem, classes, constants, horizon, n, np.random.default_rng(seed), keep_q)
+        keep = keep_q or self.certify
+        epochs, weights, played = self._explore(problem, classes, constants, horizon, n, np.random.default_rng(seed), keep)
         series = {"gap_last": _gaps(best, epochs.policies[:, -1]), "steps": epochs.steps, "rollouts": epochs.rollouts, "kept": epochs.kept}
         series |= {"known": epochs.known.sum(axis=(1, 2)), "refreshes": epochs.refreshes}
         if self.mixture:
             series["gap_mixture"] = np.array([np.mean(_gaps(best, policies)) for policies in epochs.policies])
-        bounded = problem.discount * math.exp(constants["window"]) < 1
-        parameters = constants | {"horizon": horizon, "second_moment_bounded": bounded, "weights": weights.reshape(S, A).tolist()}
+        if self.certify:
+            series["certificate"] = pathwise_certificate(problem, epochs, self.unknown).total
+            epochs = epochs if keep_q else epochs._replace(q_estimates=epochs.q_estimates[:, :0])
+        bounded = constants["window"] < -math.log(problem.discount)
+        parameters = constants | {"horizon": horizon, "second_moment_bounded": bounded, "weights": weights.reshape(S, A).tolist()} | played
         return LPOTrace(epochs.began.astype(np.int64), series, epochs.policies[-1, -1], parameters, seed, "outer sample", epochs)
 
     def _explore(self, problem, classes, constants, horizon, n, rng, keep_q):
-        """(Epochs, kept weights [S*A]) of a run."""
+        """(Epochs, kept weights [S*A], {steps, rollouts} in all) of a run."""
         (S, A), (features, differences), T, M = problem.shape, classes.packed, self.iterations, self.rollouts
         d, J, pairs = features.shape[1], len(differences), S * A
         functions = constants["B"] * classes.functions.reshape(-1, pairs) if isinstance(classes, FiniteClass) else np.zeros((0, pairs))
@@ -227,7 +238,8 @@ class LPO:
             epochs = Epochs(*(_with_room(array, size) for array in epochs))
             finished = _run(world, (features, differences, functions), data, rules, n, counters, theta, epochs, rollouts, rng)
             size *= 2
-        return Epochs(*(array[: int(counters[EPOCH]) + 1] for array in epochs)), data.weights
+        played = {"steps": int(counters[STEPS]), "rollouts": int(counters[ROLLOUTS])}
+        return Epochs(*(array[: int(counters[EPOCH]) + 1] for array in epochs)), data.weights, played
 
     def longest(self, gamma):
         """Cap on a rollout's length."""
@@ -262,13 +274,18 @@ class LPO:
             window, C, alpha, tau2 = 0.2, 1.0, 0.05, 1 / (self.lam + 2)
         window, C = (window if self.window is None else self.window), (C if self.constant is None else self.constant)
         alpha, tau2 = (alpha if self.bonus_scale is None else self.bonus_scale), (tau2 if self.known_width is None else self.known_width)
-        if self.preset == "theory" and gamma * math.exp(window) >= 1:
+        if self.preset == "theory" and window >= -math.log(gamma):
             raise ValueError(f"window must satisfy discount * exp(window) < 1 in the preset 'theory', got {window} at discount {gamma}")
         most = 2 * alpha * math.sqrt(tau2) if self.explore else 0.0
         B = (1 + (most if self.unknown == "terminal" or not self.explore else max(most, largest))) * largest
         eta = self.learning_rate
         if eta is None:
             eta = math.sqrt(8 * math.log(A) / self.iterations) / B if self.preset == "theory" else 1.0
+        if not math.isfinite(eta * B * self.iterations):
+            raise ValueError(
+                f"learning_rate * (1 + bonus) / (1 - discount) * iterations must be finite: logits grow to that, got {eta:g} * {B:g} * "
+                f"{self.iterations}"
+            )
         names = ("learning_rate", "bonus_scale", "known_width", "constant", "window", "B")
         return dict(zip(names, (float(eta), float(alpha), float(tau2), float(C), float(window), float(B)), strict=True))
 
@@ -321,8 +338,7 @@ def begin_epoch(world, classes, data, rules, counters, theta, epochs, cumulated,
     """Widths, what is known, and T iterates of the policy gradient, for the next epoch."""
     features, differences, _ = classes
     epoch = int(counters[EPOCH])
-    epochs.counts[epoch], epochs.began[epoch], epochs.steps[epoch] = 0.0, counters[SAMPLES], counters[STEPS]
-    epochs.rollouts[epoch], epochs.kept[epoch] = counters[ROLLOUTS], counters[KEPT]
+    epochs.counts[epoch], epochs.began[epoch], epochs.kept[epoch] = 0.0, counters[SAMPLES], counters[KEPT]
     widths, reach = np.empty(len(data.weights)), 0.0
     for pair in range(len(widths)):
         widths[pair] = squared_width(pair, features, differences, rules.lam, data.weights, data.inverse, data.h)
@@ -342,7 +358,7 @@ def begin_epoch(world, classes, data, rules, counters, theta, epochs, cumulated,
     )  # fmt: skip
     counters[STEPS] += played
     counters[ROLLOUTS] += refreshes * len(rollouts.first)
-    epochs.refreshes[epoch] = refreshes
+    epochs.refreshes[epoch], epochs.steps[epoch], epochs.rollouts[epoch] = refreshes, counters[STEPS], counters[ROLLOUTS]
     data.weights_then[:], data.h_then[:], counters[LOG_DET_THEN] = data.weights, data.h, counters[LOG_DET]
 
 

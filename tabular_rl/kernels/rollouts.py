@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodes import draw
 
+LARGEST = 1e100  # return that importance weights may make; sums of such returns are finite, and far above any value
+
 
 class World(NamedTuple):
     """A model to be sampled: alias tables [S*A, S], cumulated start probabilities [S], reward [S, A], discount."""
@@ -100,6 +102,7 @@ def weighted_returns(first, pairs, lengths, ended, ratio, reward, paid, lump, su
     """Sums and counts [S*A] by first pair of G = reward(first) + sum_j (ratio of pairs 1 .. j) x_j, per-decision importance weights.
 
     ``ratio`` [S*A] is the new policy over the one that was followed, ``paid`` [S*A] reward and bonus, ``lump`` for a last unknown pair.
+    A return beyond ``LARGEST`` is cut there.
     """
     sums[:], counts[:] = 0.0, 0.0
     for m in range(len(first)):
@@ -110,5 +113,5 @@ def weighted_returns(first, pairs, lengths, ended, ratio, reward, paid, lump, su
             pair = pairs[m, j]
             weight *= ratio[pair]
             G += weight * (lump if ended[m] and j == last else paid[pair])
-        sums[first[m]] += G
+        sums[first[m]] += G if G <= LARGEST else LARGEST  # weights may have gone through infinity to NaN
         counts[first[m]] += 1.0

@@ -8,7 +8,7 @@ from proofs_check.claims.lpo_optimism import Optimistic
 from proofs_check.claims.lpo_reuse import moments
 from proofs_check.claims.sensitivity import eluder_dimension, extreme_ratios, potential_bound
 from tabular_rl import instances
-from tabular_rl.algorithms import LPO, FiniteClass, LinearClass, TabularClass
+from tabular_rl.algorithms import LPO, FiniteClass, LinearClass, TabularClass, pathwise_certificate
 from tabular_rl.kernels.rollouts import collect, roll_in, weighted_returns
 from tabular_rl.kernels.sampling import alias_tables
 from tabular_rl.models import DiscountedMDP
@@ -100,6 +100,21 @@ def replayed(mdp, trace, e, eta):
     return np.array(policies)
 
 
+def terms_by_the_lemmas(mdp, epochs, e, terminal):
+    """(regret, slack, price) of spec 5.9 from the optimistic MDP that the lemmas are claimed for."""
+    K = Optimistic(mdp, np.stack([epochs.known[e], np.where(epochs.known[e], epochs.bonus[e], 0), mdp.reward]), terminal)
+    known, inside, g = K.data[0], K.inside[:, None], mdp.discount
+    d = K.solve(K.policy(solve(mdp, "policy_iteration").policy))[2] * inside
+    pi, estimates = epochs.policies[e], epochs.q_estimates[e]
+    _, q, d_pi, esc = K.solve(pi)
+    errors = (q - estimates) * inside
+    slack = np.maximum(errors - K.data[1], 0) + np.sum(pi * np.maximum(-errors, 0), axis=-1, keepdims=True)
+    regret = np.sum(d * (estimates - np.sum(pi * estimates, axis=-1, keepdims=True)), axis=(1, 2))
+    unknown = esc if terminal else np.sum(d_pi * (1 - known), axis=(1, 2)) / (1 - g)
+    terms = [regret, np.sum(d * slack, axis=(1, 2)), np.sum(d_pi * K.data[1], axis=(1, 2)) + unknown]
+    return np.mean(terms, axis=1) / (1 - g)
+
+
 @pytest.mark.parametrize(
     ("functions", "unknown"),
     [("tables", "terminal"), ("tables", "bonus"), ("linear", "terminal"), ("linear", "bonus"), ("finite", "terminal"), ("finite", "bonus")],
@@ -118,8 +133,9 @@ def test_a_run_end_to_end_in_every_class(functions, unknown):
     for e in (0, len(trace.index) // 2, len(trace.index) - 1):
         np.testing.assert_allclose(trace.epochs.policies[e], replayed(mdp, trace, e, 1.0), atol=1e-10)
         terms = epoch_terms(mdp, trace.epochs, e, unknown == "terminal")
-        assert terms.gap == pytest.approx(trace["gap_mixture"][e], abs=1e-9)
-        assert terms.gap <= terms.regret + terms.slack + terms.price + 1e-9
+        assert terms.gap == pytest.approx(trace["gap_mixture"][e], abs=1e-12)
+        assert terms.gap <= terms.regret + terms.slack + terms.price
+        np.testing.assert_allclose(terms[1:], terms_by_the_lemmas(mdp, trace.epochs, e, unknown == "terminal"), rtol=1e-9, atol=1e-11)
     if functions == "finite":  # misspecification is what it is: the best function of the list
         q = solve(mdp, method="policy_iteration").q_values
         assert np.max(np.min(np.abs(classes.functions * trace.parameters["B"] - q), axis=0)) < 0.1 * trace.parameters["B"]
@@ -150,6 +166,73 @@ def test_every_sample_kept_counts_visits():
     assert trace["kept"][-1] == trace.index[-1]
     whole = LPO(5, 50, integer_weights=True, constant=0.5).run(SWIM, 200).parameters["weights"]
     np.testing.assert_array_equal(whole, np.round(whole))
+
+
+@pytest.mark.parametrize("unknown", ["terminal", "bonus"])
+def test_the_certificate_is_a_column_that_no_gap_exceeds(unknown):
+    learner = LPO(8, 60, learning_rate=0.5, bonus_scale=0.2, known_width=1 / 3, unknown=unknown, mixture=True, certify=True)
+    for mdp in (SWIM, instances.combination_lock(3, 3)):
+        trace = learner.run(mdp, 100, seed=3)
+        assert np.all(trace["gap_mixture"] <= trace["certificate"])
+        assert np.all(trace["certificate"][trace["known"] == 0] >= 1 / (1 - mdp.discount) - 1e-9)
+        kept = learner.run(mdp, 100, seed=3, keep_q=True)
+        np.testing.assert_array_equal(kept["certificate"], pathwise_certificate(mdp, kept.epochs, unknown).total)
+        for e in (0, len(trace.index) - 1):
+            np.testing.assert_allclose(kept["certificate"][e], sum(terms_by_the_lemmas(mdp, kept.epochs, e, unknown == "terminal")))
+        with pytest.raises(ValueError, match="keep_q=True"):
+            pathwise_certificate(mdp, trace.epochs, unknown)
+
+
+@pytest.mark.parametrize(
+    "flags", [{}, {"batch": 7}, {"switch": "every"}, {"explore": False, "switch": "every"}, {"reuse": False}], ids=repr
+)
+def test_every_rollout_and_step_is_counted_when_it_is_played(flags):
+    """A row's numbers include the plan that made its policy; the run's, the samples after the last plan as well."""
+    M, n = 30, 90
+    trace = LPO(6, M, **flags).run(SWIM, n, seed=1)
+    np.testing.assert_array_equal(trace["rollouts"], trace.index + M * np.cumsum(trace["refreshes"]))
+    assert trace["refreshes"][-1] > 0
+    assert trace.parameters["rollouts"] == n + M * trace["refreshes"].sum()
+    assert trace.parameters["rollouts"] == trace["rollouts"][-1] + n - trace.index[-1]
+    assert np.all(np.diff(trace["steps"]) >= np.diff(trace["rollouts"]))  # a rollout plays at least one pair
+    assert trace.parameters["steps"] >= trace["steps"][-1] + n - trace.index[-1]
+
+
+def test_steps_are_the_pairs_that_were_played():
+    """With a discount of 1e-9 every rollout plays one pair."""
+    mdp = DiscountedMDP(SWIM.transition, SWIM.reward, 1e-9, SWIM.initial)
+    trace = LPO(6, 30, horizon=5).run(mdp, 50)
+    np.testing.assert_array_equal(trace["steps"], trace["rollouts"])
+    assert trace.parameters["steps"] == trace.parameters["rollouts"]
+
+
+@pytest.mark.parametrize("window", [0, 1, 1000, 1e308])
+@pytest.mark.parametrize("rate", [1.0, 1e150, 1e300])
+def test_any_window_and_any_rate_runs(window, rate):
+    for functions in (None, LinearClass(np.eye(8).reshape(4, 2, 8))):
+        swim = instances.river_swim(4, discount=0.8)
+        trace = LPO(window=window, learning_rate=rate, rollouts=50, iterations=10, function_class=functions).run(swim, 60, keep_q=True)
+        assert np.isfinite(trace.epochs.q_estimates).all()
+        assert np.isfinite(trace["gap_last"]).all()
+        assert trace.parameters["second_moment_bounded"] == (window == 0)
+
+
+def test_importance_weights_beyond_float64_are_cut():
+    """Weights of 1e200 twice, then 0: through infinity to NaN."""
+    first, pairs, lengths, ended = np.zeros(2, np.int64), np.array([[0, 0, 1], [1, 1, 1]], np.int32), np.array([3, 3]), np.zeros(2, bool)
+    sums, counts, ones = np.empty(2), np.empty(2), np.ones(2)
+    weighted_returns(first, pairs, lengths, ended, np.array([1e200, 0.0]), ones, ones, 5.0, sums, counts)
+    assert sums.tolist() == [1e100 + 1, 0]
+    assert counts.tolist() == [2, 0]
+
+
+def test_what_no_float_holds_is_refused_before_the_run():
+    for arguments, message in (({"learning_rate": 1e308}, "learning_rate"), ({"bonus_scale": 1e308}, "bonus")):
+        with pytest.raises(ValueError, match=message):
+            LPO(**arguments).run(SWIM, 10)
+    for arguments in ({"window": np.inf}, {"window": -1}, {"window": np.nan}, {"learning_rate": np.inf}):
+        with pytest.raises(ValueError, match=f"{next(iter(arguments))} must lie in"):
+            LPO(**arguments)
 
 
 def test_the_same_seed_gives_the_same_run_and_room_is_found_for_epochs():
@@ -247,7 +330,7 @@ def test_rollouts_and_the_two_factors():
         }
         trace = LPO(T, M, **constants, mixture=True, **flags).run(swim, M, seed)
         shares = np.diff(np.append(trace.index, M)) / M
-        return trace["rollouts"][-1] + M, shares @ trace["gap_mixture"], trace["gap_last"][-1]
+        return trace.parameters["rollouts"], shares @ trace["gap_mixture"], trace["gap_last"][-1]
 
     def exponent(grid, seeds, place=0, **flags):
         y = [np.mean([run(eps, seed, **flags)[place] for seed in range(seeds)]) for eps in grid]

@@ -1,0 +1,76 @@
+"""What an epoch of LPO has lost at most, whatever its data and its regression: the pathwise inequality (lpo spec 5.9 [derived]).
+
+    V* - mean_t V^{pi_t} <= (1 / (1 - discount)) { sum d_K^pt mean_t (Qhat_t - <pi_t, Qhat_t>) + mean_t sum d_K^pt slack_t
+                                                   + mean_t (sum d_K^{pi_t} b + esc^{pi_t}) }
+
+In the optimistic MDP K a pair pays its reward and its bonus b; an unknown one is worth 1 / (1 - discount) and ends the episode
+("terminal"), or pays that on top ("bonus"). d_K is the normalised occupancy before anything unknown is played, esc the discounted chance
+to play it, pt the optimal policy where all actions are known. The first sum is the regret of the policy gradient, the second what the
+estimates Qhat miss of the action values of K beyond the bonus, the third the price of optimism.
+
+It needs the true model: it is a diagnosis and no stopping rule. Nothing in it is random.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tabular_rl import planning
+
+
+class PathwiseCertificate(NamedTuple):
+    """[E] each, in units of value: the three sums over 1 - discount. ``total`` is at least the gap of the epoch's mixture of iterates."""
+
+    regret: Any
+    slack: Any
+    price: Any
+
+    @property
+    def total(self):
+        return self.regret + self.slack + self.price
+
+
+def pathwise_certificate(problem, epochs, unknown="terminal", chosen=None):
+    """The PathwiseCertificate of the ``epochs`` of a run with ``keep_q=True``, or of the ``chosen`` ones (indices [E]).
+
+    ``problem`` and ``unknown`` are those of the run. ValueError: the run did not keep its estimates of action values.
+    """
+    if epochs.q_estimates.shape[1] != epochs.policies.shape[1]:
+        raise ValueError("the certificate needs the estimates of action values: run with keep_q=True, or certify=True")
+    optimal = planning.solve(problem, tolerance="exact").policy
+    chosen = range(len(epochs.policies)) if chosen is None else chosen
+    terms = [_terms(problem, *(array[e] for array in epochs[:3]), epochs.q_estimates[e], optimal, unknown == "terminal") for e in chosen]
+    return PathwiseCertificate(*np.reshape(terms, (-1, 3)).T / (1 - problem.discount))
+
+
+def _terms(mdp, policies, known, bonus, estimates, optimal, terminal):
+    """(regret, slack, price) of one epoch, all times 1 - discount; ``policies`` and ``estimates`` [T, S, A]."""
+    g, largest, inside = mdp.discount, 1 / (1 - mdp.discount), known.all(axis=1)
+    outside = ~known / np.maximum((~known).sum(axis=1, keepdims=True), 1)  # where policies agree
+    comparator = np.where(inside[:, None], optimal, outside)
+    lives = inside if terminal else np.ones(mdp.n_states, bool)  # where the episode goes on
+    paid, initial = mdp.reward + bonus, mdp.initial * lives
+
+    def chain(pi):
+        """I - discount P of policies [N, S, A], within the states where the episode goes on."""
+        move = np.einsum("nsa,sat->nst", pi, mdp.transition)
+        return np.eye(len(lives)) - g * move * lives[:, None] * lives, move
+
+    def visits(system):
+        return (1 - g) * np.linalg.solve(np.swapaxes(system, -1, -2), initial[:, None])[..., 0]
+
+    system, move = chain(policies)
+    pays = lives * (np.sum(policies * paid, axis=-1) + g * largest * np.sum(move[..., ~lives], axis=-1))
+    values = np.where(lives, np.linalg.solve(system, pays[..., None])[..., 0], largest)
+    q_values = paid + g * np.einsum("sat,nt->nsa", mdp.transition, values)
+    errors = (q_values - estimates) * inside[:, None]
+    width = np.where(known, bonus, 0.0)
+    slack = np.maximum(errors - width, 0) + np.sum(policies * np.maximum(-errors, 0), axis=-1, keepdims=True)
+    promised = visits(chain(comparator[None])[0])[0][:, None] * comparator * inside[:, None]
+    regret = promised * (estimates - np.sum(policies * estimates, axis=-1, keepdims=True))
+
+    seen = visits(system)
+    escapes = mdp.initial @ ~lives + g * largest * np.sum(seen * np.sum(move[..., ~lives], axis=-1), axis=-1)
+    unknown = escapes if terminal else largest * np.einsum("ns,nsa,sa->n", seen, policies, ~known)
+    price = np.einsum("ns,nsa,sa->n", seen, policies, width) + unknown
+    return np.mean(np.sum(regret, axis=(1, 2))), np.mean(np.sum(promised * slack, axis=(1, 2))), np.mean(price)
