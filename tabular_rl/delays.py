@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tabular_rl.losses import as_adversarial
-from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
+from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
 NEVER = -1
@@ -146,8 +146,7 @@ def delayed(world, delays):
 
 def as_delayed(problem):
     """The problem as a DelayedMDP: itself, or without delays."""
-    check.kind("problem", problem, DelayedMDP, AdversarialMDP, FiniteHorizonMDP)
-    return problem if isinstance(problem, DelayedMDP) else DelayedMDP(problem, none())
+    return problem if isinstance(problem, DelayedMDP) else DelayedMDP(as_adversarial(problem), none())
 
 
 class Schedule(NamedTuple):

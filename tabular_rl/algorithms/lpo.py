@@ -188,7 +188,7 @@ class LPO:
             ``mixture`` also ``gap_mixture``, the exact gap of each epoch's mixture: the mean over its T iterates; with ``certify`` also
             ``certificate`` >= that gap, always.
         """
-        if check.kind("problem", problem, DiscountedMDP).is_sparse:
+        if check.kind("problem", problem, DiscountedMDP, detail=" with a dense transition").is_sparse:
             raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {problem!r}")
         if problem.reward.min() < 0 or problem.reward.max() > 1:
             raise ValueError(f"rewards must lie in [0, 1], got [{problem.reward.min()}, {problem.reward.max()}]")

@@ -22,6 +22,8 @@ class AmbiguitySet:
     by_entry: ClassVar[bool] = False  # whether the table looks at the entries' places, which are not made otherwise
 
     def __post_init__(self):
+        if type(self) is AmbiguitySet:
+            raise TypeError("AmbiguitySet is what all sets share; use one of the sets of tabular_rl.ambiguity")
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name == "support":

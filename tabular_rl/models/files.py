@@ -1,20 +1,40 @@
-"""Models in ``.npz`` files: every array bit for bit, nothing unpickled."""
+"""Models in ``.npz`` files: every array bit for bit, nothing unpickled.
+
+A model is its class and the arguments that build it again (those of ``__reduce__``, where it has one), and so are the ambiguity set, the
+objective, the delays within it. An argument is stored under its name: a number, a string or an array as it is, a sparse matrix as three
+arrays ``name.data``, ``name.indices``, ``name.indptr`` (without the name for ``transition``), an object as ``name.class`` and its
+arguments as ``name.argument``, labels as the text of Python literals, None not at all.
+"""
 
 import ast
 import contextlib
+import importlib
+import inspect
 import os
 import threading
 import zipfile
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tabular_rl.models import validation as check
-from tabular_rl.models.adversarial import AdversarialMDP
-from tabular_rl.models.discounted import DiscountedMDP
-from tabular_rl.models.finite_horizon import FiniteHorizonMDP, packed
 
 FORMAT = 1
+MODELS = (
+    "FiniteHorizonMDP", "DiscountedMDP", "AdversarialMDP", "LinearMDP", "RobustMDP", "RobustLinearMDP", "SubmodularMDP", "DelayedMDP",
+)  # fmt: skip
+MODULES = (
+    "models",
+    "ambiguity",
+    "submodular",
+    "delays",
+)  # of classes that a file may hold; found by name, as most are above this layer
+LITERALS = ("states", "actions", "seed")  # text: labels of any kind, and whole numbers of any size
+TUPLES = ("parameters", "reward_range")  # of numbers
+# arguments that a file may lack: they were None (``normalize`` has done its work)
+NOT_STORED = ("states", "actions", "available", "reward_range", "kernel", "features", "threshold", "normalize")
+PARTS = ("data", "indices", "indptr")
 
 
 @contextlib.contextmanager
@@ -31,28 +51,38 @@ def replacing(path):
 def save(mdp, path):
     """Write a model to ``path`` (``.npz``), atomically; ``load`` gives it back bit for bit.
 
-    Labels of states and actions are kept when they are Python literals (numbers, strings, tuples ...); others: ValueError.
+    Labels of states and actions are kept when they are Python literals (numbers, strings, tuples ...) or NumPy's numbers and strings, which
+    become Python's; others: ValueError. An objective or ambiguity set of a class of your own: TypeError.
     """
-    if isinstance(mdp, FiniteHorizonMDP):
-        arrays = {"transition": mdp.packed_transition, "reward": mdp.packed_reward, "horizon": mdp.horizon, "initial": mdp.initial}
-    elif isinstance(mdp, DiscountedMDP):
-        arrays = {"reward": mdp.reward, "discount": mdp.discount, "initial": mdp.initial}
-        if mdp.is_sparse:
-            P = mdp.transition
-            arrays |= {"data": P.data, "indices": P.indices, "indptr": P.indptr}
-        else:
-            arrays["transition"] = mdp.transition
-    elif isinstance(mdp, AdversarialMDP):
-        arrays = {"transition": packed(mdp.transition), "initial": mdp.initial, "tables": mdp.tables, "schedule": mdp.schedule}
-        arrays |= {"parameters": np.array(mdp.parameters), "bernoulli": mdp.bernoulli}
-    else:
-        raise TypeError(f"mdp must be a model of tabular_rl, got {type(mdp).__name__}")
-    for name in ("states", "actions"):
-        if getattr(mdp, name, None) is not None:
-            arrays[name] = _literal(name, getattr(mdp, name))
+    if type(mdp).__name__ not in MODELS or _class(type(mdp).__name__) is not type(mdp):
+        raise check.wrong_kind("mdp", "a model of tabular_rl", mdp)
+    arrays = _arrays("", mdp)
     path = Path(os.fspath(path))
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, format=FORMAT, kind=type(mdp).__name__, **arrays)
+
+
+def _arrays(prefix, thing):
+    """What ``thing`` is made of, by name."""
+    arrays, names = {}, inspect.signature(type(thing)).parameters
+    own = type(thing).__reduce__ is not object.__reduce__
+    arguments = thing.__reduce__()[1] if own else [getattr(thing, name) for name in names]
+    for parameter, value in zip(names, arguments, strict=False):
+        name = prefix + parameter
+        if value is None:
+            continue
+        if parameter in LITERALS:
+            arrays[name] = _literal(name, value)
+        elif hasattr(value, "tocsr"):
+            arrays |= {_part(name, part): getattr(value, part) for part in PARTS}
+        elif is_dataclass(value):
+            arrays[f"{name}.class"] = type(value).__name__
+            if _class(type(value).__name__) is not type(value):
+                raise TypeError(f"{name} cannot be saved: {type(value).__name__} is no class of tabular_rl")
+            arrays |= _arrays(f"{name}.", value)
+        else:
+            arrays[name] = np.array(value, float) if parameter in TUPLES else np.asarray(value)
+    return arrays
 
 
 def load(path):
@@ -79,49 +109,86 @@ def _read(file):
     missing = next((name for name in ("format", "kind") if name not in arrays), None)
     if missing:
         raise ValueError(f"it has no {missing}")
-    version = check.integer("format", arrays["format"].item(), 1)
+    version = check.integer("format", arrays.pop("format").item(), 1)
     if version > FORMAT:
         raise _Newer(f"has format {version}, this version reads up to {FORMAT}")
-    kind = check.choice("kind", arrays["kind"].item(), _READERS)
-    labels = {name: ast.literal_eval(arrays[name].item()) for name in ("states", "actions") if name in arrays}
+    kind = check.choice("kind", arrays.pop("kind").item(), MODELS)
     try:
-        return _READERS[kind](arrays, labels)
+        model = _thing("", kind, arrays)
     except KeyError as missing:
         raise ValueError(f"{kind} needs the array {missing}") from None
+    if arrays:
+        raise ValueError(f"{kind} has no use for the array {next(iter(arrays))!r}")
+    return model
 
 
-def _read_finite_horizon(a, labels):
-    return FiniteHorizonMDP(a["transition"], a["reward"], a["initial"], a["horizon"].item(), **labels)
+def _thing(prefix, kind, arrays):
+    """The object of class ``kind``, of the arguments that are taken out of ``arrays``."""
+    arguments, cls = {}, _class(kind)
+    if cls is None:
+        raise ValueError(f"{kind!r} is no class of tabular_rl that a file may hold")
+    for parameter, described in inspect.signature(cls).parameters.items():
+        name = prefix + parameter
+        if _part(name, "data") in arrays:
+            arguments[parameter] = _sparse(name, prefix, arrays)
+        elif f"{name}.class" in arrays:
+            arguments[parameter] = _thing(f"{name}.", arrays.pop(f"{name}.class").item(), arrays)
+        elif name in arrays or parameter not in NOT_STORED or described.default is described.empty:
+            arguments[parameter] = _argument(name, parameter, arrays)
+    return cls(**arguments)
 
 
-def _read_discounted(a, labels):
-    transition = a.get("transition")
-    if transition is None:
-        from scipy.sparse import csr_array
-
-        for name in ("indices", "indptr"):
-            if a[name].dtype.kind != "i":
-                raise TypeError(f"{name} must hold integers, got dtype {a[name].dtype}")
-        S, A = a["reward"].shape
-        transition = csr_array((a["data"], a["indices"], a["indptr"]), shape=(S * A, S))
-    return DiscountedMDP(transition, a["reward"], a["discount"].item(), a["initial"], **labels)
+def _argument(name, parameter, arrays):
+    value = arrays.pop(name)
+    if parameter in LITERALS:
+        return ast.literal_eval(value.item())
+    if parameter in TUPLES:
+        if value.ndim != 1 or value.dtype.kind != "f":
+            raise TypeError(f"{name} must be a list of numbers, got {value.dtype} of shape {value.shape}")
+        return tuple(value.tolist())
+    return value.item() if value.ndim == 0 else value
 
 
-def _read_adversarial(a, labels):
-    parameters, bernoulli = tuple(a["parameters"].tolist()), a["bernoulli"].item()
-    return AdversarialMDP(a["transition"], a["initial"], a["tables"], a["schedule"].item(), parameters, bernoulli, **labels)
+def _sparse(name, prefix, arrays):
+    from scipy.sparse import csr_array
+
+    data, indices, indptr = (arrays.pop(_part(name, part)) for part in PARTS)
+    for part, array in ("indices", indices), ("indptr", indptr):
+        if array.dtype.kind != "i":
+            raise TypeError(f"{_part(name, part)} must hold integers, got dtype {array.dtype}")
+    return csr_array((data, indices, indptr), shape=(len(indptr) - 1, len(arrays[f"{prefix}initial"])))
 
 
-_READERS = {"FiniteHorizonMDP": _read_finite_horizon, "DiscountedMDP": _read_discounted, "AdversarialMDP": _read_adversarial}
+def _part(name, part):
+    return part if name == "transition" else f"{name}.{part}"  # as files of the first version have it
 
 
-def _literal(name, labels):
-    """The labels as text that ``ast.literal_eval`` turns back into them."""
-    for label in labels:
+def _class(kind):
+    """The class of that name in tabular_rl, None if there is none."""
+    for module in MODULES:
+        found = vars(importlib.import_module(f"tabular_rl.{module}")).get(kind)
+        if isinstance(found, type) and is_dataclass(found):
+            return found
+    return None
+
+
+def _literal(name, value):
+    """``value`` (labels, or one number) as text that ``ast.literal_eval`` turns back into what is equal to it."""
+    text = []
+    for label in value if isinstance(value, tuple) else (value,):
+        plain = _plain(label)
         try:
-            same = ast.literal_eval(repr(label)) == label
+            same = ast.literal_eval(repr(plain)) == label
         except (ValueError, SyntaxError):
             same = False
         if not same:
             raise ValueError(f"{name} cannot be saved: the label {label!r} is no Python literal; save a model without labels")
-    return repr(labels)
+        text.append(repr(plain))
+    return f"({', '.join(text)},)" if isinstance(value, tuple) else text[0]
+
+
+def _plain(label):
+    """The label with Python's numbers and strings in place of NumPy's."""
+    if isinstance(label, tuple):
+        return tuple(map(_plain, label))
+    return label.item() if isinstance(label, np.generic) else label

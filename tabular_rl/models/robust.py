@@ -76,6 +76,7 @@ class RobustMDP(availability.Available):
             "discount": check.number("discount", self.discount, above=0, below=1),
             "initial": initial_distribution(self.initial, S, normalize),
             "available": available,
+            "reward_range": _range(self.reward_range),
             "states": check.labels("states", self.states, S),
             "actions": check.labels("actions", self.actions, A),
             "row_error": float(np.max(np.abs(sums - 1))),
@@ -163,6 +164,16 @@ class RobustMDP(availability.Available):
         S, A = self.shape
         kind = f"sparse, {self.nominal.nnz} entries" if self.is_sparse else "dense"
         return f"RobustMDP(S={S}, A={A}, discount={self.discount}, {kind}, {type(self.ambiguity).__name__})"
+
+
+def _range(value):
+    """None, or the validated (low, high) as floats."""
+    if value is None:
+        return None
+    low, high = check.real_array("reward_range", value, (2,)).tolist()
+    if low >= high:
+        raise ValueError(f"reward_range must be (low, high) with low < high, got ({low}, {high})")
+    return low, high
 
 
 def reward_range(rewards):

@@ -30,31 +30,32 @@ _WAYS = {
 }
 
 
-def kind(name, value, *kinds, **remedies):
+def kind(name, value, *kinds, detail="", **remedies):
     """``value``, which must be an instance of one of ``kinds`` (classes). A TypeError says what it is and, where there is one, the remedy.
 
-    ``remedies``: the name of another class -> what to do with such a value here, in place of the general advice.
+    ``detail``: what else it must be, which the caller checks. ``remedies``: the name of another class -> what to do with such a value here,
+    in place of the general advice.
     """
     if isinstance(value, kinds):
         return value
     wanted = [k.__name__ for k in kinds]
     articles = [f"{'an' if w[0] in 'AEIO' else 'a'} {w}" for w in wanted]
-    expected = ", ".join(articles[:-1]) + " or " * (len(articles) > 1) + articles[-1]
+    expected = ", ".join(articles[:-1]) + " or " * (len(articles) > 1) + articles[-1] + detail
     brought = [ancestor.__name__ for ancestor in type(value).__mro__]
     remedy = next((remedies[x] for x in brought if x in remedies), None)
     if remedy is None and (way := _way(name, [*brought, _looks(value)], wanted)):
         remedy = f"{way} is one"
-    raise _wrong_kind(name, expected, value, remedy)
+    raise wrong_kind(name, expected, value, remedy)
 
 
 def quack(name, value, attribute, expected):
     """``value``, which must have ``attribute``: ``kind`` for classes that are above this layer."""
     if isinstance(value, type) or not hasattr(value, attribute):
-        raise _wrong_kind(name, expected, value, None)
+        raise wrong_kind(name, expected, value)
     return value
 
 
-def _wrong_kind(name, expected, value, remedy):
+def wrong_kind(name, expected, value, remedy=None):
     got = type(value).__name__
     if isinstance(value, type):
         got, remedy = f"the class {value.__name__}", "give an instance of it"

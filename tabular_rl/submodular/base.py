@@ -20,6 +20,15 @@ class Sets:
     offsets: Any
     items: Any
 
+    def __post_init__(self):
+        for name in ("offsets", "items"):
+            array = check.unmasked(name, getattr(self, name))
+            if array.ndim != 1 or array.dtype.kind not in "iu":
+                raise TypeError(f"{name} must be a sequence of integers, got {array.dtype} of shape {array.shape}")
+            object.__setattr__(self, name, check.frozen(array.astype(np.int64), array))
+        if len(self.offsets) < 2 or self.offsets[0] != 0 or self.offsets[-1] != len(self.items) or (np.diff(self.offsets) < 0).any():
+            raise ValueError(f"offsets must grow from 0 to the number of items, {len(self.items)}, got {check.describe(self.offsets)}")
+
     @classmethod
     def of(cls, name, value, n_items):
         """Validated sets from lists of items, a boolean array [n, ``n_items``], or Sets."""
@@ -37,8 +46,8 @@ class Sets:
                 raise ValueError(f"{name}[{e}] holds an item twice")
         if not rows:
             raise ValueError(f"{name} must have at least one element")
-        offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-        return cls(read_only(offsets), read_only(np.concatenate(rows).astype(np.int64)))
+        offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+        return cls(offsets, np.concatenate(rows))
 
     def __len__(self):
         return len(self.offsets) - 1

@@ -10,15 +10,23 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabular_rl import instances, losses
-from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP, load, save
+from tabular_rl import ambiguity, delays, instances, losses, submodular
+from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP, RobustMDP, SubmodularMDP, load, save
 
 dense = instances.random_discounted(3, 2)
+SPARSE = sp.csr_array(dense.transition.reshape(6, 3))
 MODELS = {
     "episodic": FiniteHorizonMDP(dense.transition, dense.reward, horizon=4, states="abc"),
     "discounted": dense,
     "sparse": DiscountedMDP(sp.csr_array(dense.transition.reshape(6, 3)), dense.reward, 0.9),
     "adversarial": losses.switching(FiniteHorizonMDP(dense.transition, np.full((2, 3, 2), 0.5)), 5),
+    "linear": instances.linear_mdp(2, 3, 2, 2),
+    "robust": RobustMDP.from_mdp(dense, ambiguity.L1(np.full((3, 2), 0.25))),
+    "robust, sparse": RobustMDP(SPARSE, 2 * SPARSE, 0.9, 0, ambiguity.Interval(np.zeros(3), np.ones(3))),
+    "robust, some actions": RobustMDP(dense.transition, dense.reward, 0.9, 0, ambiguity.KL(0.1), available=[[1, 1], [0, 1], [1, 0]]),
+    "robust linear": instances.robust_linear.random_linear(3, 2, 2, 2),
+    "submodular": SubmodularMDP(dense.transition, 0, submodular.Coverage([0.5, 2.0], [[0], [0, 1], []]), 3),
+    "delayed": delays.delayed(FiniteHorizonMDP(dense.transition, dense.reward, horizon=2), delays.geometric(1.5, 3)),
 }
 each = pytest.mark.parametrize("kind", MODELS)
 
@@ -111,7 +119,7 @@ def test_a_compressed_file_is_read(folder, tmp_path):
 @each
 def test_every_array_is_needed(kind, folder, tmp_path):
     arrays = contents(folder, kind)
-    for name in arrays.keys() - {"states"}:
+    for name in arrays.keys() - {"states", "reward_range", "available"}:
         message = f"is not a model file of tabular_rl, or is damaged: (it has no {name}|{type(MODELS[kind]).__name__} needs the array ')"
         assert_refused(tmp_path / "lacks.npz", npz({key: value for key, value in arrays.items() if key != name}), message)
 
@@ -135,14 +143,26 @@ CHANGES = [
 ]
 
 
+# what another model might hold there
+RIGHT = {
+    "bernoulli": [True],
+    "world.bernoulli": [True],
+    "repeats": [True],
+    "horizon": [LONG],
+    "delays.mean": [LONG],
+    "ambiguity.radius": [LONG, True],
+    "world.parameters": [CHANGES[6]],
+    "radius": [True, CHANGES[7]],
+}
+
+
 @each
 def test_no_array_may_hold_anything_else(kind, folder, tmp_path):
     """What the arrays hold is checked as if a caller had brought it."""
     path = tmp_path / "wrong.npz"
     arrays = contents(folder, kind)
     for name in arrays:
-        right = {"bernoulli": True, "horizon": LONG}.get(name)
-        for value in (value for value in CHANGES if value is not right):
+        for value in (value for value in CHANGES if not any(value is right for right in RIGHT.get(name, ()))):
             path.write_bytes(npz(arrays | {name: value}))
             with pytest.raises(ValueError, match=f"^{path} (is not a model file of tabular_rl, or is damaged: .+|has format)"):
                 load(path)
@@ -193,3 +213,36 @@ def test_flipped_bytes_give_the_model_or_an_error(kind, folder, data):
         assert type(mdp) is type(MODELS[kind])
         for name in ("reward", "tables", "initial"):
             np.testing.assert_array_equal(getattr(mdp, name, 0), getattr(MODELS[kind], name, 0))
+
+
+START, CSR = [1.0, 0, 0], {part: getattr(SPARSE, part) for part in ("data", "indices", "indptr")}
+FIRST = {
+    "episodic": {
+        "transition": dense.transition[None], "reward": dense.reward[None], "horizon": 4, "initial": START, "states": "('a', 'b', 'c')",
+    },
+    "discounted": {"reward": dense.reward, "discount": dense.discount, "initial": dense.initial, "transition": dense.transition},
+    "sparse": {"reward": dense.reward, "discount": 0.9, "initial": START, **CSR},
+    "adversarial": {
+        "transition": dense.transition[None], "initial": START, "tables": np.full((2, 2, 3, 2), 0.5), "schedule": "periodic",
+        "parameters": np.array([5.0, 0.0]), "bernoulli": True,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FIRST)
+def test_files_of_the_first_version_are_read(kind, folder, tmp_path):
+    mdp = MODELS[kind]
+    (tmp_path / "old.npz").write_bytes(npz({"format": 1, "kind": type(mdp).__name__} | FIRST[kind]))
+    save(load(tmp_path / "old.npz"), tmp_path / "new.npz")
+    assert (tmp_path / "new.npz").read_bytes() == (folder / f"{kind}.npz").read_bytes()
+
+
+def test_an_array_that_means_nothing_is_refused(folder, tmp_path):
+    """It may come from a later version, and matter."""
+    content = npz(contents(folder, "discounted") | {"mask": np.ones((3, 2))})
+    assert_refused(tmp_path / "more.npz", content, "is not .*, or is damaged: DiscountedMDP has no use for the array 'mask'$")
+
+
+@pytest.mark.parametrize("name", ["AmbiguitySet", "DiscountedMDP", "L3", "Any", "Objective", "np", ""])
+def test_no_other_class_is_made(name, folder, tmp_path):
+    assert_refused(tmp_path / "class.npz", npz(contents(folder, "robust") | {"ambiguity.class": name}))
