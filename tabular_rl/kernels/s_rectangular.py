@@ -74,17 +74,22 @@ def optimise_l1(z, p0, pointer, radius, policy, p, mass, gain, order, spare):
         if spent <= radius or level <= floor:
             break
         below = max(level - (spent - radius) / steepness, floor)
-        if below >= level:
-            break
+        if below >= level:  # near ties: a step too short for a float, while the radius is spent many times over
+            if steepness == np.inf:
+                break
+            below = max(np.nextafter(level, -np.inf), floor)
         level = below
     shrink = min(1.0, radius / spent) if spent > 0.0 else 1.0
-    total, saturated = 0.0, level == ceiling and spent <= radius
+    total, flattest, saturated = 0.0, np.inf, level == ceiling and spent <= radius
     for a in range(A):
         start, stop = pointer[a] - origin, pointer[a + 1] - origin
         x, slope = _least_radius(level - policy[a], z, start, stop, mass, gain, order)
         if len(p) > 0:
             _spend(p0, start, stop, 0.5 * x * shrink, p, order)
-        policy[a] = 1.0 / slope if x > 0.0 else 0.0
+        policy[a] = slope if x > 0.0 else np.inf
+        flattest = min(flattest, policy[a])
+    for a in range(A):
+        policy[a] = flattest / policy[a] if policy[a] < np.inf else 0.0
         total += policy[a]
     for a in range(A):
         if saturated:

@@ -8,62 +8,54 @@ t_a there (envelope theorem). Source: drpg spec section 3 (general sets; derived
 
 import numpy as np
 
+from tabular_rl.kernels import worst_case_kl as kl
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.robust_rows import S_KL
-from tabular_rl.kernels.worst_case_kl import tilt
-
-STEPS = 200
 
 
 @njit
 def evaluate_kl(z, p0, pointer, budget, policy, p):
     """max sum_a policy_a p_a.z_a over sum_a KL(p_a, p0_a) <= budget; p [n] becomes the maximiser. Newton's method on the multiplier."""
-    A, origin, size = len(policy), pointer[0], 1.0
-    spread, ceiling = 0.0, 0.0  # sum of policy^2 variance; the divergence at which every row stands at its maximum
+    A, origin, size = len(policy), pointer[0], 0.0
+    mean, spread, ceiling = 0.0, 0.0, 0.0  # of policy z, policy^2 variance; the divergence at which every row stands at its maximum
     for a in range(A):
         start, stop = pointer[a] - origin, pointer[a + 1] - origin
         p[start:stop] = p0[start:stop]
         if policy[a] > 0.0:
-            top = _top(z, p0, start, stop)
-            size = max(size, abs(top))
-            mean, square, mass = 0.0, 0.0, 0.0
-            for i in range(start, stop):
-                if p0[i] > 0.0:
-                    mean += p0[i] * (z[i] - top)
-                    square += p0[i] * (z[i] - top) ** 2
-                    mass += p0[i] if z[i] == top else 0.0
-            spread += policy[a] ** 2 * max(square - mean * mean, 0.0)
-            ceiling -= np.log(min(mass, 1.0))
-    if budget >= ceiling:
-        for a in range(A):
-            if policy[a] > 0.0:
-                _concentrate(z, p0, pointer[a] - origin, pointer[a + 1] - origin, p)
-    elif budget > 0.0 and spread > 0.0:
-        t, low, high, best = np.sqrt(2.0 * budget / spread), 0.0, np.inf, 0.0
-        for _ in range(STEPS):
+            _, largest, mass, of_row, square = kl.row_moments(z[start:stop], p0[start:stop])
+            size = max(size, largest)
+            mean += policy[a] * of_row
+            spread += policy[a] ** 2 * square
+            ceiling -= np.log(mass)
+    low = kl.lower_end(budget, mean)
+    best = low if budget < ceiling else np.inf
+    if budget == 0.0 or mean == 0.0 or (low == np.inf and budget < ceiling):
+        return _value(z, p, pointer, policy)
+    if budget < ceiling:
+        t, high = max(np.sqrt(2.0 * budget) / np.sqrt(spread), low) if spread > 0.0 else low, np.inf
+        for step in range(kl.STEPS):
             entropy, slope = 0.0, 0.0
             for a in range(A):
                 start, stop = pointer[a] - origin, pointer[a + 1] - origin
                 if policy[a] > 0.0:
-                    x, rise = tilt(z[start:stop], p0[start:stop], _top(z, p0, start, stop), policy[a] * t)
+                    x, _, variance = kl.tilt(z[start:stop], p0[start:stop], _top(z, p0, start, stop), policy[a] * t)
                     entropy += x
-                    slope += policy[a] * rise
+                    slope += variance
             if entropy <= budget:
                 low = best = t
             else:
                 high = t
-            if abs(budget - entropy) <= 4e-16 * size * t and entropy - budget <= 1e-13 * max(1.0, budget):
+            if abs(budget - entropy) <= kl.PRECISION * size * t and entropy - budget <= 1e-13 * max(1.0, budget):
                 best = t
                 break
-            after = t + (budget - entropy) / slope if slope > 0.0 else np.inf
-            if not (low < after < high):
-                after = 2.0 * t if high == np.inf else 0.5 * (low + high)
-            if after in (low, high, np.inf):
+            after = kl.next_point(t, low, high, t + t * ((budget - entropy) / slope), step)
+            if after in (low, high, t):
                 break
             t = after
-        for a in range(A):
-            if policy[a] > 0.0:
-                _tilted(z, p0, pointer[a] - origin, pointer[a + 1] - origin, policy[a] * best, p)
+    for a in range(A):
+        start, stop = pointer[a] - origin, pointer[a + 1] - origin
+        if policy[a] > 0.0:
+            kl.tilted(z[start:stop], p0[start:stop], policy[a] * best, p[start:stop])
     return _value(z, p, pointer, policy)
 
 
@@ -97,42 +89,50 @@ def evaluate_l2(z, p0, pointer, radius, policy, p, active):
 
 @njit
 def optimise(code, z, p0, pointer, budget, policy, p, active):
-    """min over policies of the worst case: value, ``policy`` [A] and rows ``p`` [n] (both written), by bisection on the value.
+    """min over policies of the worst case: value, ``policy`` [A] and rows ``p`` [n] (both written). Newton's method on the value.
 
     ``budget``: of the divergence, or squared radius. ``active`` [n] is overwritten.
     """
-    A, origin = len(policy), pointer[0]
+    A, origin, size = len(policy), pointer[0], 0.0
     ceiling, floor, lowest, easiest = np.inf, np.inf, 0, 0
     for a in range(A):
-        start, stop = pointer[a] - origin, pointer[a + 1] - origin
-        top, mean = -np.inf, 0.0
-        for i in range(start, stop):
-            if p0[i] > 0.0 or code != S_KL:
-                top = max(top, z[i])
-            mean += p0[i] * z[i]
+        top, mean, largest = _range(code, z, p0, pointer[a] - origin, pointer[a + 1] - origin)
+        size = max(size, largest)
         if top < ceiling:
             ceiling, lowest = top, a
-        if mean < floor:
-            floor, easiest = mean, a
+        if top + mean < floor:
+            floor, easiest = top + mean, a
+        policy[a] = 0.0
     low, high = min(floor, ceiling), ceiling
-    if _spend(code, z, p0, pointer, high, policy, p, active) <= budget:
+    spent, _ = _spend(code, z, p0, pointer, high, policy, p, active)
+    if spent <= budget:
         for a in range(A):
             policy[a] = 1.0 if a == lowest else 0.0
         return high
-    while True:
-        middle = 0.5 * (low + high)
-        if middle in (low, high):
-            break
-        if _spend(code, z, p0, pointer, middle, policy, p, active) <= budget:
-            low = middle
+    step, level = 0, low + 0.5 * (high - low)
+    while low < level < high:
+        spent, slope = _spend(code, z, p0, pointer, level, policy, p, active)
+        if spent <= budget:
+            low = level
         else:
-            high = middle
-    _spend(code, z, p0, pointer, low, policy, p, active)
-    total = 0.0
+            high = level
+        if abs(budget - spent) <= kl.PRECISION * size * slope and spent - budget <= 1e-13 * max(1.0, budget):
+            low = level
+            break
+        step += 1
+        level += (budget - spent) / slope
+        if not (low < level < high) or step % kl.BISECTION == 0:
+            level = low + 0.5 * (high - low)
+    if level != low:
+        _spend(code, z, p0, pointer, low, policy, p, active)
+    total, most = 0.0, 0.0
     for a in range(A):
+        most = max(most, policy[a])
+    for a in range(A):
+        policy[a] = policy[a] / most if most < np.inf else (1.0 if policy[a] == np.inf else 0.0)
         total += policy[a]
     for a in range(A):
-        if total > 0.0:
+        if most > 0.0:
             policy[a] /= total
         else:
             policy[a] = 1.0 if a == easiest else 0.0
@@ -140,63 +140,71 @@ def optimise(code, z, p0, pointer, budget, policy, p, active):
 
 
 @njit
+def _range(code, z, p0, start, stop):
+    """(max z, nominal mean of z - max z, max |z|) of a row, of a KL set on its support."""
+    top, mean, size = -np.inf, 0.0, 0.0
+    for i in range(start, stop):
+        if p0[i] > 0.0 or code != S_KL:
+            top, size = max(top, z[i]), max(size, abs(z[i]))
+    for i in range(start, stop):
+        if p0[i] > 0.0:
+            mean += p0[i] * (z[i] - top)
+    return top, mean, size
+
+
+@njit
 def _spend(code, z, p0, pointer, level, times, p, active):
-    """sum_a x_a(level); ``times`` [A] become the t_a, ``p`` the rows that reach the level at least cost."""
-    spent, origin = 0.0, pointer[0]
+    """(sum_a x_a(level), its derivative); ``times`` [A] become the t_a (at first 0 or where to start), ``p`` the rows that reach the
+    level at least cost."""
+    spent, slope, origin = 0.0, 0.0, pointer[0]
     for a in range(len(times)):
         start, stop = pointer[a] - origin, pointer[a + 1] - origin
-        mean = 0.0
-        for i in range(start, stop):
-            p[i] = p0[i]
-            mean += p0[i] * z[i]
-        times[a] = 0.0
-        if level <= mean:
-            continue
-        if code == S_KL:
-            times[a] = _tilt_to(z, p0, start, stop, level, p)
-            for i in range(start, stop):
-                if p[i] > 0.0:
-                    x = p[i] / p0[i] - 1.0
-                    spent += p0[i] * ((1.0 + x) * np.log1p(x) - x)
-                else:
-                    spent += p0[i]
+        top, mean, _ = _range(code, z, p0, start, stop)
+        p[start:stop] = p0[start:stop]
+        if level - top <= mean:
+            times[a] = 0.0
+        elif code == S_KL:
+            times[a], x = _tilt_to(z[start:stop], p0[start:stop], level, times[a], p[start:stop])
+            spent += x
+            slope += times[a]
         else:
             times[a] = _move_to(z, p0, start, stop, level, active, p)
             for i in range(start, stop):
                 spent += (p[i] - p0[i]) ** 2
-    return spent
+            slope += 2.0 * times[a]
+    return spent, slope
 
 
 @njit
-def _tilt_to(z, p0, start, stop, level, p):
-    """t with mean z = level under the tilt, which becomes p; infinite where that is the maximum."""
-    top = _top(z, p0, start, stop)
-    if level >= top:
-        _concentrate(z, p0, start, stop, p)
-        return np.inf
-    t, low, high = 0.0, 0.0, np.inf
-    for _ in range(STEPS):
-        mass, mean, square = 0.0, 0.0, 0.0
-        for i in range(start, stop):
-            if p0[i] > 0.0:
-                weight = p0[i] * np.exp(t * (z[i] - top))
-                mass += weight
-                mean += weight * (z[i] - top)
-                square += weight * (z[i] - top) ** 2
-        mean, square = mean / mass, square / mass
-        if mean < level - top:
-            low = t
-        else:
-            high = t
-        slope = square - mean * mean
-        after = t + (level - top - mean) / slope if slope > 0.0 else np.inf
-        if not (low < after < high):
-            after = max(2.0 * t, 1.0) if high == np.inf else 0.5 * (low + high)
-        if after in (low, high, t, np.inf):
-            break
-        t = after
-    _tilted(z, p0, start, stop, t, p)
-    return t
+def _tilt_to(z, p0, level, guess, p):
+    """(t, divergence) of the tilt with mean z = level, above the nominal mean; it becomes p. t is infinite where that is the maximum.
+
+    The variance is at most a quarter of the squared range: that is where t is at least (derived), and Newton's bracket begins.
+    """
+    top, _, mass, mean, square = kl.row_moments(z, p0)
+    need, width, t = level - top, 0.0, np.inf
+    for i in range(len(z)):
+        if p0[i] > 0.0:
+            width = max(width, top - z[i])
+    entropy = -np.log(mass)
+    if need < 0.0:
+        low, high = max(4.0 * ((need - mean) / width) / width, 5e-324), np.inf
+        t = guess if low < guess < np.inf else max((need - mean) / square, low) if square > 0.0 else low
+        for step in range(kl.STEPS):
+            entropy, first, variance = kl.tilt(z, p0, top, t)
+            reached = first / t
+            if reached < need:
+                low = t
+            else:
+                high = t
+            if abs(reached - need) <= 1e-16 * width:
+                break
+            after = kl.next_point(t, low, high, t + t * ((need - reached) * t / variance), step)
+            if after in (low, high, t):
+                break
+            t = after
+    kl.tilted(z, p0, t, p)
+    return t, entropy
 
 
 @njit
@@ -266,26 +274,6 @@ def _top_active(z, start, stop, active):
         if active[i] == 1:
             top = max(top, z[i])
     return top
-
-
-@njit
-def _concentrate(z, p0, start, stop, p):
-    """p = p0 given that z is largest."""
-    top, mass = _top(z, p0, start, stop), 0.0
-    for i in range(start, stop):
-        mass += p0[i] if z[i] == top else 0.0
-    for i in range(start, stop):
-        p[i] = p0[i] / mass if z[i] == top else 0.0
-
-
-@njit
-def _tilted(z, p0, start, stop, t, p):
-    top, mass = _top(z, p0, start, stop), 0.0
-    for i in range(start, stop):
-        p[i] = p0[i] * np.exp(t * (z[i] - top)) if p0[i] > 0.0 else 0.0
-        mass += p[i]
-    for i in range(start, stop):
-        p[i] /= mass
 
 
 @njit

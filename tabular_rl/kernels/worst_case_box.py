@@ -20,7 +20,7 @@ def worst_interval(z, lower, upper, p, keys, room, order):
     for i in range(n):
         keys[i] = -z[i]
         lowest = min(lowest, z[i])
-        room[i] = upper[i] - lower[i]
+        room[i] = min(upper[i], 1.0) - lower[i]  # no more than 1, or what is left of it says nothing about what was given
         p[i] = room[i]
         missing -= lower[i]
     limit = max(1.0, abs(lowest)) - lowest  # above all keys
@@ -28,7 +28,7 @@ def worst_interval(z, lower, upper, p, keys, room, order):
     if last == limit:
         last = -lowest
     for i in range(n):
-        p[i] = upper[i] - p[i] if p[i] < room[i] else lower[i]
+        p[i] = min(upper[i], 1.0) - p[i] if p[i] < room[i] else lower[i]
     return dot(p, z), -last
 
 
@@ -41,9 +41,9 @@ def l_infinity_bounds(p0, radius, lower, upper):
 
 @njit
 def density_ratio_bounds(p0, level, lower, upper):
-    """The box 0 <= p <= p0 / level, level in (0, 1]: the worst case is the conditional value at risk of that level."""
+    """The box 0 <= p <= min(p0 / level, 1), level in (0, 1]: the worst case is the conditional value at risk of that level."""
     for i in range(len(p0)):
-        lower[i], upper[i] = 0.0, p0[i] / level
+        lower[i], upper[i] = 0.0, min(p0[i] / level, 1.0)
 
 
 @njit_sums

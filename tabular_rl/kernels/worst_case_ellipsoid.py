@@ -14,6 +14,8 @@ projection onto the simplex (Michelot 1986). So the end is exact after at most n
 or a search. Conventions as in ``worst_case_l1``. Source: drpg spec 2.4, 2.6, 2.8 (the certificates; derived), this scheme derived here.
 """
 
+import math
+
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
@@ -27,40 +29,48 @@ def worst_ellipsoid(z, p0, q, radius, p, order):
     tau is infinite where the ball does not bind (mu = max z), and for radius 0 (mu = min z). ``order`` [n] is overwritten.
     """
     n, top, bottom = len(z), -np.inf, np.inf
-    count = 0
+    count, heaviest = 0, 0
     for i in range(n):
         p[i] = 0.0
         if q[i] > 0.0:
             order[count] = i
             count += 1
             top, bottom = max(top, z[i]), min(bottom, z[i])
+            if q[i] > q[heaviest]:
+                heaviest = i
+    unit = math.ldexp(
+        1.0, max(min(-math.frexp(top - bottom)[1], 1000), -1000)
+    )  # z is counted in a power of 2 near its range: nothing underflows
     squared, outside, lost = radius * radius, 0.0, 0.0  # lost: sum of p0^2 / q over what was dropped
     while True:
-        total, mean, least = 0.0, 0.0, 0.0
-        for k in range(count):  # z counted from its maximum: differences of nearly equal z are exact
+        zero, total, mean, binding = z[heaviest], 0.0, 0.0, False
+        for k in range(count):  # z counted from the heaviest state: the mean may lie closer to it than a float of its size can say
             i = order[k]
             total += q[i]
-            mean += q[i] * (z[i] - top)
-            least = min(least, z[i] - top)
+            mean += q[i] * (unit * (z[i] - zero))
+            if z[i] != zero:
+                binding = True
         mean /= total
-        rest, spread = 0.0, 0.0  # the mean is ``mean + rest``: a state with nearly all of q lies closer to it than a float can say
+        rest, spread = 0.0, 0.0  # the mean is ``mean + rest``
         for k in range(count):
             i = order[k]
-            rest += q[i] * (z[i] - top - mean)
+            rest += q[i] * (unit * (z[i] - zero) - mean)
         rest /= total
         for k in range(count):
             i = order[k]
-            spread += q[i] * (z[i] - top - mean - rest) ** 2
+            spread += q[i] * (unit * (z[i] - zero) - mean - rest) ** 2
         delta = -outside / total
-        binding = least < 0.0 and spread > 0.0
-        tau = np.sqrt(max(squared - lost - delta * delta * total, 0.0) / spread) if binding else 0.0
-        kept = 0
+        binding = binding and spread > 0.0
+        tau = np.sqrt(max(squared - lost - outside * (outside / total), 0.0)) / np.sqrt(spread) if binding else 0.0
+        kept, heaviest = 0, order[0]
         for k in range(count):
             i = order[k]
-            p[i] = p0[i] + q[i] * (tau * (z[i] - top - mean - rest) - delta)
+            p[i] = p0[i] + q[i] * (tau * (unit * (z[i] - zero) - mean - rest) - delta)
             if p[i] >= 0.0:
                 order[kept] = i
                 kept += 1
+                if q[i] > q[heaviest] or p[heaviest] == 0.0:
+                    heaviest = i
             else:
                 p[i] = 0.0
                 outside += p0[i]
@@ -72,7 +82,7 @@ def worst_ellipsoid(z, p0, q, radius, p, order):
         return dot(p, z), top, np.inf
     if tau == 0.0:
         return dot(p, z), bottom, np.inf
-    return dot(p, z), top + (mean + (rest + delta / tau)), tau
+    return dot(p, z), zero + (mean + (rest + delta / tau)) / unit, tau * unit
 
 
 @njit
@@ -109,15 +119,22 @@ def dual_chi_square(z, p0, radius, t):
         for i in range(len(z)):
             spread += p0[i] * (z[i] - average) ** 2
         return average + np.sqrt(radius * spread)
-    mean, square, above = 0.0, 0.0, 0.0  # of y = max(z, t), of (y - t)^2, of y - t
+    least, top = np.inf, t  # y = max(z, t) is counted from its least value, in units of its range above t
     for i in range(len(z)):
-        y = max(z[i], t)
-        mean += p0[i] * y
-        above += p0[i] * (y - t)
-        square += p0[i] * (y - t) ** 2
-    if square == 0.0:
+        if p0[i] > 0.0:
+            least, top = min(least, z[i]), max(top, z[i])
+    least, width = max(least, t), top - t
+    if width == 0.0:
         return t
-    variance = 0.0
+    mean, square, variance = 0.0, 0.0, 0.0  # of y - least, of (y - t)^2
     for i in range(len(z)):
-        variance += p0[i] * (max(z[i], t) - mean) ** 2
-    return mean + (variance + radius * square) / (np.sqrt((1.0 + radius) * square) + above)
+        if p0[i] > 0.0:
+            y = max(z[i], t)
+            mean += p0[i] * ((y - least) / width)
+            square += p0[i] * ((y - t) / width) ** 2
+    for i in range(len(z)):
+        if p0[i] > 0.0:
+            variance += p0[i] * ((max(z[i], t) - least) / width - mean) ** 2
+    spread, root = np.sqrt(square), np.sqrt(radius)
+    part = np.sqrt(1.0 + radius) * spread + mean + (least - t) / width
+    return least + width * (mean + variance / part + root * spread * (root * spread / part))

@@ -1,6 +1,7 @@
 """Every worst-case kernel keeps its contract at every radius, on degenerate rows too, and agrees with cvxpy.
 
-The contract: gap <= 1e-12 max(1, |z|), p >= 0 sums to 1 within 1e-12, the ball is left by at most 1e-12 max(1, radius).
+The contract, at scales of z from 1e-12 to 1e12: gap <= 1e-12 max |z|, p >= 0 sums to 1 within 1e-12, the ball is left by at most
+1e-12 max(1, radius).
 """
 
 import cvxpy as cp
@@ -14,7 +15,7 @@ from tabular_rl.planning import worst_case
 
 Z, P0 = np.array([1.0, 3, 2, 0]), np.array([0.4, 0.1, 0.2, 0.3])
 LINE = np.abs(np.subtract.outer(range(4), range(4))).astype(float)
-RADII = (0, 1e-300, 1e-14, 1e-9, 1e-4, 0.1, 0.5, 1, 2, 1e3)
+RADII = (0, 1e-300, 1e-160, 1e-14, 1e-9, 1e-4, 0.1, 0.5, 1, 2, 1e3, 1e6, 1e300)
 
 
 def weights(rng, n):
@@ -36,12 +37,11 @@ def coupling(p, D, p0, radius):
 
 
 def entropy(p, p0):
-    """Without cancellation: terms (1 + x) log(1 + x) - x >= 0 of x = p / p0 - 1."""
+    """Without cancellation, and whatever the ratio: sum of p0 ((1 + x) log(1 + x) - x) of x = p / p0 - 1."""
     on = p0 > 0
-    x = p[on] / p0[on] - 1
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(np.abs(x) < 1e-4, x**2 / 2 - x**3 / 6 + x**4 / 12, np.where(x > -1, (1 + x) * np.log1p(x), 0) - x)
-    return p0[on] @ terms
+    x, logarithm = p[on] / p0[on] - 1, np.log(np.maximum(p[on], 5e-324)) - np.log(p0[on])
+    small, safe = np.abs(x) < 1e-4, np.clip(x, -1e-4, 1e-4)
+    return np.sum(np.where(small, p0[on] * (safe**2 / 2 - safe**3 / 6 + safe**4 / 12), p[on] * logarithm - p[on] + p0[on]))
 
 
 def intervals(r, n, rng):
@@ -78,7 +78,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 def instance(n, style, seed):
-    """(z, p0, rng): ties, zeros, one point, tiny probabilities, near ties, scales from 0.01 to 20."""
+    """(z, p0, rng): ties, zeros, one point, tiny probabilities, near ties, 1e-300 in either, scales from 0.01 to 20."""
     rng = np.random.default_rng([n, seed])
     z = rng.normal(size=n) * 10.0 ** rng.uniform(-2, 1.3)
     p0 = rng.dirichlet(np.full(n, 0.7))
@@ -94,6 +94,8 @@ def instance(n, style, seed):
         p0 = np.zeros(n)
     elif style == "tiny":
         p0 = 10.0 ** -rng.uniform(0, 20, n)
+    elif style == "extreme":
+        z, p0 = z * rng.choice([1, 1, 0, 1e-300], n), 10.0 ** -rng.choice([0, 0, 3, 16, 20, 100, 300], n)
     elif style == "offset":
         z = 20 + 1e-5 * rng.normal(size=n)
     if p0.sum() == 0:
@@ -101,7 +103,7 @@ def instance(n, style, seed):
     return z, p0 / p0.sum(), rng
 
 
-STYLES = ("plain", "ties", "constant", "near ties", "zeros", "point", "tiny", "offset")
+STYLES = ("plain", "ties", "constant", "near ties", "zeros", "point", "tiny", "offset", "extreme")
 
 
 @kinds
@@ -110,15 +112,17 @@ STYLES = ("plain", "ties", "constant", "near ties", "zeros", "point", "tiny", "o
     n=st.one_of(st.integers(1, 12), st.integers(25, 60)),
     style=st.sampled_from(STYLES),
     radius=st.one_of(st.sampled_from(RADII), st.floats(0, 3)),
+    scale=st.sampled_from((1, 1, 2.0**-40, 2.0**-10, 2.0**10, 2.0**40)),
     seed=st.integers(0, 2**16),
 )
-@example(n=1, style="plain", radius=0.5, seed=0)
-def test_contract(kind, n, style, radius, seed):
+@example(n=1, style="plain", radius=0.5, scale=1, seed=0)
+def test_contract(kind, n, style, radius, scale, seed):
     z, p0, rng = instance(n, style, seed)
+    z = scale * z
     make, outside = KINDS[kind]
     ambiguity = make(radius, n, rng)
     result = worst_case(z, p0, ambiguity)
-    p, size = result.distribution, max(1, np.abs(z).max())
+    p, size = result.distribution, np.abs(z).max()
     assert -2e-13 * size <= result.gap <= 1e-12 * size
     assert result.value == pytest.approx(p @ z, abs=1e-12 * size)
     assert p.min() >= 0
@@ -127,6 +131,60 @@ def test_contract(kind, n, style, radius, seed):
         assert p[p0 == 0].max(initial=0) == 0
     if outside is not None:
         assert outside(p, p0, ambiguity) <= 1e-12 * max(1, radius)
+
+
+def reference_kl(z, p0, radius):
+    """min over l >= 0 of l radius + l log E exp(z / l), in 400 digits: a bound whatever the l."""
+    import mpmath
+
+    with mpmath.workdps(400):
+        on = p0 > 0
+        x, p = [mpmath.mpf(float(v)) for v in z[on]], [mpmath.mpf(float(v)) for v in p0[on]]
+        top, mass = max(x), mpmath.fsum(p)
+        if max(x) == min(x):
+            return top
+
+        def dual(log_l):
+            multiplier = mpmath.exp(log_l)
+            moment = mpmath.fsum(w * mpmath.exp((v - top) / multiplier) for v, w in zip(x, p, strict=True)) / mass
+            return top + multiplier * (radius + mpmath.log(moment))
+
+        low, high = mpmath.log(top - min(x)) - 60 - mpmath.log(max(radius, 1)), mpmath.log(top - min(x)) + 60 - mpmath.log(radius) / 2
+        golden = (mpmath.sqrt(5) - 1) / 2
+        for _ in range(150):
+            left, right = high - golden * (high - low), low + golden * (high - low)
+            low, high = (low, right) if dual(left) < dual(right) else (left, high)
+        return min(top, dual(low))
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_kl_balls_against_400_digits(seed):
+    """At every scale and radius, masses of 1e-300 at the top: a tilt of 1e150 is the wrong place to start from."""
+    z, p0, rng = instance(2 + seed % 4, STYLES[-(seed % 3) - 1] if seed % 4 else "plain", seed)
+    z, radius = z / np.abs(z).max() * 10.0 ** rng.choice([-12, 0, 12]), float(rng.choice([1e-300, 1e-14, 1e-4, 0.1, 0.5, 1, 40]))
+    result, size = worst_case(z, p0, sets.KL(radius)), np.abs(z).max()
+    reference = reference_kl(z, p0, radius)
+    assert abs(float(result.value - reference)) <= 2e-12 * size
+    assert float(result.bound - reference) >= -1e-13 * size
+
+
+def test_a_rare_state_is_found_by_the_relative_entropy():
+    for mass in (1e-20, 1e-100, 1e-300):
+        z, p0 = np.array([0.0, 1.0]), np.array([1 - mass, mass])
+        result = worst_case(z, p0, sets.KL(0.5))
+        p = result.value  # p log(p / mass) + (1 - p) log(1 - p) = 0.5
+        assert p * np.log(p / mass) + (1 - p) * np.log1p(-p) == pytest.approx(0.5, rel=1e-10)
+        assert abs(result.gap) <= 1e-12
+
+
+@kinds
+@pytest.mark.parametrize("seed", range(8))
+def test_values_scale_with_z(kind, seed):
+    z, p0, _ = instance(6 + 20 * (seed % 2), STYLES[seed], seed)
+    ambiguity = KINDS[kind][0](0.2, len(z), np.random.default_rng(seed))
+    value, size = worst_case(z, p0, ambiguity).value, np.abs(z).max()
+    for scale in (2.0**-40, 2.0**40):
+        assert worst_case(scale * z, p0, ambiguity).value / scale == pytest.approx(value, rel=0, abs=1e-13 * size)
 
 
 @pytest.mark.parametrize(

@@ -192,3 +192,17 @@ def test_rewards_outside_of_the_unit_interval_are_mapped_back():
     robust = RobustMDP.from_mdp(mdp, ambiguity.L1(0.0))
     assert robust.cost_range == (0, 1)
     np.testing.assert_allclose(robust.to_rewards(solve(robust, tolerance=1e-10).values), solve(mdp, tolerance=1e-9).values, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", [ambiguity.SRectangularKL, ambiguity.SRectangularL2, ambiguity.SRectangularL1])
+def test_certificates_hold_for_the_policy_itself(kind):
+    """``upper`` bounds the worst case of the policy that is returned, by its own evaluation."""
+    for seed in (15, 30, 100, 103, 120, 161, 181, *range(40)):
+        rng = np.random.default_rng(seed)
+        P, cost = rng.dirichlet(np.full(4, 0.5), (4, 3)), rng.random((4, 3, 4) if seed % 2 else (4, 3))
+        mdp = RobustMDP(P, cost, 0.95, 0, kind(rng.uniform(0, 1.5)))
+        solution = solve(mdp)
+        worst = robust_evaluate(mdp, solution.policy)
+        assert solution.converged
+        assert np.all(worst.values <= solution.upper + 1e-11)
+        assert np.all(worst.values + worst.gap >= solution.lower - 1e-11)
