@@ -35,18 +35,18 @@ class Hardness:
 def hardness(mdp):
     """Every measure of a FiniteHorizonMDP or DiscountedMDP, as a ``Hardness``; the diameter up to 200 states."""
     discounted = isinstance(check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP), DiscountedMDP)
-    uniform = np.full(mdp.shape, 1 / mdp.n_actions) if discounted else None
     return Hardness(
         minimal_gap(mdp),
         value_span(mdp),
         visitation_ratio(mdp),
-        mixing_time(mdp, uniform) if discounted else None,
+        mixing_time(mdp, mdp.uniform_policy) if discounted else None,
         diameter(mdp) if discounted and mdp.n_states <= DIAMETER_STATES else None,
     )
 
 
 def gaps(mdp, tolerance=1e-9):
-    """Suboptimality gaps V* - Q*: [H, S, A], or [S, A] if discounted; at least 0, and exactly 0 for the best action of each state.
+    """Suboptimality gaps V* - Q*: [H, S, A], or [S, A] if discounted; at least 0, exactly 0 for the best action of each state, and inf for
+    those that it does not have.
 
     ``tolerance`` > 0 bounds their error, relative to the largest conceivable value: max |reward| times the horizon or 1 / (1 - discount).
     """
@@ -118,7 +118,7 @@ def _most_visits(mdp):
     for h in range(H):
         chance = np.eye(S)  # [s, t]: largest probability of being in t at step h, seen from s
         for k in reversed(range(h)):
-            chance = (mdp.transition[k] @ chance).max(axis=1)
+            chance = np.where(mdp.available[k][..., None], mdp.transition[k] @ chance, 0).max(axis=1)
         most[h] = mdp.initial @ chance
     return most
 

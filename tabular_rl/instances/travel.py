@@ -23,8 +23,8 @@ def reachable(mdp, policy=None):
             frontier = (frontier @ moves > 0) & ~reached
             reached = reached | frontier
         return reached
-    H, S, A = mdp.shape
-    played = np.ones((H, S, A), bool) if policy is None else as_policy(mdp, policy) > 0
+    H, S, _ = mdp.shape
+    played = mdp.available if policy is None else as_policy(mdp, policy) > 0
     reached = np.zeros((H, S), bool)
     reached[0] = mdp.initial > 0
     for h in range(H - 1):
@@ -183,7 +183,6 @@ def _graph(P):
 
 def _moves(mdp):
     """CSR (S, S): positive where some action may move."""
-    S, A = mdp.shape
     if not mdp.is_sparse:
-        return _graph(mdp.transition.max(axis=1))
-    return _graph(policy_system(mdp, np.full((S, A), 1 / A))[0])
+        return _graph(mdp.transition.max(axis=1))  # missing pairs move as an existing one does
+    return _graph(policy_system(mdp, mdp.uniform_policy)[0])

@@ -12,10 +12,11 @@ from tabular_rl.models.finite_horizon import FiniteHorizonMDP
 LAYOUTS = {"ast": (0, 1, 2), "sat": (1, 0, 2), "sta": (2, 0, 1)}
 
 
-def from_quantecon(ddp, initial=None):
+def from_quantecon(ddp, initial=None, normalize=False):
     """A DiscountedMDP from a ``quantecon.markov.DiscreteDP``, in product or in state-action-pair form, dense or sparse.
 
     Infeasible actions (reward -inf, or pairs that are not listed) are those that the model's ``available`` leaves out.
+    ``normalize``: divide rows that sum to 1 only within 5 % by their sums.
     """
     from scipy.sparse import coo_array
 
@@ -29,11 +30,13 @@ def from_quantecon(ddp, initial=None):
         S, A = ddp.num_states, int(np.max(ddp.a_indices)) + 1
         pairs, Q = np.asarray(ddp.s_indices) * A + ddp.a_indices, ddp.Q
     feasible = reward != -np.inf
-    check.check_row_sums("ddp.Q", np.where(feasible, np.reshape(Q.sum(axis=1), reward.shape), 1))
+    check.check_row_sums("ddp.Q", np.where(feasible, np.reshape(Q.sum(axis=1), reward.shape), 1), check.flag("normalize", normalize))
     entries, reward = coo_array(Q), reward.ravel()
     listed = feasible.ravel()[entries.row]
     row = entries.row[listed]
-    return assemble((S, A), pairs[row], entries.col[listed], entries.data[listed], reward[row], initial=initial, discount=beta)
+    return assemble(
+        (S, A), pairs[row], entries.col[listed], entries.data[listed], reward[row], initial=initial, discount=beta, normalize=normalize
+    )
 
 
 def to_quantecon(mdp):

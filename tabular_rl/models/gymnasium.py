@@ -10,7 +10,7 @@ from tabular_rl.models.discounted import DiscountedMDP
 from tabular_rl.models.finite_horizon import FiniteHorizonMDP
 
 
-def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
+def from_gymnasium(env, *, horizon=None, discount=None, normalize=False, **make_arguments):
     """The exact model of a Gymnasium environment that carries its table (``env.unwrapped.P`` and ``initial_state_distrib``).
 
     Parameters
@@ -19,6 +19,8 @@ def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
         An id such as "FrozenLake-v1" (``make_arguments`` go to ``gymnasium.make``), or an environment.
     horizon, discount
         Exactly one: an episodic or a discounted model.
+    normalize : bool
+        Divide rows that sum to 1 only within 5 % (float32, rounded files) by their sums; otherwise they are refused.
 
     An action that ``P[s]`` does not list, or lists without transitions, is one that the state does not have.
 
@@ -56,9 +58,8 @@ def from_gymnasium(env, *, horizon=None, discount=None, **make_arguments):
         pairs, successors = np.append(pairs, loops), np.append(successors, np.full(A, S))
         probabilities, rewards = np.append(probabilities, np.ones(A)), np.append(rewards, np.zeros(A))
         initial, S = np.append(initial, 0.0), S + 1
-    return assemble(
-        (S, A), pairs, successors, probabilities, rewards, initial=np.asarray(initial, float), discount=discount, horizon=horizon
-    )
+    setting = {"discount": discount, "horizon": horizon, "normalize": normalize}
+    return assemble((S, A), pairs, successors, probabilities, rewards, initial=np.asarray(initial, float), **setting)
 
 
 def to_gymnasium(mdp, max_episode_steps=None):

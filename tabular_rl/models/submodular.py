@@ -1,6 +1,6 @@
 """Submodular MDPs: what a trajectory is worth is a set function of what it collects."""
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -42,6 +42,8 @@ class SubmodularMDP:
         In [0, 1], with successors only: the probability that a uniform action (over all A) is executed instead of the chosen one.
     states, actions : sequences of hashables, optional
         Labels, for people.
+    normalize : bool
+        Divide rows that sum to 1 only within 5 % (float32, rounded files) by their sums; otherwise they are refused.
 
     ``transition`` stays in the form given; ``successors`` is None in the first; ``probabilities`` are there in both.
 
@@ -62,10 +64,12 @@ class SubmodularMDP:
     slip: float = 0.0
     states: Any = None
     actions: Any = None
+    normalize: InitVar[bool] = False
 
-    def __post_init__(self):
+    def __post_init__(self, normalize):
         check.quack("objective", self.objective, "n_elements", "one of tabular_rl.submodular")
         check.flag("repeats", self.repeats)
+        normalize = check.flag("normalize", normalize)
         if self.repeats and not self.objective.allows_copies:
             raise ValueError(f"repeats must be False for {type(self.objective).__name__}, which has no copies of an element")
         given = unrepeated(self.transition, 4)
@@ -82,7 +86,7 @@ class SubmodularMDP:
                 raise ValueError(f"transition must have shape [H, S, A, S] or [S, A, S], or be integers [S, A], got {np.shape(given)}")
             if slip > 0:
                 raise ValueError(f"slip must be 0 with transition probabilities, got {slip}: put it into them")
-            stored = check.frozen(check.probabilities("transition", stored), given)
+            stored = check.frozen(check.probabilities("transition", stored, normalize), given)
             S, A = stored.shape[-3:-1]
             H = self._horizon(np.shape(self.transition))
         H = check.integer("horizon", H, 1)
@@ -90,7 +94,7 @@ class SubmodularMDP:
             "transition": stored if successors is not None else np.broadcast_to(stored, (H, S, A, S)),
             "slip": slip,
             "horizon": H,
-            "initial": initial_distribution(self.initial, S),
+            "initial": initial_distribution(self.initial, S, normalize),
             "elements": self._elements(H, S),
             "states": check.labels("states", self.states, S),
             "actions": check.labels("actions", self.actions, A),

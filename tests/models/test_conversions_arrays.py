@@ -165,3 +165,56 @@ def test_only_discounted_models_have_these_arrays():
     with pytest.raises(TypeError, match=r"^mdp must be a DiscountedMDP, got FiniteHorizonMDP"):
         to_arrays(instances.bandit())
     assert isinstance(from_arrays(P, R, discount=0.5), DiscountedMDP)
+
+
+SQUARE = np.random.default_rng(7).dirichlet(np.ones(3), (3, 3))  # [s, a, t], as many states as actions
+
+
+@pytest.mark.parametrize("layout, axes", [("ast", (1, 0, 2)), ("sat", (0, 1, 2)), ("sta", (0, 2, 1))])
+def test_a_layout_is_told_or_guessed_where_only_one_fits(layout, axes):
+    oblong = np.random.default_rng(8).dirichlet(np.ones(4), (4, 3))
+    rewards = np.random.default_rng(9).random(oblong.shape)
+    for P, R in ((oblong, rewards), (SQUARE, rewards[:3, :, :3])):
+        mdp = from_arrays(P.transpose(axes), R.transpose(axes), discount=0.9, layout=layout)
+        np.testing.assert_array_equal(mdp.transition, P)
+        np.testing.assert_array_equal(mdp.move_rewards, R)
+    np.testing.assert_array_equal(from_arrays(oblong.transpose(axes), rewards.transpose(axes), discount=0.9).transition, oblong)
+
+
+def test_rows_decide_between_layouts():
+    np.testing.assert_array_equal(from_arrays(SQUARE.transpose(0, 2, 1), np.zeros(3), discount=0.9).transition, SQUARE)
+
+
+@pytest.mark.parametrize("P", [SQUARE, SQUARE.transpose(1, 0, 2), SQUARE.tolist(), list(SQUARE)])
+def test_a_layout_that_cannot_be_told_is_asked_for(P):
+    with pytest.raises(ValueError, match=r"^layout is needed: P of shape \(3, 3, 3\) reads as 'ast' or as 'sat'"):
+        from_arrays(P, np.zeros(3), discount=0.9)
+
+
+def test_a_layout_that_makes_no_difference_is_not_asked_for():
+    P = np.broadcast_to(SQUARE[0, 0], (3, 3, 3))
+    np.testing.assert_array_equal(from_arrays(P, np.zeros(3), discount=0.9).transition, P)
+
+
+@pytest.mark.parametrize("layout, message", [
+    ("SAS", "layout must be one of 'ast', 'sat', 'sta', got 'SAS'"),
+    ("sta", "P must have the axes 'sta'"),
+])  # fmt: skip
+def test_a_wrong_layout_is_named(layout, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        from_arrays(P, np.zeros(S), discount=0.9, layout=layout)
+
+
+def test_float32_and_rounded_rows_are_normalized_on_request():
+    rounded, single = P.round(6), P.astype(np.float32)
+    for given in (rounded, single, [sp.csr_array(p) for p in rounded], [sp.csr_array(p) for p in single]):
+        with pytest.raises(ValueError, match=r"sums to .*normalize=True divides every row by its sum"):
+            from_arrays(given, np.zeros(S), discount=0.9)
+        mdp = from_arrays(given, np.zeros(S), discount=0.9, normalize=True)
+        flat = mdp.transition.toarray() if mdp.is_sparse else mdp.transition.reshape(S * A, S)
+        np.testing.assert_allclose(flat, P.transpose(1, 0, 2).reshape(S * A, S), atol=2e-6)
+        assert mdp.row_error < 1e-15
+    with pytest.raises(ValueError, match=r"^P\[0, 0\] sums to 2.0, expected 1 within 0.05$"):
+        from_arrays(2 * P, np.zeros(S), discount=0.9, normalize=True)
+    with pytest.raises(TypeError, match=r"^normalize must be True or False, got 'yes'"):
+        from_arrays(P, np.zeros(S), discount=0.9, normalize="yes")

@@ -105,12 +105,43 @@ def test_the_model_has_the_expected_rewards_of_transitions(read):
     assert read(HEADER + "0,0,0,0.25,8\n0,0,1,0.75,-4\n1,0,1,1,0\n").reward.tolist() == [[-1], [0]]
 
 
+DIALECTS = {
+    "outcomes": "idstatefrom,idaction,idoutcome,idstateto,probability,reward\n0,0,0,1,1.0,3\n1,1,0,0,1,5\n1,0,0,1,1,0\n",
+    "another order": "reward,idaction,idstateto,idstatefrom,probability\n3,0,1,0,1\n5,1,0,1,1\n0,0,1,1,1\n",
+    "an index": ",idstatefrom,idaction,idstateto,probability,reward\n0,0,0,1,1,3\n1,1,1,0,1,5\n2,1,0,1,1,0\n",
+    "capitals": "IdStateFrom,IdAction,IdStateTo,Probability,Reward\n0,0,1,1,3\n1,1,0,1,5\n1,0,1,1,0\n",
+}
+
+
+@pytest.mark.parametrize("text", DIALECTS.values(), ids=DIALECTS)
+def test_the_dialects_are_read(read, text):
+    mdp = read(text)
+    assert mdp.barred_reward.tolist() == [[3, -np.inf], [0, 5]]
+    assert mdp.transition[1].tolist() == [[0, 1], [1, 0]]
+
+
+def test_a_state_that_is_only_led_to_is_terminal(read):
+    mdp = read(HEADER + "0,0,0,0.5,1\n0,0,1,0.5,1\n")
+    assert (mdp.transition[1].tolist(), mdp.reward[1].tolist(), mdp.has_all_actions) == ([[0, 1]], [0], True)
+
+
+def test_rounded_digits_are_normalized_on_request(tmp_path):
+    text = HEADER + "".join(f"0,0,{t},0.333333,1\n" for t in range(3)) + "1,0,1,1,0\n2,0,2,1,0\n"
+    (tmp_path / "model.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"line 2: the probabilities .* sum to 0.999999, expected 1; if .* normalize=True"):
+        read_csv(tmp_path / "model.csv", 0.9)
+    mdp = read_csv(tmp_path / "model.csv", 0.9, normalize=True)
+    np.testing.assert_allclose(mdp.transition[0, 0], 1 / 3, atol=1e-15)
+    assert mdp.reward[0, 0] == 1
+
+
 def test_states_may_have_different_actions(read):
     mdp = read(HEADER + "0,0,1,1,3\n1,1,0,1,5\n1,0,1,1,0\n")
     assert mdp.transition[0].tolist() == [[0, 1], [0, 1]]
     assert mdp.reward.tolist() == [[3, 3], [0, 5]]
 
 
+OUTCOMES = HEADER.replace("idaction", "idaction,idoutcome")
 WRONG = [
     ("", r", line 1: expected the header idstatefrom,.*, got ''"),
     ("a,b,c\n0,0,0,1,0\n", ", line 1: expected the header .*, got 'a,b,c'"),
@@ -125,6 +156,10 @@ WRONG = [
     (HEADER + "0,0,0,1.5,0\n", ", line 2: expected ids >= 0, a probability in"),
     (HEADER + "0,0,0,-0.5,0\n", ", line 2: expected ids >= 0, a probability in"),
     (HEADER + "0,0,0,1,inf\n", ", line 2: expected ids >= 0, a probability in .* and a finite reward"),
+    (
+        HEADER.replace("idaction", "idaction,idoutcome") + "0,0,0,0,1,0\n0,0,1,0,1,0\n",
+        ", line 3: state 0, action 0 has outcomes 0 and 1, an MDP",
+    ),
     (HEADER + "0,0,0,1,0\n0,1,0,0.5,0\n0,1,0,0.4,0\n", ", line 3: the probabilities of state 0, action 1 sum to 0.9, expected 1"),
     (HEADER + "0,0,0,1,0\n2,0,0,1,0\n", ": state 1 has no transitions, but there is state 2"),
     (HEADER + "0,0,2,1,0\n", ": state 1 has no transitions, but there is state 2"),
