@@ -179,6 +179,7 @@ def test_conversions_keep_the_actions(sparse, tmp_path):
         "quantecon": from_quantecon(to_quantecon(mdp)),
         "gymnasium": from_gymnasium(to_gymnasium(mdp), discount=0.9),
         "pickle": pickle.loads(pickle.dumps(mdp)),
+        "saved": (trl.save(mdp, tmp_path / "model.npz"), trl.load(tmp_path / "model.npz"))[1],
     }
     for name, again in ways.items():
         np.testing.assert_array_equal(again.available, mdp.available, err_msg=name)

@@ -60,6 +60,7 @@ def test_every_conversion_keeps_them(mdp, tmp_path):
         "arrays": from_arrays(*to_arrays(mdp), discount=0.8),
         "gymnasium": from_gymnasium(to_gymnasium(mdp), discount=0.8),
         "pickle": pickle.loads(pickle.dumps(mdp)),
+        "saved": (trl.save(mdp, tmp_path / "model.npz"), trl.load(tmp_path / "model.npz"))[1],
     }
     for name, again in ways.items():
         np.testing.assert_allclose(moves_of(again)[P > 0], MOVES[P > 0], rtol=1e-15, err_msg=name)
