@@ -42,6 +42,8 @@ SAMPLES, EPOCH, STEPS, ROLLOUTS, KEPT, LOG_DET, LOG_DET_THEN = range(7)  # place
 class Epochs(NamedTuple):
     """What LPO planned: ``policies`` [E, T, S, A], ``known`` and ``bonus`` [E, S, A], ``counts`` [E] of outer samples (the cover).
 
+    A pair that does not exist counts as known, with bonus 0: nothing is left open there.
+
     ``visits`` [E, S, A]: where these samples stopped. ``began``, ``kept`` [E]: outer samples before; ``steps``, ``rollouts`` [E] in all
     until the plan is made, its own among them; ``refreshes`` [E]; ``q_estimates`` [E, T, S, A], with T = 0 unless asked for.
     """
@@ -202,7 +204,7 @@ class LPO:
         keep = keep_q or self.certify
         epochs, weights, played = self._explore(problem, classes, constants, horizon, n, np.random.default_rng(seed), keep)
         series = {"gap_last": _gaps(best, epochs.policies[:, -1]), "steps": epochs.steps, "rollouts": epochs.rollouts, "kept": epochs.kept}
-        series |= {"known": epochs.known.sum(axis=(1, 2)), "refreshes": epochs.refreshes}
+        series |= {"known": np.sum(epochs.known & problem.available, axis=(1, 2)), "refreshes": epochs.refreshes}
         if self.mixture:
             series["gap_mixture"] = np.array([np.mean(_gaps(best, policies)) for policies in epochs.policies])
         if self.certify:
@@ -218,7 +220,7 @@ class LPO:
         d, J, pairs = features.shape[1], len(differences), S * A
         functions = constants["B"] * classes.functions.reshape(-1, pairs) if isinstance(classes, FiniteClass) else np.zeros((0, pairs))
         accept, alias = alias_tables(problem.transition.reshape(pairs, S))
-        world = World(accept, alias, np.cumsum(problem.initial), problem.reward.copy(), problem.discount)
+        world = World(accept, alias, np.cumsum(problem.initial), problem.barred_reward.copy(), problem.discount)
         data = Data(np.zeros(pairs), np.zeros(J), self.lam * np.eye(d), np.eye(d) / self.lam, np.zeros(pairs), np.zeros(J))
         budget = np.inf if self.budget is None else float(self.budget)
         rules = Rules(
@@ -227,7 +229,7 @@ class LPO:
             batch=self.batch, integer_weights=self.integer_weights, budget=budget,
         )  # fmt: skip
         rollouts = Rollouts(np.empty(M, np.int64), np.empty((M, horizon), np.int32), np.empty(M, np.int64), np.empty(M, bool))
-        counters, theta = np.array([0, -1, 0, 0, 0, 0, 0.0]), np.zeros((S, A))
+        counters, theta = np.array([0, -1, 0, 0, 0, 0, 0.0]), np.where(problem.available, 0.0, -np.inf)
         epochs = Epochs(
             policies=np.empty((0, T, S, A)), known=np.empty((0, S, A), bool), bonus=np.empty((0, S, A)), counts=np.empty(0),
             visits=np.empty((0, S, A)), began=np.empty(0), steps=np.empty(0), rollouts=np.empty(0), kept=np.empty(0),
@@ -339,16 +341,19 @@ def begin_epoch(world, classes, data, rules, counters, theta, epochs, cumulated,
     features, differences, _ = classes
     epoch = int(counters[EPOCH])
     epochs.counts[epoch], epochs.began[epoch], epochs.kept[epoch] = 0.0, counters[SAMPLES], counters[KEPT]
-    widths, reach = np.empty(len(data.weights)), 0.0
+    widths, reach, A = np.zeros(len(data.weights)), 0.0, world.reward.shape[1]
     for pair in range(len(widths)):
-        widths[pair] = squared_width(pair, features, differences, rules.lam, data.weights, data.inverse, data.h)
+        if world.reward[pair // A, pair % A] > -np.inf:  # the state has the action
+            widths[pair] = squared_width(pair, features, differences, rules.lam, data.weights, data.inverse, data.h)
     what_is_known(widths, rules, world.discount, epochs.known[epoch], epochs.bonus[epoch])
     for e in range(epoch):
         reach += epochs.counts[e]
         cumulated[e] = reach
     oldest = 0
     if rules.explore:
-        theta *= rules.warm_start
+        for pair in range(len(widths)):
+            if theta[pair // A, pair % A] > -np.inf:
+                theta[pair // A, pair % A] *= rules.warm_start
     else:  # only the policy before is sampled, and improved on
         oldest = max(epoch - 1, 0)
     cover = epochs.policies[oldest:], epochs.known[oldest:], cumulated[oldest:epoch]

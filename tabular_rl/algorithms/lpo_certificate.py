@@ -39,12 +39,13 @@ def pathwise_certificate(problem, epochs, unknown="terminal", chosen=None):
         raise ValueError("the certificate needs the estimates of action values: run with keep_q=True, or certify=True")
     optimal = planning.solve(problem, tolerance="exact").policy
     chosen = range(len(epochs.policies)) if chosen is None else chosen
-    terms = [_terms(problem, *(array[e] for array in epochs[:3]), epochs.q_estimates[e], optimal, unknown == "terminal") for e in chosen]
+    terms = [_terms(problem, epochs, e, optimal, unknown == "terminal") for e in chosen]
     return PathwiseCertificate(*np.reshape(terms, (-1, 3)).T / (1 - problem.discount))
 
 
-def _terms(mdp, policies, known, bonus, estimates, optimal, terminal):
-    """(regret, slack, price) of one epoch, all times 1 - discount; ``policies`` and ``estimates`` [T, S, A]."""
+def _terms(mdp, epochs, e, optimal, terminal):
+    """(regret, slack, price) of epoch ``e``, all times 1 - discount; policies and estimates [T, S, A]."""
+    policies, known, bonus, estimates = epochs.policies[e], epochs.known[e], epochs.bonus[e], epochs.q_estimates[e]
     g, largest, inside = mdp.discount, 1 / (1 - mdp.discount), known.all(axis=1)
     outside = ~known / np.maximum((~known).sum(axis=1, keepdims=True), 1)  # where policies agree
     comparator = np.where(inside[:, None], optimal, outside)

@@ -8,9 +8,10 @@
 No fixed point is ever computed: what is lost by backing up the values of the last policy is paid by how slowly the policy moves.
 
 Tables: P_k counts, CB = gamma H sqrt(L / (2 n)), H = 1 / (1 - gamma), L = S log 2 + log(S A N / delta), n visits of the pair, N steps in
-all; a pair never tried is worth H. Linear mixtures, P = sum_i theta_i basis_i with theta in the simplex: with x_t = (basis_i V_k)(s_t, a_t)
-and y_t = V_k(s_{t+1}), P_k V is the ridge regression of y on x, CB = gamma beta |x| in the norm of Lambda^-1,
-Lambda = H^2 I + sum x x^T, beta = H / 2 sqrt(log det(Lambda / H^2) + 2 log(1 / delta)) + H.
+all; a pair never tried is worth H (one that does not exist is never played; S A counts those that do, A is the most that a state has).
+Linear mixtures, P = sum_i theta_i basis_i with theta in the simplex: with x_t = (basis_i V_k)(s_t, a_t) and y_t = V_k(s_{t+1}), P_k V is
+the ridge regression of y on x, CB = gamma beta |x| in the norm of Lambda^-1, Lambda = H^2 I + sum x x^T,
+beta = H / 2 sqrt(log det(Lambda / H^2) + 2 log(1 / delta)) + H.
 
 Provenance: the update [paper, as the catalogue's number 85 recalls it]; where a rollout ends, both bonuses and the guarantee [derived, see
 ``proofs_check.claims.ravi_ucb``]: with scale = 1 and any eta > 0, with probability 1 - delta for all K at once,
@@ -84,15 +85,16 @@ class RAVIUCB:
         index, gamma = checkpoints(n), problem.discount
         H = 1 / (1 - gamma)
         basis = np.empty((0, S, A, S)) if self.basis is None else self.mixture(problem)
-        tau = 1 / self.rate(A, gamma, index[-1])
+        pairs, most = int(problem.available.sum()), int(problem.available.sum(axis=1).max())
+        tau = 1 / self.rate(most, gamma, index[-1])
         if len(basis):
             width = H * math.sqrt(2 * math.log(1 / self.delta))
         else:
-            width = gamma * H * math.sqrt((S * math.log(2) + math.log(S * A * index[-1] / self.delta)) / 2)
+            width = gamma * H * math.sqrt((S * math.log(2) + math.log(pairs * index[-1] / self.delta)) / 2)
         best = planning.solve(problem, tolerance="exact")
         series, policy = _run(
-            *sampling_tables(problem), problem.transition, problem.initial, problem.reward, gamma, basis, self.scale, width, tau,
-            math.log(1 / self.delta), best.values, best.advantage_lost, index, np.random.default_rng(seed),
+            *sampling_tables(problem), problem.transition, problem.initial, problem.barred_reward, gamma, basis, self.scale, width, tau,
+            math.log(1 / self.delta), most, best.values, best.advantage_lost, index, np.random.default_rng(seed),
         )  # fmt: skip
         names = ("regret", "gap", "certificate", "optimism", "rollouts", "misses")
         parameters = {"learning_rate": 1 / tau if tau > 0 else math.inf, "scale": self.scale, "delta": self.delta}
@@ -120,17 +122,23 @@ class RAVIUCB:
 
 
 @njit
-def _run(accept, alias, start, P, initial, reward, gamma, basis, scale, width, tau, log_delta, best, lost, index, rng):
-    S, A = reward.shape
+def _run(accept, alias, start, P, initial, reward, gamma, basis, scale, width, tau, log_delta, most, best, lost, index, rng):
+    S, A = reward.shape  # -inf where the state lacks the action
     d, H = len(basis), 1.0 / (1.0 - gamma)
     visits, arrivals = np.zeros((S, A)), np.zeros((S, A, S))
     moments, targets, inverse, logdet = np.zeros(d), np.empty((S, A, d)), np.eye(d) / H**2, 0.0
     estimate, bonus, work = np.empty((S, A)), np.empty((S, A)), np.empty(d)
-    q, policy, log_policy = np.empty((S, A)), np.full((S, A), 1.0 / A), np.full((S, A), -np.log(A))
+    q, policy, log_policy = np.empty((S, A)), np.zeros((S, A)), np.full((S, A), -np.inf)
     values, before, total = np.full(S, H), np.empty(S), np.zeros(S)
     system, occupancy, series, row = np.empty((S, S)), np.empty(S), np.zeros((6, len(index))), 0
-    regret, gap, excess, price, rollouts, misses, s = 0.0, 0.0, 0.0, H * np.log(A) * tau, 0, 0, -1
+    regret, gap, excess, price, rollouts, misses = 0.0, 0.0, 0.0, H * np.log(most) * tau, 0, 0
     expected_values(basis, values, targets)
+    for s in range(S):
+        count = np.sum(reward[s] > -np.inf)
+        for a in range(A):
+            if reward[s, a] > -np.inf:
+                policy[s, a], log_policy[s, a] = 1.0 / count, -np.log(count)
+    s = -1
 
     for step in range(index[-1]):
         if s < 0:  # a rollout begins: one backup
@@ -139,11 +147,11 @@ def _run(accept, alias, start, P, initial, reward, gamma, basis, scale, width, t
                 regression_estimates(targets, moments, inverse, gamma * scale * beta, work, estimate, bonus)
             else:
                 count_estimates(visits, arrivals, values, scale * width, H if scale > 0.0 else 0.0, estimate, bonus)
-            misses += wrong(P, values, gamma, estimate, bonus)
+            misses += wrong(P, reward, values, gamma, estimate, bonus)
             before[:] = values
             for s in range(S):
                 for a in range(A):
-                    q[s, a] = min(max(reward[s, a] + bonus[s, a] + gamma * estimate[s, a], 0.0), H)
+                    q[s, a] = min(max(reward[s, a] + bonus[s, a] + gamma * estimate[s, a], 0.0), H) if reward[s, a] > -np.inf else -np.inf
                 values[s] = soft_maximum(q[s], log_policy[s], tau, policy[s], log_policy[s])
                 total[s] += values[s]
             expected_values(basis, values, targets)
@@ -220,15 +228,15 @@ def expected_values(basis, values, targets):
 
 
 @njit
-def wrong(P, values, gamma, estimate, bonus):
-    """Whether gamma |P values - estimate| exceeds the bonus anywhere (by more than rounding)."""
+def wrong(P, reward, values, gamma, estimate, bonus):
+    """Whether gamma |P values - estimate| exceeds the bonus (by more than rounding) at any pair that exists, where reward > -inf."""
     S, A = bonus.shape
     for s in range(S):
         for a in range(A):
             error = -estimate[s, a]
             for t in range(S):
                 error += P[s, a, t] * values[t]
-            if gamma * abs(error) > bonus[s, a] + 1e-9:
+            if gamma * abs(error) > bonus[s, a] + 1e-9 and reward[s, a] > -np.inf:
                 return True
     return False
 

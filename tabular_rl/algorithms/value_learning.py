@@ -45,10 +45,11 @@ class UCBVIDiscounted:
         S, A = dense_problem(problem)
         index, rng, tables = checkpoints(n), np.random.default_rng(seed), sampling_tables(problem)
         visits, arrivals, at_plan = np.zeros((S, A)), np.zeros((S, A, S)), np.full((S, A), -1.0)
-        q_values, state = np.full((S, A), 1 / (1 - problem.discount)), np.array([-1, 0])
+        q_values, state = np.where(problem.available, 1 / (1 - problem.discount), -np.inf), np.array([-1, 0])
         best, gaps, plans, done = planning.solve(problem, tolerance="exact"), [], [], 0
         for end in index:
-            _optimistic(*tables, problem.reward, problem.discount, self.scale, end - done, visits, arrivals, at_plan, q_values, state, rng)
+            arrays = visits, arrivals, at_plan, q_values, state
+            _optimistic(*tables, problem.barred_reward, problem.discount, self.scale, end - done, *arrays, rng)
             done = end
             gaps.append(best.gap(np.argmax(q_values, axis=1)))
             plans.append(state[1])
@@ -80,10 +81,11 @@ class QLearning:
         """
         S, A = dense_problem(problem)
         index, rng, tables = checkpoints(n), np.random.default_rng(seed), sampling_tables(problem)
-        visits, q_values, state = np.zeros((S, A)), np.zeros((S, A)), np.array([-1, 0])
+        visits, q_values, state = np.zeros((S, A)), np.where(problem.available, 0.0, -np.inf), np.array([-1, 0])
+        actions, counts = actions_of_states(problem.available)
         best, gaps, done = planning.solve(problem, tolerance="exact"), [], 0
         for end in index:
-            _learn(*tables, problem.reward, problem.discount, self.epsilon, end - done, visits, q_values, state, rng)
+            _learn(*tables, problem.reward, problem.discount, self.epsilon, end - done, actions, counts, visits, q_values, state, rng)
             done = end
             gaps.append(best.gap(np.argmax(q_values, axis=1)))
         return Trace(index, {"gap": np.array(gaps)}, _greedy(q_values), {"epsilon": self.epsilon}, seed, "step")
@@ -96,6 +98,11 @@ def dense_problem(problem):
     if problem.reward.min() < 0 or problem.reward.max() > 1:
         raise ValueError(f"rewards must lie in [0, 1], got [{problem.reward.min()}, {problem.reward.max()}]")
     return problem.shape
+
+
+def actions_of_states(available):
+    """(actions [S, A], counts [S]): the first ``counts[s]`` entries of row s are the actions that s has."""
+    return np.argsort(~available, axis=1, kind="stable"), available.sum(axis=1)
 
 
 def sampling_tables(problem):
@@ -132,7 +139,7 @@ def _optimistic(accept, alias, start, reward, gamma, scale, n, visits, arrivals,
 
 @njit
 def optimistic_values(visits, arrivals, reward, gamma, scale, q_values, values):
-    """Value iteration with the empirical rows and the bonus, to 1e-6; what was never tried is worth Vmax."""
+    """Value iteration with the empirical rows and the bonus, to 1e-6; what was never tried is worth Vmax, and -inf if it does not exist."""
     S, A = reward.shape
     largest, change = 1 / (1 - gamma), 1.0
     for s in range(S):
@@ -142,7 +149,7 @@ def optimistic_values(visits, arrivals, reward, gamma, scale, q_values, values):
         for s in range(S):
             best = 0.0
             for a in range(A):
-                q = largest
+                q = largest if reward[s, a] > -np.inf else -np.inf
                 if visits[s, a] > 0.0:
                     expected = 0.0
                     for t in range(S):
@@ -156,9 +163,9 @@ def optimistic_values(visits, arrivals, reward, gamma, scale, q_values, values):
 
 
 @njit
-def _learn(accept, alias, start, reward, gamma, epsilon, n, visits, q_values, state, rng):
+def _learn(accept, alias, start, reward, gamma, epsilon, n, actions, counts, visits, q_values, state, rng):
     """``n`` steps; ``state``: where the walker is (-1: at a reset), and its steps since then."""
-    A, H = reward.shape[1], 2 / (1 - gamma)
+    A, H = reward.shape[1], 2 / (1 - gamma)  # missing actions have the value -inf
     s, age = state[0], state[1]
     for _ in range(n):
         if s < 0 or age >= H:
@@ -167,12 +174,12 @@ def _learn(accept, alias, start, reward, gamma, epsilon, n, visits, q_values, st
         for b in range(A):  # a random one of the best
             if q_values[s, b] > best:
                 best, ties, a = q_values[s, b], 1, b
-            elif q_values[s, b] == best:
+            elif q_values[s, b] == best and best > -np.inf:
                 ties += 1
                 if rng.random() * ties < 1.0:
                     a = b
         if rng.random() < epsilon:
-            a = int(rng.random() * A)
+            a = actions[s, int(rng.random() * counts[s])]
         t = successor(accept, alias, s * A + a, rng)
         visits[s, a] += 1.0
         q_values[s, a] += (H + 1) / (H + visits[s, a]) * (reward[s, a] + gamma * np.max(q_values[t]) - q_values[s, a])

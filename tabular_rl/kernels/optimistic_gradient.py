@@ -29,7 +29,8 @@ def plan(world, classes, cover, known, bonus, theta, rules, rollouts, iterates, 
     """T steps of natural policy gradient into ``iterates`` [T, S, A]; (environment steps, refreshes of the rollouts).
 
     ``cover`` = (policies [E, T, S, A], knowns [E, S, A], cumulated weights [E]): what rollouts roll in by; with E = 0 nothing is learnt.
-    ``theta`` [S, A] are logits to start from; ``q_estimates`` [T, S, A], or empty, receives Qhat.
+    ``theta`` [S, A] are logits to start from; ``q_estimates`` [T, S, A], or empty, receives Qhat. Where a state lacks an action its
+    ``theta`` and the world's reward are -inf, and it is ``known``: no policy ever plays it.
     """
     features, _, functions = classes
     policies, knowns, cumulated = cover
@@ -61,7 +62,8 @@ def plan(world, classes, cover, known, bonus, theta, rules, rollouts, iterates, 
             )  # fmt: skip
         for s in range(S):
             for a in range(A):
-                ratio[s * A + a] = np.exp(log_policy[s, a] - log_then[s, a]) if known_state[s] else 1.0
+                played_here = known_state[s] and log_policy[s, a] > -np.inf
+                ratio[s * A + a] = np.exp(log_policy[s, a] - log_then[s, a]) if played_here else 1.0
         weighted_returns(first, pairs, lengths, ended, ratio, reward, paid, 1 / (1 - world.discount), sums, counts)
         if fresh and d > 0:
             invert_covariance(features, counts, rules.lam, inverse)
@@ -122,9 +124,11 @@ def moved(log_policy, log_then, known_state):
         if known_state[s]:
             top, total = -np.inf, 0.0
             for a in range(log_policy.shape[1]):
-                top = max(top, 2 * log_policy[s, a] - log_then[s, a])
+                if log_policy[s, a] > -np.inf:
+                    top = max(top, 2 * log_policy[s, a] - log_then[s, a])
             for a in range(log_policy.shape[1]):
-                total += np.exp(2 * log_policy[s, a] - log_then[s, a] - top)
+                if log_policy[s, a] > -np.inf:
+                    total += np.exp(2 * log_policy[s, a] - log_then[s, a] - top)
             largest = max(largest, top + np.log(total))
     return largest
 

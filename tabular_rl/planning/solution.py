@@ -70,8 +70,11 @@ class Solution:
 
     @property
     def advantage_lost(self):
-        """[S, A] or [H, S, A], >= 0: by how much each action falls short of the best one, V* - Q*; 0 exactly for the best."""
-        return self.q_values.max(axis=-1, keepdims=True) - self.q_values
+        """[S, A] or [H, S, A], >= 0: V* - Q*, by how much each action falls short of the best one; 0 exactly for the best.
+
+        Also 0 where the state lacks the action: no policy loses anything there.
+        """
+        return self.mdp.barred(self.q_values.max(axis=-1, keepdims=True) - self.q_values, 0.0)
 
     def gap(self, policy):
         """V* - V of ``policy`` (probabilities or actions) from the start: never negative, 0 exactly for ``policy`` itself.
