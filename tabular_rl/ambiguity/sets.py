@@ -233,8 +233,9 @@ class Contamination(AmbiguitySet):
 class Ellipsoid(AmbiguitySet):
     """(P[s,a] - nominal[s,a])^T matrix^-1 (P[s,a] - nominal[s,a]) <= radius[s,a]^2.
 
-    ``matrix`` is the diagonal [S], or [S, S] symmetric positive definite. Only diagonal ones are compiled: ``planning.worst_case`` asks
-    cvxpy about the others, row by row, which is slow.
+    ``matrix`` is the diagonal [S], or [S, S] symmetric positive definite. On the nominal support it is this same ball, met with the rows
+    that vanish elsewhere (the inverse is of the whole matrix). Only diagonal ones are compiled: ``planning.worst_case`` takes the others
+    one row at a time, which is slow.
     """
 
     matrix: Any
@@ -247,8 +248,9 @@ class Ellipsoid(AmbiguitySet):
         if name == "matrix" and value.ndim == 2:
             if value.shape[0] != value.shape[1] or not np.allclose(value, value.T, rtol=1e-12, atol=0):
                 raise ValueError("matrix must be symmetric")
-            if np.linalg.eigvalsh(value)[0] <= 0:
-                raise ValueError("matrix must be positive definite")
+            least, most = np.linalg.eigvalsh(value)[[0, -1]]
+            if not least > 4e-16 * len(value) * most:
+                raise ValueError(f"matrix must be positive definite, got eigenvalues from {least:.3g} to {most:.3g}")
         return super()._checked(name, value)
 
     @property

@@ -280,6 +280,64 @@ def test_general_ellipsoids_ask_a_solver_only_where_the_closed_form_leaves_the_s
         assert abs(result.gap) <= (1e-6 if slow else 1e-12)
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1, 1e12])
+def test_nothing_gains_on_constant_costs(scale):
+    """The nominal row stays, or another one that is a distribution; the worst case is the constant."""
+    p0 = np.array([0.4, 0.6])
+    for ambiguity in (
+        sets.Ellipsoid([[2, 1], [1, 3]], 0.1), sets.Ellipsoid([2, 3], 0.1), sets.L1(0.1), sets.L2(0.1), sets.KL(0.1), sets.ChiSquare(0.1),
+        sets.WeightedL1([1, 2], 0.1), sets.LInf(0.1), sets.Wasserstein([[0, 1], [1, 0]], 0.1), sets.Contamination(0.1),
+        sets.DensityRatio(0.5),
+    ):  # fmt: skip
+        result = worst_case([0.3 * scale, 0.3 * scale], p0, ambiguity)
+        assert result.value == pytest.approx(0.3 * scale, rel=1e-15)
+        assert result.bound == pytest.approx(0.3 * scale, rel=1e-15)
+        assert result.distribution.sum() == pytest.approx(1, rel=1e-15)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_general_ellipsoids(seed):
+    """Certified at every scale of z and of the matrix, on the support as documented; the same value as cvxpy on the rows themselves."""
+    rng = np.random.default_rng(seed)
+    n, radius = 2 + seed % 6, (0.05, 0.3, 1, 3, 1e-9, 1e9, 0)[seed % 7]
+    root, p0, z = rng.normal(size=(n, n)), rng.dirichlet(np.ones(n)), np.round(rng.normal(size=n), seed % 3)
+    Q = root @ root.T + 10.0 ** -rng.integers(0, 5) * np.eye(n)
+    if seed % 3 == 0:
+        p0[rng.permutation(n)[: n // 2]] = 0
+        p0 /= p0.sum()
+    support, on = ("nominal", "full")[seed % 2], p0 > 0
+    p = cp.Variable(n, nonneg=True)
+    rules = [cp.sum(p) == 1, cp.norm2(np.linalg.inv(np.linalg.cholesky(Q)) @ (p - p0)) <= radius]
+    if support == "nominal" and not on.all():
+        rules.append(p[~on] == 0)
+    wanted = cp.Problem(cp.Maximize(z @ p), rules).solve(cp.CLARABEL) if 1e-6 < radius < 1e6 else None
+    for of_z, of_matrix in ((1, 1), (1e-12, 1e6), (1e12, 1e-12)):
+        result = worst_case(of_z * z, p0, sets.Ellipsoid(of_matrix * Q, radius / np.sqrt(of_matrix), support))
+        size, d = of_z * np.abs(z).max(), result.distribution - p0
+        assert -1e-12 * size <= result.gap <= 1e-9 * size
+        assert result.value == pytest.approx(of_z * z @ result.distribution, rel=0, abs=1e-13 * size)
+        assert result.distribution.min() >= 0
+        assert result.distribution.sum() == pytest.approx(1, abs=1e-12)
+        assert d @ np.linalg.solve(Q, d) <= (radius * (1 + 1e-9) + 1e-14) ** 2
+        assert support == "full" or not result.distribution[~on].any()
+        if wanted is not None:
+            assert result.value == pytest.approx(of_z * wanted, abs=1e-6 * size)
+
+
+def test_a_general_ellipsoid_with_an_axis_of_the_coordinates_is_the_compiled_one():
+    for radius in (0.1, 0.4, 0.8, 5):
+        Q = np.diag([1.0, 2, 0.5, 3])
+        Q[0, 1] = Q[1, 0] = 1e-14  # not diagonal any more
+        general, compiled = worst_case(Z, P0, sets.Ellipsoid(Q, radius)), worst_case(Z, P0, sets.Ellipsoid(np.diag(Q), radius))
+        assert general.value == pytest.approx(compiled.value, abs=1e-11)
+
+
+@pytest.mark.parametrize("matrix", [np.ones((2, 2)), [[1, 2], [2, 4]], [[1e-20, 0.5e-20], [0.5e-20, 0.25e-20]]])
+def test_singular_ellipsoids_are_refused(matrix):
+    with pytest.raises(ValueError, match="matrix must be positive definite"):
+        sets.Ellipsoid(matrix, 0.1)
+
+
 def test_rewards_are_costs_with_the_other_sign():
     rewards = 1 - Z
     p = cp.Variable(4, nonneg=True)
