@@ -10,9 +10,9 @@ def ucbvi(repeats, n, H, episodes):
     """UCBVI on a grid, counts shared by all steps, a new plan for every episode; ours also keeps the exact regret."""
     mdp = trl.instances.gridworld(n, horizon=H)
     P, loss = mdp.packed_transition[0], 1 - mdp.packed_reward[0]
-    learner = trl.algorithms.UCBVI(share_steps=True)
+    learner, world = trl.algorithms.UCBVI(share_steps=True), trl.losses.stochastic(mdp, bernoulli=False)
     seconds = race(
-        {"ours": lambda: learner.run(mdp, episodes), "theirs": lambda: peers.ucbvi(P, loss, 0, H, episodes, seed=0)},
+        {"ours": lambda: learner.run(world, episodes), "theirs": lambda: peers.ucbvi(P, loss, 0, H, episodes, seed=0)},
         repeats,
     )
     S, A = loss.shape
@@ -26,8 +26,9 @@ def ucbvi(repeats, n, H, episodes):
 @benchmark([("known", 20_000, 6.0), ("unknown", 5_000, None)], tiny=[("known", 20, None), ("unknown", 20, None)])
 def dilated_bonus_po(repeats, transition, episodes, goal):
     """Policy optimisation on the small instance of the experiments, H = S = 3, A = 2."""
-    mdp, learner = trl.instances.delay_instance(), trl.algorithms.DilatedBonusPO(transition=transition)
-    seconds = race({"ours": lambda: learner.run(mdp, episodes)}, repeats)["ours"]
+    world = trl.losses.stochastic(trl.instances.delay_instance(), bernoulli=False)
+    learner = trl.algorithms.DilatedBonusPO(transition=transition)
+    seconds = race({"ours": lambda: learner.run(world, episodes)}, repeats)["ours"]
     job = f"DilatedBonusPO, transition {transition}, H=3 S=3 A=2"
     yield Row(job, "us per episode", seconds * 1e6 / episodes, goal=goal and Goal("value", goal))
 

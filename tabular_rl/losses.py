@@ -2,8 +2,9 @@
 
 Each function turns an episodic MDP into an ``AdversarialMDP``. Where a table of mean losses is needed and none is given, it is
 1 - reward, so that regret in losses is regret in rewards. Visited losses are seen as 0/1 draws with the stated means unless
-``bernoulli=False``. The worlds are oblivious (fixed before the run) except ``anti_greedy`` and ``corrupted``, which look at the
-policy about to be played. Sources: bobw spec, section 7.0 (W1, W3, W4, W5); dapo spec, sections 7.2 and 7.3.
+``bernoulli=False``, also those of a plain model that is given to a learner. The worlds are oblivious (fixed before the run) except
+``anti_greedy`` and ``corrupted``, which look at the policy about to be played. Sources: bobw spec, section 7.0 (W1, W3, W4, W5); dapo
+spec, sections 7.2 and 7.3.
 """
 
 import numpy as np
@@ -74,10 +75,14 @@ def recorded(mdp, losses, bernoulli=False):
 
 
 def as_adversarial(problem, name="problem"):
-    """The problem as an ``AdversarialMDP``: itself, or an episodic MDP with its fixed losses 1 - reward, seen without noise."""
+    """The problem as an ``AdversarialMDP``: itself, or ``stochastic(problem)`` of an episodic MDP.
+
+    So every learner that is given a plain model sees 0/1 draws with means 1 - reward: the stochastic bandit, or MDP, of the textbook.
+    Losses without noise are a world to be asked for: ``stochastic(problem, bernoulli=False)``.
+    """
     if isinstance(check.kind(name, problem, AdversarialMDP, FiniteHorizonMDP), AdversarialMDP):
         return problem
-    return stochastic(problem, bernoulli=False)
+    return stochastic(problem)
 
 
 def _world(mdp, tables, schedule, parameters, bernoulli=True):

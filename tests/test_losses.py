@@ -86,10 +86,18 @@ def test_block_losses_follow_their_seed():
     assert np.any(one != other)
 
 
+def test_the_longest_periods_never_end():
+    """k + offset and 2**53 are whole numbers that int64 holds: nothing wraps around."""
+    tables = np.stack([MEANS, 1 - MEANS])
+    np.testing.assert_array_equal(means_of(losses.periodic(MDP, tables, 2**53), 3), [MEANS] * 3)
+    np.testing.assert_array_equal(means_of(losses.periodic(MDP, tables, 1, offset=2**53), 3), tables[[0, 1, 0]])
+    assert len(np.unique(means_of(losses.block(MDP, 2**53), 9), axis=0)) == 1
+
+
 def test_a_world_without_noise_shows_the_means():
     assert losses.stochastic(MDP).bernoulli
     assert not losses.stochastic(MDP, bernoulli=False).bernoulli
-    assert not losses.as_adversarial(MDP).bernoulli
+    assert losses.as_adversarial(MDP).bernoulli  # a plain model is the textbook's, with 0/1 draws
 
 
 def test_as_adversarial_keeps_worlds_and_turns_rewards_into_losses():
@@ -131,6 +139,12 @@ def test_rewards_outside_of_the_unit_interval_ask_for_means():
         (lambda: losses.block(MDP, 0), ValueError, "length must be at least 1"),
         (lambda: losses.block(MDP, 2, seed=-1), ValueError, "seed must be at least 0"),
         (lambda: losses.block(MDP, 2, seed=2**53), ValueError, "seed must be below"),
+        (lambda: losses.block(MDP, 2**54), ValueError, "length must lie in"),
+        (lambda: losses.periodic(MDP, MEANS[None], 2**63), ValueError, "period must lie in"),
+        (lambda: losses.periodic(MDP, MEANS[None], 2, offset=2**63), ValueError, "offset must lie in"),
+        (lambda: losses.switching(MDP, 10**400), ValueError, "period must lie in"),
+        (lambda: losses.drifting(MDP, 10**400), ValueError, "period must lie in"),
+        (lambda: losses.corrupted(MDP, 10**400), ValueError, "episodes must lie in"),
         (lambda: losses.recorded(MDP, np.full((2, *MDP.shape), np.nan)), ValueError, "expected a finite number"),
         (lambda: losses.recorded(MDP, np.zeros((0, *MDP.shape))), ValueError, "tables must have shape"),
     ],

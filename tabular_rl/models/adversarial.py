@@ -10,14 +10,16 @@ from tabular_rl.models import availability
 from tabular_rl.models import validation as check
 from tabular_rl.models.finite_horizon import initial_distribution, packed, unrepeated
 
+EXACT = 2**53  # whole numbers up to here are floats, and their sums with numbers of episodes fit into int64
+
 # the parameters of every schedule and their bounds, in the order of the kernels' codes
 PARAMETERS = {
     "constant": {},
-    "periodic": {"period": {"at_least": 1}, "offset": {"at_least": 0}},
+    "periodic": {"period": {"at_least": 1, "at_most": EXACT}, "offset": {"at_least": 0, "at_most": EXACT}},
     "phases": {"ratio": {"above": 1}},
     "drifting": {"period": {"at_least": 1}},
     "anti_greedy": {"episodes": {"at_least": 0}},
-    "block": {"length": {"at_least": 1}, "seed": {"at_least": 0}},
+    "block": {"length": {"at_least": 1, "at_most": EXACT}, "seed": {"at_least": 0, "at_most": EXACT}},
 }
 SCHEDULES = tuple(PARAMETERS)
 
@@ -99,6 +101,11 @@ class AdversarialMDP(availability.Available):
         return self.tables.shape[1:]
 
     horizon = property(lambda self: self.shape[0])
+
+    @property
+    def oblivious(self):
+        """Whether all losses are fixed before the run; otherwise they look at the policies, and so at what the learner has drawn."""
+        return self.schedule != "anti_greedy" or self.parameters[0] == 0
 
     @property
     def packed_transition(self):

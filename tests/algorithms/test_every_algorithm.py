@@ -51,6 +51,14 @@ def test_a_trace_has_a_policy_and_series_on_the_grid(learner):
 
 
 @learners
+def test_a_plain_model_is_its_stochastic_world(learner):
+    """0/1 draws with means 1 - reward, not the means themselves."""
+    one, two, quiet = (learner.run(p, 200, 1) for p in (MDP, losses.stochastic(MDP), losses.stochastic(MDP, bernoulli=False)))
+    assert same(one, two)
+    assert same(one, quiet) == isinstance(learner, Uniform)
+
+
+@learners
 def test_regret_is_loss_against_the_best_policy_of_the_model(learner):
     trace = learner.run(MDP, 200)
     best = MDP.horizon - MDP.initial @ solve(MDP).values[0]  # losses are 1 - reward
