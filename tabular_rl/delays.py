@@ -6,6 +6,7 @@ episode k + d[k], and never if d[k] = -1. All processes are oblivious: drawn bef
 Source: dapo spec, sections 1 (delivery order, effective delays) and 7.1 (processes).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
 NEVER = -1
+LONGEST = 2**61  # of the delays that a process draws: sums of two fit into int64
 KINDS = ("none", "fixed", "uniform", "geometric", "pareto", "giant", "blackout", "missing")
 
 
@@ -33,7 +35,7 @@ class Delays:
 
     def __post_init__(self):
         check.choice("kind", self.kind, KINDS)
-        check.number("mean", self.mean, at_least=0, at_most=1 if self.kind == "missing" else None)
+        check.number("mean", self.mean, at_least=0, at_most=1 if self.kind == "missing" else LONGEST)
         check.integer("seed", self.seed, 0)
         if self.threshold is not None:
             check.integer("threshold", self.threshold, 0)
@@ -56,7 +58,7 @@ class Delays:
         if self.kind == "giant":
             return np.where(k == 0, n - 1, 0)
         if self.kind == "blackout":
-            start, length = n // 4, min(int(np.sqrt(2 * mean * n)), n // 2)
+            start, length = n // 4, min(int(math.sqrt(2 * mean * n)), n // 2)
             return np.where((k >= start) & (k < start + length), start + length - k, 0)
         if self.kind == "missing":
             return np.where(rng.random(n) < mean, NEVER, 0)
@@ -70,7 +72,7 @@ def none():
 
 def fixed(delay):
     """Every delay is ``delay``."""
-    return Delays("fixed", check.integer("delay", delay, 0))
+    return Delays("fixed", check.integer("delay", delay, 0, LONGEST))
 
 
 def uniform(mean, seed=0):
@@ -180,7 +182,12 @@ def schedule(delays):
     arrival = np.arange(K) + effective
     order = np.lexsort((np.arange(K), arrival))
     pointer = np.searchsorted(arrival[order], np.arange(K + 1))
-    return Schedule(effective, arrival, order, pointer, int(np.sum(np.where(d == NEVER, left, d))), int(effective.sum()))
+    return Schedule(effective, arrival, order, pointer, _total(np.where(d == NEVER, left, d)), int(effective.sum()))
+
+
+def _total(delays):
+    """The sum of delays below 2^63 as a Python int: the upper and lower halves of their digits are summed apart, so that none wraps."""
+    return (int(np.sum(delays >> 32)) << 32) + int(np.sum(delays & (2**32 - 1)))
 
 
 def _checked(delays):
@@ -192,4 +199,7 @@ def _checked(delays):
     if (array < NEVER).any():
         index = check.first_index(array < NEVER)
         raise ValueError(f"delays{list(index)} is {array[index]}, expected a delay >= 0, or -1 for never")
+    if array.max() > np.iinfo(np.int64).max:
+        index = check.first_index(array > np.iinfo(np.int64).max)
+        raise ValueError(f"delays{list(index)} is {array[index]}, expected at most 2**63 - 1 (-1 for never)")
     return array.astype(np.int64)

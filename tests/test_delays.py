@@ -143,3 +143,25 @@ def test_weights_of_the_estimators(q, pi, p, gamma):
 def test_adaptation_survives_policies_that_underflow():
     assert delay_weight(ADAPTED, 1.0, 0.0, 0.0, 0.1) == 0.0
     assert np.isfinite(delay_weight(ADAPTED_JOINT, 1.0, 0.0, 0.0, 0.1))
+
+
+@pytest.mark.parametrize("delay", [2**32 - 1, 2**62, 2**63 - 1])
+def test_totals_do_not_wrap_around(delay):
+    assert delays.schedule(np.full(500, delay)).total == 500 * delay
+    mixed = np.array([delay, 0, -1, 7, delay])
+    assert delays.schedule(mixed).total == 2 * delay + 2 + 7
+    assert delays.schedule(mixed).effective.tolist() == [4, 0, 2, 1, 0]
+
+
+def test_what_no_integer_holds_is_refused():
+    for wide in (np.full(3, 2**63, np.uint64), [2**63], [2**64 - 1]):
+        with pytest.raises(ValueError, match=r"^delays\[\d\] is \d+, expected at most 2\*\*63 - 1"):
+            delays.schedule(wide)
+    with pytest.raises(ValueError, match=f"^delay must be at most {2**61}, got {2**62}"):
+        delays.fixed(2**62)
+    for make in (delays.uniform, delays.geometric, delays.pareto, delays.blackout):
+        with pytest.raises(ValueError, match=r"^mean must lie in"):
+            make(2**62)
+        drawn = make(2**61).sequence(50)
+        assert drawn.min() >= 0
+        assert delays.schedule(drawn).total == sum(drawn.tolist())

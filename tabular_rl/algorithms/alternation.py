@@ -22,6 +22,7 @@ from tabular_rl.planning import evaluate, solve
 from tabular_rl.planning.robust import compiled, flat_kernel, kernel_of
 from tabular_rl.planning.robust_policy import robust_evaluate
 
+LARGEST_STEP = 1e6  # a kernel is projected back from there without a loss of digits that matter
 SOLVES = 1000  # at most, of the adversary's policy iteration, which takes a handful
 
 
@@ -51,6 +52,7 @@ class BestResponses:
         "converged": whether every worst case was found.
         """
         check.kind("problem", problem, RobustMDP)
+        check.generator(seed)
         n, S = check.integer("n", n, 1), problem.n_states
         policy = np.zeros(S, np.int64) if self.start is None else np.asarray(self.start)
         seen, objective, period, converged = {}, np.empty(n + 1), None, True
@@ -91,7 +93,7 @@ class GradientDescentAscent:
     keep: bool = False
 
     def __post_init__(self):
-        check.number("step", self.step, above=0)
+        check.rate("step", self.step, most=LARGEST_STEP)
         check.flag("keep", self.keep)
         if self.start is not None:
             object.__setattr__(self, "start", check.frozen(check.distribution("start", self.start, (None, None)), self.start))
@@ -99,6 +101,7 @@ class GradientDescentAscent:
     def run(self, problem, n, seed=0):
         """``n`` >= 1 steps on a RobustMDP whose set has a projection. Trace on 0..n: ``objective`` Phi(pi_k), ``played`` J(pi_k, P_k)."""
         check.kind("problem", problem, RobustMDP)
+        check.generator(seed)
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
         if game.code not in PROJECTABLE:
             raise TypeError(f"gradient descent-ascent needs a set with a Euclidean projection, got {type(problem.ambiguity).__name__}")

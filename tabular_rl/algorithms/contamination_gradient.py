@@ -65,11 +65,11 @@ class ContaminationGradient:
     keep: bool = False
 
     def __post_init__(self):
-        check.number("sigma", self.sigma, above=0)
+        check.rate("sigma", self.sigma)
         check.choice("rule", self.rule, RULES)
         check.flag("keep", self.keep)
         if self.scale is not None:
-            check.number("scale", self.scale, above=0)
+            check.rate("scale", self.scale)
         if self.start is not None:
             object.__setattr__(self, "start", check.frozen(check.distribution("start", self.start, (None, None)), self.start))
 
@@ -89,6 +89,7 @@ class ContaminationGradient:
             The problem is no RobustMDP, or its set is not ``Contamination``.
         """
         check.kind("problem", problem, RobustMDP)
+        check.generator(seed)
         if problem.ambiguity.code != CONTAMINATION:
             raise TypeError(f"ContaminationGradient needs the set Contamination, got {type(problem.ambiguity).__name__}; DRPG takes others")
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape

@@ -69,10 +69,10 @@ class DelayedUOB:
     def __post_init__(self):
         for name in ("learning_rate", "exploration"):
             if getattr(self, name) is not None:
-                check.number(name, getattr(self, name), above=0)
-        check.number("delta", self.delta, above=0, below=1)
+                check.rate(name, getattr(self, name))
+        check.failure("delta", self.delta)
         for name in ("confidence_scale", "prior_visits"):
-            check.number(name, getattr(self, name), at_least=0)
+            check.rate(name, getattr(self, name), zero=True)
         check.flag("lazy", self.lazy)
 
     def run(self, problem, n, seed=0):
@@ -98,9 +98,9 @@ class DelayedUOB:
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         loss, least, width, policy, epochs, steps, residual = _run(
             world.packed_transition, world.initial, *world.world, schedule.order, schedule.pointer, slot, n_slots,
-            self.lazy, eta, gamma, log_term, float(self.prior_visits), index, np.random.default_rng(seed),
+            self.lazy, eta, gamma, log_term, float(self.prior_visits), index, check.generator(seed),
         )  # fmt: skip
-        if residual > LARGEST_RESIDUAL:
+        if not residual <= LARGEST_RESIDUAL:  # or not a number
             raise RuntimeError(f"{self}: a projection stopped at a flow residual of {residual:.1e}; use a smaller learning_rate")
         series = {"regret": loss - least, "loss": loss, "uncertainty": width}
         parameters = {"learning_rate": eta, "exploration": gamma, "delay": schedule.total, "effective_delay": schedule.effective_total}

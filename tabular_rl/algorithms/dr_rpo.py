@@ -151,7 +151,7 @@ class DRRPO:
         soft = robust_linear_solve(problem, tau, np.exp(log_reference), penalty=penalty)
         plain = robust_linear_solve(problem, 0.0, penalty=penalty)
         nominal, world, rules, learner, plan, scratch = self._prepare(problem, beta, cap, tau, log_reference, tabular)
-        best, every, rng = np.stack([soft.values, plain.values]), self.evaluate_every, np.random.default_rng(seed)
+        best, every, rng = np.stack([soft.values, plain.values]), self.evaluate_every, check.generator(seed)
         series = _run(nominal, world, rules, learner, plan, scratch, best, every, index, rng)
         if previous:
             series[0] = series[1] = np.nan

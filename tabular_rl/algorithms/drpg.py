@@ -44,6 +44,7 @@ INNER = ("exact", "projected", "parametric", "nominal")  # in the order of the k
 EXACT, PROJECTED, PARAMETRIC, NOMINAL = range(4)
 RULES = ("practical", "constant", "decreasing", "theory", "smooth")
 INNER_STEP = {"projected": 0.5, "parametric": 0.01}
+LARGEST_STEP = 1e6  # of the ascents: a kernel is projected back from there without a loss of digits that matter
 SETTLED = 1e-4  # the parametric inner loop ends when no value moves by as much
 
 
@@ -89,13 +90,13 @@ class DRPG:
         check.choice("inner", self.inner, INNER)
         check.choice("rule", self.rule, RULES)
         check.flag("keep", self.keep)
-        for name in ("scale", "inner_step"):
+        for name, most in (("scale", check.MOST), ("inner_step", LARGEST_STEP)):
             if getattr(self, name) is not None:
-                check.number(name, getattr(self, name), above=0)
+                check.rate(name, getattr(self, name), most=most)
         if self.tolerance is not None:
-            check.number("tolerance", self.tolerance, at_least=0)
+            check.rate("tolerance", self.tolerance, zero=True)
         check.integer("inner_limit", self.inner_limit, 1)
-        check.number("loss", self.loss, at_least=0)
+        check.rate("loss", self.loss, zero=True)
         check.number("loss_factor", self.loss_factor, at_least=0, at_most=1)
         if self.start is not None:
             object.__setattr__(self, "start", check.frozen(check.distribution("start", self.start, (None, None)), self.start))
@@ -117,6 +118,7 @@ class DRPG:
             An inner solver that the ambiguity set does not allow.
         """
         game, n = self._check(problem), check.integer("n", n, 1)
+        check.generator(seed)
         S, A = problem.shape
         policy = np.full((S, A), 1 / A) if self.start is None else np.array(self.start)
         if policy.shape != (S, A):

@@ -64,6 +64,7 @@ class IWOCS:
             The set is not (s,a)-rectangular.
         """
         check.kind("problem", problem, RobustMDP)
+        check.generator(seed)
         if problem.ambiguity.rectangularity != "sa":
             raise TypeError(f"IWOCS needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")
         n = check.integer("n", n, 1)

@@ -202,7 +202,7 @@ class LPO:
         horizon = self.longest(problem.discount)
         best = planning.solve(problem, tolerance="exact")
         keep = keep_q or self.certify
-        epochs, weights, played = self._explore(problem, classes, constants, horizon, n, np.random.default_rng(seed), keep)
+        epochs, weights, played = self._explore(problem, classes, constants, horizon, n, check.generator(seed), keep)
         series = {"gap_last": _gaps(best, epochs.policies[:, -1]), "steps": epochs.steps, "rollouts": epochs.rollouts, "kept": epochs.kept}
         series |= {"known": np.sum(epochs.known & problem.available, axis=(1, 2)), "refreshes": epochs.refreshes}
         if self.mixture:

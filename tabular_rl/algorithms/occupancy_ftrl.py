@@ -17,6 +17,7 @@ import numpy as np
 from tabular_rl import losses, planning
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.models import FiniteHorizonMDP
+from tabular_rl.models import validation as check
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class OccupancyFTRL:
         from tabular_rl.kernels.losses import mean_losses
 
         problem = losses.as_adversarial(problem)
-        index, rng, H = checkpoints(n), np.random.default_rng(seed), problem.horizon
+        index, rng, H = checkpoints(n), check.generator(seed), problem.horizon
         model = FiniteHorizonMDP(problem.transition, np.zeros(problem.shape), problem.initial)
         program = self._program(model)
         schedule, tables, numbers, bernoulli = problem.world

@@ -48,10 +48,10 @@ class RobustMirrorDescent:
     keep: bool = False
 
     def __post_init__(self):
-        check.number("learning_rate", self.learning_rate, above=0)
+        check.rate("learning_rate", self.learning_rate)
         check.flag("keep", self.keep)
         if self.growth is not None:
-            check.number("growth", self.growth, at_least=1)
+            check.number("growth", self.growth, at_least=1, at_most=check.MOST)
         if self.start is not None:
             start = check.distribution("start", self.start, (None, None))
             if start.min() == 0:
@@ -61,6 +61,7 @@ class RobustMirrorDescent:
     def run(self, problem, n, seed=0):
         """``n`` >= 1 updates on a RobustMDP. Trace on 0..n: ``objective`` Phi(pi_k) to rounding, ``upper`` certified, ``inner`` solves."""
         check.kind("problem", problem, RobustMDP)
+        check.generator(seed)
         if problem.ambiguity.rectangularity != "sa":
             raise TypeError(f"robust mirror descent needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
@@ -68,7 +69,8 @@ class RobustMirrorDescent:
         if start.shape != (S, A):
             raise ValueError(f"start must have shape {(S, A)}, got {start.shape}")
         growth = 1 / problem.discount if self.growth is None else self.growth
-        rates = np.minimum(LARGEST_STEP, self.learning_rate * growth ** np.minimum(np.arange(n), 5000))
+        with np.errstate(over="ignore"):  # to infinity, and from there to the largest step
+            rates = np.minimum(LARGEST_STEP, self.learning_rate * growth ** np.minimum(np.arange(n), 5000))
         size = n + 1 if self.keep else 0
         history = np.empty((size, S)), np.empty((size, S, A)), np.empty((size, S, A))
         objective, gaps, inner, policy = _run(

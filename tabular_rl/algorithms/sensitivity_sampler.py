@@ -97,7 +97,7 @@ class SensitivitySampler:
         self.function_class, self.lam = function_class, check.number("lam", lam, above=0)
         self.constant = sampling_constant(function_class, 10**6) if constant is None else check.number("constant", constant, above=0)
         self.integer_weights, self.reweight = check.flag("integer_weights", integer_weights), check.flag("reweight", reweight)
-        self.rng = np.random.default_rng(seed)
+        self.rng = check.generator(seed)
         self.features, self.differences = function_class.packed
         d = self.features.shape[1]
         self.weights, self.h = np.zeros(function_class.n_points), np.zeros(len(self.differences))

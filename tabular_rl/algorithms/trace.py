@@ -13,7 +13,8 @@ class Trace:
     """Recorded series of one run.
 
     ``index`` [R] counts finished episodes (or iterations: ``index_name``); ``series`` maps names to arrays [R];
-    ``trace["regret"]`` is the regret after each of them. ``policy`` is the last policy, ``parameters`` those in force.
+    ``trace["regret"]`` is the regret after each of them. ``policy`` is the last one that played, with nothing learned since; a solver's is
+    that of its docstring, and its value is in the series. ``parameters`` are those in force.
     """
 
     index: np.ndarray
@@ -37,6 +38,6 @@ class Trace:
 
 def checkpoints(n, per_decade=20):
     """Distinct integers from 1 to ``n``, about ``per_decade`` in each factor of ten, always with both ends."""
-    n = check.integer("n", n, 1)
+    n = check.integer("n", n, 1, 2**53)  # beyond, floats skip whole numbers
     grid = np.geomspace(1, n, 1 + int(np.ceil(per_decade * np.log10(n)))) if n > 1 else np.ones(1)
     return np.unique(np.append(np.round(grid), n)).astype(np.int64)

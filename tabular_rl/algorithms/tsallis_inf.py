@@ -18,6 +18,7 @@ from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodes import sample_episode
 from tabular_rl.kernels.losses import mean_losses
+from tabular_rl.models import validation as check
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class TsallisINF:
         if problem.shape[:2] != (1, 1):
             raise ValueError(f"problem must have one step and one state, got shape {problem.shape}: this is a bandit algorithm")
         index = checkpoints(n)
-        loss, least, policy = _run(problem.packed_transition, problem.initial, *problem.world, index, np.random.default_rng(seed))
+        loss, least, policy = _run(problem.packed_transition, problem.initial, *problem.world, index, check.generator(seed))
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {}, seed)
 
 

@@ -9,6 +9,7 @@ from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodes import expected_loss, least_loss, state_occupancy
 from tabular_rl.kernels.losses import mean_losses
+from tabular_rl.models import validation as check
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Uniform:
     def run(self, problem, n, seed=0):
         """Play ``n`` episodes of an AdversarialMDP (or FiniteHorizonMDP). Exact regret needs no sampling: ``seed`` changes nothing."""
         problem = losses.as_adversarial(problem)
+        check.generator(seed)
         index = checkpoints(n)
         policy = np.full(problem.shape, 1 / problem.shape[-1])
         loss, least = _run(problem.packed_transition, problem.initial, *problem.world[:3], policy, index)

@@ -32,7 +32,7 @@ class UCBVIDiscounted:
     scale: float = 0.1
 
     def __post_init__(self):
-        check.number("scale", self.scale, at_least=0)
+        check.rate("scale", self.scale, zero=True)
 
     def run(self, problem, n, seed=0):
         """``n`` environment steps of a dense DiscountedMDP with rewards in [0, 1].
@@ -43,7 +43,7 @@ class UCBVIDiscounted:
             ``gap`` = V* - V of the greedy policy, exact (``Solution.gap``), and ``plans``, how often it has planned.
         """
         S, A = dense_problem(problem)
-        index, rng, tables = checkpoints(n), np.random.default_rng(seed), sampling_tables(problem)
+        index, rng, tables = checkpoints(n), check.generator(seed), sampling_tables(problem)
         visits, arrivals, at_plan = np.zeros((S, A)), np.zeros((S, A, S)), np.full((S, A), -1.0)
         q_values, state = np.where(problem.available, 1 / (1 - problem.discount), -np.inf), np.array([-1, 0])
         best, gaps, plans, done = planning.solve(problem, tolerance="exact"), [], [], 0
@@ -80,7 +80,7 @@ class QLearning:
             ``gap`` = V* - V of the greedy policy, exact (``Solution.gap``).
         """
         S, A = dense_problem(problem)
-        index, rng, tables = checkpoints(n), np.random.default_rng(seed), sampling_tables(problem)
+        index, rng, tables = checkpoints(n), check.generator(seed), sampling_tables(problem)
         visits, q_values, state = np.zeros((S, A)), np.where(problem.available, 0.0, -np.inf), np.array([-1, 0])
         actions, counts = actions_of_states(problem.available)
         best, gaps, done = planning.solve(problem, tolerance="exact"), [], 0

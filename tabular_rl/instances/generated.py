@@ -85,7 +85,7 @@ def delay_instance(H=3, S=3, A=2, seed=1, loss_seed=0):
     """
     H = check.integer("H", H, 1)
     S, A, rng, alpha = _sizes(S, A, seed, 0.5)
-    return FiniteHorizonMDP(rng.dirichlet(alpha, (H, S, A)), 1 - loss_tables.uniform(H, S, A, loss_seed))
+    return FiniteHorizonMDP(rng.dirichlet(alpha, (H, S, A)), 1 - loss_tables.uniform(H, S, A, check.integer("loss_seed", loss_seed, 0)))
 
 
 @instance(shape=(3, 3, 2))
@@ -127,7 +127,7 @@ def linear_mdp(H=3, S=20, A=4, d=3, seed=0, loss_seed=7, concentration=0.3):
     H, d = check.integer("H", H, 1), check.integer("d", d, 1)
     S, A, rng, alpha = _sizes(S, A, seed, concentration)
     features, factors = rng.dirichlet(np.full(d, concentration), (H, S, A)), rng.dirichlet(alpha, (H, d))
-    return LinearMDP(features, factors, 1 - loss_tables.linear(features, H, 1, loss_seed, spread=0.0)[0])
+    return LinearMDP(features, factors, 1 - loss_tables.linear(features, H, 1, check.integer("loss_seed", loss_seed, 0), spread=0.0)[0])
 
 
 class GarnetDraws(NamedTuple):

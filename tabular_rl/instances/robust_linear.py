@@ -125,7 +125,7 @@ def frozen_lake(radius=0.05, horizon=20, slip=0.1, adjacent=False):
 
 def random_linear(S=8, A=4, d=5, horizon=5, seed=0, radius=0.2):
     """Features and factors Dirichlet(0.5), rewards linear in the features, the last state fails."""
-    rng = np.random.default_rng(seed)
+    rng = check.generator(seed)
     features = rng.dirichlet(np.full(d, 0.5), (S, A))
     factors = rng.dirichlet(np.full(S, 0.5), (horizon, d))
     theta = rng.random((horizon, d))

@@ -134,7 +134,7 @@ def random_problem(S=3, A=2, H=3, kind="coverage", seed=0, concentration=0.5):
 def random_objective(kind, n, rng):
     """An objective of ``kind`` over n elements from a Generator (or a seed); 2 n items."""
     check.choice("kind", kind, KINDS)
-    n, rng = check.integer("n", n, 1), np.random.default_rng(rng)
+    n, rng = check.integer("n", n, 1), check.generator(rng, "rng")
     weights, sensor = rng.random(2 * n), rng.random((n, 2 * n)) < 0.4
     if kind == "coverage":
         return Coverage(weights, sensor)

@@ -8,6 +8,7 @@ from numbers import Real
 import numpy as np
 
 ROW_TOLERANCE = 1e-9
+LEAST, MOST = 1e-50, 1e50  # of rates and scales: products and quotients of half a dozen of them are finite
 NORMALIZABLE = 0.05  # with ``normalize``: rows that sum to 1 up to this are taken for rounded ones
 
 # how a model of one kind is made of what somebody has: {kind: {what it is made of: expression}}, {0} stands for the latter
@@ -224,12 +225,14 @@ def check_row_sums(name, sums, normalize=None):
         raise ValueError(f"{name}{list(index) if index else ''} sums to {float(sums[index])}, expected 1 within {tolerance:g}{remedy}")
 
 
-def integer(name, value, minimum):
-    """``value`` as an int of at least ``minimum``."""
+def integer(name, value, minimum, maximum=None):
+    """``value`` as an int of at least ``minimum`` and, if there is one, at most ``maximum``."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an integer, got {describe(value)}")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    if maximum is not None and value > maximum:
+        raise ValueError(f"{name} must be at most {maximum}, got {value}")
     return int(value)
 
 
@@ -255,11 +258,41 @@ def number(name, value, *, above=None, at_least=None, below=None, at_most=None):
     return x
 
 
+def rate(name, value, *, zero=False, most=MOST):
+    """``value`` as a float from 1e-50 to 1e50, or 0 where that is allowed: with such rates and scales nothing overflows."""
+    if zero and number(name, value, at_least=0, at_most=most) == 0:
+        return 0.0
+    return number(name, value, at_least=LEAST, at_most=most)
+
+
+def failure(name, value, *, at_most=None):
+    """``value`` as a failure probability: from 1e-50 to less than 1, or to ``at_most``."""
+    return number(name, value, at_least=LEAST, at_most=at_most, below=1 if at_most is None else None)
+
+
 def flag(name, value):
     """``value`` as a bool: a string or a number is no flag, whatever its truth."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {short(value)}")
     return bool(value)
+
+
+def generator(seed, name="seed"):
+    """``numpy.random.default_rng(seed)``: of None, an int >= 0 or a sequence of them, a SeedSequence, BitGenerator or Generator."""
+    return _seeded(np.random.default_rng, name, seed)
+
+
+def seed_sequence(seed, name="seed"):
+    """``seed`` as a ``numpy.random.SeedSequence``: itself, or that of None, of an int >= 0 or of a sequence of them."""
+    return seed if isinstance(seed, np.random.SeedSequence) else _seeded(np.random.SeedSequence, name, seed)
+
+
+def _seeded(make, name, seed):
+    try:
+        return make(seed)
+    except (TypeError, ValueError) as error:  # NumPy's own words do not say which argument they are about
+        kind = type(error) if type(error) in (TypeError, ValueError) else ValueError
+        raise kind(f"{name} must be an integer >= 0, a sequence of them or a NumPy SeedSequence, got {describe(seed)}") from None
 
 
 def choice(name, value, choices):

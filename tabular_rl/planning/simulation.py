@@ -57,7 +57,7 @@ def sample_episodes(mdp, policy, n, seed=0, horizon=None):
     check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP, SubmodularMDP="planning.sample_trajectories samples it")
     policy, n = as_policy(mdp, policy), check.integer("n", n, 1)
     if isinstance(mdp, DiscountedMDP):
-        return _walks(mdp, policy, n, np.random.default_rng(seed), horizon)
+        return _walks(mdp, policy, n, check.generator(seed), horizon)
     if horizon is not None:
         raise ValueError(f"horizon must be None for a FiniteHorizonMDP, whose episodes have its own {mdp.horizon} steps, got {horizon}")
     from tabular_rl.kernels import sampling
@@ -76,7 +76,7 @@ def sample_episodes(mdp, policy, n, seed=0, horizon=None):
         policy_alias.reshape(H, S, A),
         start_accept[0],
         start_alias[0],
-        np.random.default_rng(seed),
+        check.generator(seed),
         states,
         actions,
     )
@@ -131,7 +131,7 @@ def sample_trajectories(problem, policy, n, seed=0):
     n, objective, world = check.integer("n", n, 1), problem.objective.packed, problem.world
     found = Trajectories(np.empty((n, H + 1), np.int64), np.empty((n, H), np.int64), np.empty((n, H + 1)))
     work = workspace(objective, problem.objective.n_elements, H + 1)
-    sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    sequence = check.seed_sequence(seed)
     key = sequence.generate_state(1, np.uint64)[0]
     with np.errstate(over="ignore"):  # the random streams count modulo 2^64; uncompiled, NumPy would warn of it
         if isinstance(policy, str):

@@ -47,6 +47,7 @@ def online_bound(mdp, policy=None, trajectories=None, seed=0):
     without ``repeats``, an element pays once however often it is visited (prices know that, the additive problem does not).
     """
     _require_monotone_submodular(mdp)
+    check.seed_sequence(seed)
     if trajectories is not None:
         return _sampled(mdp, policy, check.integer("trajectories", trajectories, 1), seed)
     from tabular_rl.kernels import submodular_masks as kernels
@@ -89,6 +90,7 @@ def submodular_upper_bound(mdp, policy=None, trajectories=200, seed=0):
         For an objective that is not monotone and submodular: no bound here holds for it.
     """
     _require_monotone_submodular(mdp)
+    check.seed_sequence(seed)
     bounds = list(_certain(mdp))
     if len(bounds) == 2:
         ground = mdp.ground_set()

@@ -218,7 +218,7 @@ def replan(mdp, n=1, seed=0, labels=1, discount=None):
         raise ValueError("mdp must be given by successors, got transition probabilities")
     place, reach = graph.reachable
     discount = check.number("discount", 1 - mdp.slip * (1 - 1 / mdp.n_actions) if discount is None else discount, above=0, at_most=1)
-    rng = np.random.default_rng(seed)
+    rng = check.generator(seed)
     values, states = np.empty(n), np.empty((n, mdp.horizon + 1), np.int64)
     start = mdp.start, graph.covered_at(mdp.start), graph.weight_at(mdp.start)
     with np.errstate(over="ignore"):

@@ -26,6 +26,13 @@ def test_checkpoints_are_dense_at_first_and_spread_by_a_factor_later():
     assert ratios.min() > 10 ** (1 / 20) * 0.98
 
 
+def test_checkpoints_end_where_floats_are_whole_numbers():
+    assert checkpoints(2**53, 1)[-1] == 2**53
+    for n in (2**53 + 1, 10**19, 10**400):
+        with pytest.raises(ValueError, match=f"n must be at most {2**53}, got {n}"):
+            checkpoints(n)
+
+
 @pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-3, ValueError), (10.0, TypeError), (True, TypeError), ("10", TypeError)])
 def test_checkpoints_need_a_positive_integer(n, error):
     with pytest.raises(error, match="n must be"):
