@@ -92,12 +92,14 @@ class BestOfBothWorlds:
         check.choice("transition", self.transition, ("known", "unknown"))
         check.choice("truncation", self.truncation, ("clip", "virtual"))
         check.choice("entropy", self.entropy, ("previous", "current"))
-        for name, bounds in {"c0": {"above": 0}, "eps": {"above": 0}, "N0": {"above": 0}, "bonus_scale": {"at_least": 0}}.items():
+        for name in ("c0", "eps", "bonus_scale"):
             if getattr(self, name) is not None:
-                check.number(name, getattr(self, name), **bounds)
+                check.rate(name, getattr(self, name), zero=name == "bonus_scale")
+        if self.N0 is not None:
+            check.number("N0", self.N0, above=0, at_most=check.MOST)
         if self.delta is not None:
-            check.number("delta", self.delta, above=0, below=1)
-        check.number("radius_scale", self.radius_scale, above=0)
+            check.failure("delta", self.delta)
+        check.rate("radius_scale", self.radius_scale)
         check.integer("max_virtual", self.max_virtual, 1)
         if self.regularizer == "log_barrier" and not self._known:
             raise ValueError("transition must be 'known' with regularizer 'log_barrier', got 'unknown': its theory knows the transition")
@@ -116,9 +118,11 @@ class BestOfBothWorlds:
         Trace
             ``regret`` (exact, by mean losses: occupancy of each policy against the best fixed policy in hindsight) and ``loss`` (the
             learner's expected total). ``certificate`` where bonus_scale is 1 and the theorem's conditions hold: its mean bounds the mean
-            regret against every policy fixed in advance, hence the mean of ``regret`` in every oblivious world. With a comparator:
-            ``comparator_regret``, and ``comparator_bound``, which bounds its mean for every bonus_scale (bobw spec 4.4; known transition,
-            the same conditions otherwise).
+            regret against every policy fixed in advance, in all worlds, for their losses depend on the past alone. The best policy in
+            hindsight is fixed in advance if the losses are: then it bounds the mean of ``regret``. In worlds that look at the policies
+            (``losses.anti_greedy``, ``losses.corrupted``) it does not, and the column is there with a comparator alone, whose regret it
+            bounds. With a comparator: ``comparator_regret``, and ``comparator_bound``, which bounds its mean for every bonus_scale (bobw
+            spec 4.4; known transition, the same conditions otherwise).
 
             ``parameters``: the constants in force; ``initial_term`` (part of the certificate); ``bonus_ratio``, the largest
             4 H local(pi) B / beta, and ``violations``, how many were above 1 (the certificate has paid for them); ``clipped``, how many
@@ -137,13 +141,18 @@ class BestOfBothWorlds:
                 f"certified=True needs bonus_scale=1, clipping and the theorem's conditions, got bonus_scale={bonus_scale}: "
                 "give a comparator, whose comparator_bound is valid for every bonus_scale (bobw spec 4.4)"
             )
+        proven = proven and (problem.oblivious or comparator is not None)
+        if certified and not proven:
+            raise ValueError(
+                f"certified=True needs losses fixed in advance, got {problem!r}: give a comparator, whose regret the certificate bounds"
+            )
         mixed, visits = self._comparator(problem, comparator)
         delta = 1 / (4 * H * n) if self.delta is None else self.delta
         series, (policy, parameters) = _run(
             problem.packed_transition, problem.initial, self._reachable(problem), *problem.world, REGULARIZERS.index(self.regularizer),
             self.entropy == "current", c0, eps, N0, bonus_scale, self._known, np.log(n * H * S * A / delta), self.radius_scale,
             self.max_virtual if self.truncation == "virtual" else 0, mixed, visits, comparator is not None, index,
-            np.random.default_rng(seed),
+            check.generator(seed),
         )  # fmt: skip
         return self._trace(
             series, policy, parameters, (c0, eps, N0, bonus_scale, proven, bounded), problem.shape, delta, comparator, index, seed

@@ -12,6 +12,16 @@ Setting: episodic MDP, oblivious losses in [0, 1]; the losses of episode j are h
 Provenance. The ratio and the implicit exploration are the paper's; structure and constants of the bonus are reconstructed (dapo spec 2.2).
 ``theory`` has c = gamma H + (e - 2) eta H^2, gamma = eta H and the eta that minimises theorem SEQ [derived, dapo spec section 6];
 ``practical`` [dapo spec 6.1] was chosen by looking at one small instance, no theorem. Unknown transition: dapo spec 2.5 [reconstructed].
+
+Certificate C (dapo spec 5.3) [derived], sequential batches, losses and delays fixed in advance, hence also q*, that of the best policy in
+hindsight; the last term for an unknown transition only:
+
+    E R_K <= E [H ln A / eta + sum_k 2 sum_h (H - h) <q*_h, TV(pi^k, p^k)> + (1 + 1/H) <initial, Bbar^k_0>] + 4 delta H K
+
+Every step of the proof holds, given what was processed before, as long as P lies in the set of the time of play. Stop the order of
+processing at the first episode whose set misses P: that is known before its feedback is used, the terms left out are >= 0, and what
+follows costs at most H an episode, with probability at most 4 delta (Jin et al. 2020; the true frequencies of ``prior_visits`` only help).
+Losses that look at the policies make q* depend on the draws: then neither this nor the theorem says anything.
 """
 
 import math
@@ -57,7 +67,7 @@ class DAPO:
     batch : str
         What arrives together is weighed against one policy ("joint", the paper's form), or one after the other ("sequential").
     transition : str
-        "known", or "unknown": learned, with confidence sets at level ``delta`` in (0, 1).
+        "known", or "unknown": learned, with confidence sets at level ``delta`` in (0, 1), all of which hold with probability 1 - 4 delta.
     trajectory : str
         "delayed", or "immediate": paths arrive at once and only losses late. With an unknown transition that is a heuristic: policies
         then depend on paths whose losses are still to come, and the estimates are not unbiased any more (dapo spec, section 1).
@@ -90,13 +100,13 @@ class DAPO:
         check.choice("transition", self.transition, ("known", "unknown"))
         check.choice("trajectory", self.trajectory, ("delayed", "immediate"))
         check.choice("propagation", self.propagation, ("play", "delivery"))
-        for name, bounds in {"learning_rate": {"above": 0}, "exploration": {"above": 0}, "bonus_scale": {"at_least": 0}}.items():
+        for name in ("learning_rate", "exploration", "bonus_scale"):
             if getattr(self, name) is not None:
-                check.number(name, getattr(self, name), **bounds)
-        check.number("delta", self.delta, above=0, below=1)
-        check.number("confidence_scale", self.confidence_scale, at_least=0)
-        check.number("confidence_bonus_scale", self.confidence_bonus_scale, at_least=0)
-        check.number("prior_visits", self.prior_visits, at_least=0)
+                check.rate(name, getattr(self, name), zero=name == "bonus_scale")
+        check.failure("delta", self.delta)
+        check.rate("confidence_scale", self.confidence_scale, zero=True)
+        check.rate("confidence_bonus_scale", self.confidence_bonus_scale, zero=True)
+        check.rate("prior_visits", self.prior_visits, zero=True)
 
     def run(self, problem, n, seed=0, disturbed=-1):
         """Play ``n`` episodes of a DelayedMDP (an AdversarialMDP or FiniteHorizonMDP has no delays).
@@ -109,13 +119,14 @@ class DAPO:
             ``regret`` (exact: occupancy of each policy against the best fixed policy in hindsight), ``loss`` (the learner's expected
             total); ``uncertainty``, the sum of u - l, when the transition is unknown. ``parameters`` also hold ``delay`` D,
             ``effective_delay`` D~, the theorem's ``bound`` on the mean regret and whether it is ``vacuous`` (at least H K), and the
-            ``certificate`` of this run: the mean of regret - certificate is at most 0 (None where nothing is proven).
+            ``certificate`` of this run: the mean of regret - certificate is at most 0. Both are None where nothing is proven, as in
+            worlds that look at the policies (``losses.anti_greedy``, ``losses.corrupted``).
         """
         problem = as_delayed(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
         H, S, A = problem.shape
         eta, gamma, c, condition = self.resolve(problem.shape, n, schedule)
-        proven = condition and self.estimator.startswith("adapted") and not self._heuristic
+        proven = condition and self.estimator.startswith("adapted") and not self._heuristic and problem.world.oblivious
         if self.preset == "theory" and not condition:
             warnings.warn(f"{self}: the theorem's conditions do not hold for eta={eta:.3g}, gamma={gamma:.3g}, c={c:.3g}", stacklevel=2)
         certified = proven and self.batch == "sequential"
@@ -131,7 +142,7 @@ class DAPO:
         loss, least, width, policy, drift, paid, total = _run(
             problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
             *switches, eta, gamma, c, self.confidence_bonus_scale, log_term, float(self.prior_visits), index,
-            np.random.default_rng(seed), np.random.default_rng(1), disturbed,
+            check.generator(seed), np.random.default_rng(1), disturbed,
         )  # fmt: skip
         series = {"regret": loss - least, "loss": loss} | ({} if self._known else {"uncertainty": width})
         bound = self.bound(problem.shape, n, schedule, eta, gamma, c) if proven and self._known else None
@@ -140,7 +151,7 @@ class DAPO:
             hindsight = FiniteHorizonMDP(problem.world.transition, -total, problem.world.initial)
             visited = planning.state_occupancy(hindsight, planning.solve(hindsight).policy)
             moved = 2 * np.arange(H, 0, -1) @ np.sum(visited * drift, axis=1)
-            certificate = float(H * np.log(A) / eta + moved + (1 + 1 / H) * paid)
+            certificate = float(H * np.log(A) / eta + moved + (1 + 1 / H) * paid + (0 if self._known else 4 * self.delta * H * n))
         parameters = {
             "learning_rate": eta,
             "exploration": gamma,
@@ -215,7 +226,7 @@ def _run(
     states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
     loss, width, row, changed = 0.0, 0.0, 0, True
     losses, least, widths = np.empty(len(index)), np.empty(len(index)), np.empty(len(index))
-    drift, paid = np.zeros((H, S)), 0.0
+    drift, paid, last = np.zeros((H, S)), 0.0, np.empty((H, S, A))
 
     # what waits for its losses
     old_policy, old_upper, old_lower = np.empty((n_slots, H, S, A)), np.empty((n_slots, H, S)), np.empty((n_slots, H, S))
@@ -253,6 +264,8 @@ def _run(
                 old_estimate[i], old_radius[i] = estimate, radius
         if immediate and not known:
             count(visits, seen, states, actions)
+        if k + 1 == index[-1]:
+            last[:] = policy  # what arrives from here on is for the certificate alone: no policy that it makes is played
 
         for j in order[pointer[k] : pointer[k + 1]]:
             i = slot[j]
@@ -291,7 +304,7 @@ def _run(
             losses[row], least[row], widths[row] = loss, least_loss(P, total, initial, work), width
             row += 1
 
-    return losses, least, widths, policy, drift, paid, total
+    return losses, least, widths, last, drift, paid, total
 
 
 @njit

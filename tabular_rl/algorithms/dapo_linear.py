@@ -32,6 +32,9 @@ from tabular_rl.kernels.losses import mean_losses
 from tabular_rl.models import validation as check
 from tabular_rl.models.linear import feature_map
 
+LEAST_EXPLORATION = 1e-10  # gamma I + E phi phi^T is still well inverted
+MOST_SAMPLES = 10**7
+
 
 @dataclass(frozen=True)
 class LinearDAPO:
@@ -44,7 +47,7 @@ class LinearDAPO:
     preset : str
         "theory" (the numbers that minimise theorem LIN) or "practical".
     learning_rate, exploration, bonus, policy_bonus : float, optional
-        eta > 0, gamma > 0, beta >= 0 and beta' >= 0.
+        eta > 0, gamma >= 1e-10, beta >= 0 and beta' >= 0.
     adapted : bool
         Whether estimates are adapted to the delay.
     batch : str
@@ -75,11 +78,11 @@ class LinearDAPO:
         check.choice("batch", self.batch, ("joint", "sequential"))
         check.choice("covariance", self.covariance, ("exact", "resampling"))
         check.flag("adapted", self.adapted)
-        above, at_least = {"above": 0}, {"at_least": 0}
-        bounds = {"learning_rate": above, "exploration": above, "bonus": at_least, "policy_bonus": at_least, "parameter_norm": at_least}
-        for name, bound in bounds.items():
+        for name in ("learning_rate", "bonus", "policy_bonus", "parameter_norm"):
             if getattr(self, name) is not None:
-                check.number(name, getattr(self, name), **bound)
+                check.rate(name, getattr(self, name), zero=name != "learning_rate")
+        if self.exploration is not None:
+            check.number("exploration", self.exploration, at_least=LEAST_EXPLORATION, at_most=check.MOST)
         if self.samples is not None:
             check.integer("samples", self.samples, 1)
 
@@ -90,7 +93,8 @@ class LinearDAPO:
         -------
         Trace
             ``regret`` (exact, against the best fixed policy in hindsight) and ``loss``. ``parameters`` hold the numbers in force, and
-            theorem LIN's ``bound`` with whether it is ``vacuous`` (None where the theorem says nothing).
+            theorem LIN's ``bound`` with whether it is ``vacuous`` (None where the theorem says nothing, as for losses that look at the
+            policies, or where action values are not seen to be linear with parameters within Theta: see ``covers``).
         """
         problem = as_delayed(problem)
         H, S, A = problem.shape
@@ -105,11 +109,13 @@ class LinearDAPO:
         samples = 0
         if self.covariance == "resampling":
             samples = self.samples or int(np.ceil(np.log(max(10 / gamma, math.e)) / (step * gamma)))
+            if samples > MOST_SAMPLES:
+                raise ValueError(f"exploration {gamma:.3g} asks for {samples} samples for each feedback: give samples, or a larger one")
         loss, least, policy = _run(
             problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
-            features, self.adapted, self.batch == "joint", samples, step, eta, gamma, beta, beta_p, index, np.random.default_rng(seed),
+            features, self.adapted, self.batch == "joint", samples, step, eta, gamma, beta, beta_p, index, check.generator(seed),
         )  # fmt: skip
-        proven = self.adapted and self.batch == "sequential" and samples == 0
+        proven = self.adapted and self.batch == "sequential" and samples == 0 and self.covers(problem.world)
         bound = self.bound(problem.shape, n, schedule, *numbers) if proven else None
         parameters = {"learning_rate": eta, "exploration": gamma, "bonus": beta, "policy_bonus": beta_p, "samples": samples}
         parameters |= {"delay": schedule.total, "effective_delay": schedule.effective_total}
@@ -144,6 +150,31 @@ class LinearDAPO:
         bias = n * H * gamma * self._parameter_norm(H, d) ** 2 / (2 * beta)
         learning = H * np.log(max(A, 2)) / eta + dilation * (beta + beta_p) * d * H * n
         return float(learning + bias + schedule.effective_total * drift)
+
+    def covers(self, world):
+        """Whether theorem LIN's assumption is seen to hold: losses fixed in advance, Q = <phi, theta_h> and |theta_h| <= Theta.
+
+        Sufficient: transition rows and mean losses are linear in phi, and the least-squares theta of the losses, plus the largest
+        |factors V| with 0 <= V <= H - h - 1, is within Theta. Losses that drift lie between a table and its mirror image; those of
+        ``losses.block`` are as arbitrary as their coins and are not looked into.
+        """
+        if not world.oblivious or world.schedule == "block":
+            return False
+        H, S, A = world.shape
+        tables = np.concatenate([world.tables, 1 - world.tables]) if world.schedule == "drifting" else world.tables
+        features = np.broadcast_to(self.features, (H, *self.features.shape[-3:])).reshape(H, S * A, -1)
+        for h in range(H):
+            rows = np.column_stack([tables[:, h].reshape(-1, S * A).T, world.transition[h].reshape(S * A, S)])
+            found = np.linalg.lstsq(features[h], rows, rcond=None)[0]
+            checked = len(tables) + (S if h + 1 < H else 0)  # the last transition leads nowhere
+            if np.abs(features[h] @ found - rows)[:, :checked].max() > 1e-9:
+                return False
+            factors = found[:, len(tables) :]
+            swing = np.maximum(np.maximum(factors, 0).sum(axis=1), np.maximum(-factors, 0).sum(axis=1))
+            largest = np.linalg.norm(found[:, : len(tables)], axis=0).max() + (H - h - 1) * np.linalg.norm(swing)
+            if largest > self._parameter_norm(H, self.features.shape[-1]) * (1 + 1e-9):
+                return False
+        return True
 
     def _bonuses(self, H, d, eta, gamma):
         """beta = alpha and beta' = alpha + 2 kappa eta H^2, with the alpha that balances bias and bonus."""

@@ -47,7 +47,7 @@ class DelayedHedge:
 
     def __post_init__(self):
         if self.learning_rate is not None:
-            check.number("learning_rate", self.learning_rate, above=0)
+            check.rate("learning_rate", self.learning_rate)
         check.flag("adapted", self.adapted)
 
     def run(self, problem, n, seed=0):
@@ -58,7 +58,7 @@ class DelayedHedge:
         Trace
             ``regret`` (exact: occupancy of each policy against the best fixed policy in hindsight), ``loss`` (the learner's expected
             total). ``parameters`` also hold ``policies`` N, ``delay`` D, ``effective_delay`` D~, the theorem's ``bound`` on the mean
-            regret (None if not adapted) and whether it is ``vacuous`` (at least H K).
+            regret (None if not adapted, and for losses that look at the policies) and whether it is ``vacuous`` (at least H K).
 
         Raises
         ------
@@ -74,9 +74,9 @@ class DelayedHedge:
         slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         loss, least, policy = _run(
             problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
-            np.ascontiguousarray(np.moveaxis(occupancies, 0, -1)), self.adapted, eta, index, np.random.default_rng(seed),
+            np.ascontiguousarray(np.moveaxis(occupancies, 0, -1)), self.adapted, eta, index, check.generator(seed),
         )  # fmt: skip
-        bound = float(np.log(N) / eta + eta * spread) if self.adapted else None
+        bound = float(np.log(N) / eta + eta * spread) if self.adapted and problem.world.oblivious else None
         parameters = {"learning_rate": eta, "policies": N, "delay": schedule.total, "effective_delay": schedule.effective_total}
         parameters |= {"bound": bound, "vacuous": None if bound is None else bound >= H * n}
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, parameters, seed)

@@ -64,9 +64,9 @@ class DelayedOPPO:
         check.choice("transition", self.transition, ("known", "unknown"))
         for name in ("learning_rate", "exploration"):
             if getattr(self, name) is not None:
-                check.number(name, getattr(self, name), above=0)
-        check.number("delta", self.delta, above=0, below=1)
-        check.number("confidence_scale", self.confidence_scale, at_least=0)
+                check.rate(name, getattr(self, name))
+        check.failure("delta", self.delta)
+        check.rate("confidence_scale", self.confidence_scale, zero=True)
 
     def run(self, problem, n, seed=0):
         """Play ``n`` episodes of a DelayedMDP (an AdversarialMDP or FiniteHorizonMDP has no delays).
@@ -76,8 +76,8 @@ class DelayedOPPO:
         Trace
             ``regret`` (exact: occupancy of each policy against the best fixed policy in hindsight), ``loss`` (the learner's expected
             total); ``uncertainty``, the sum of u - l, when the transition is unknown. ``parameters`` also hold ``delay`` D,
-            ``effective_delay`` D~, the theorem's ``bound`` on the mean regret (None when the transition is unknown) and whether it is
-            ``vacuous`` (at least H K).
+            ``effective_delay`` D~, the theorem's ``bound`` on the mean regret (None when the transition is unknown, and for losses that
+            look at the policies) and whether it is ``vacuous`` (at least H K).
         """
         problem = as_delayed(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
@@ -88,10 +88,10 @@ class DelayedOPPO:
         known = self.transition == "known"
         loss, least, width, policy = _run(
             problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
-            known, eta, gamma, log_term, index, np.random.default_rng(seed),
+            known, eta, gamma, log_term, index, check.generator(seed),
         )  # fmt: skip
         series = {"regret": loss - least, "loss": loss} | ({} if known else {"uncertainty": width})
-        bound = self.bound(problem.shape, n, schedule, eta, gamma) if known else None
+        bound = self.bound(problem.shape, n, schedule, eta, gamma) if known and problem.world.oblivious else None
         parameters = {"learning_rate": eta, "exploration": gamma, "delay": schedule.total, "effective_delay": schedule.effective_total}
         parameters |= {"bound": bound, "vacuous": None if bound is None else bound >= H * n}
         return Trace(index, series, policy, parameters, seed)

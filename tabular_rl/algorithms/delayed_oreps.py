@@ -70,7 +70,7 @@ class DelayedOREPS:
         check.choice("batch", self.batch, ("joint", "sequential"))
         for name in ("learning_rate", "exploration"):
             if getattr(self, name) is not None:
-                check.number(name, getattr(self, name), above=0)
+                check.rate(name, getattr(self, name))
         for name in ("adapted", "lazy"):
             check.flag(name, getattr(self, name))
 
@@ -81,9 +81,10 @@ class DelayedOREPS:
         -------
         Trace
             ``regret`` (exact: occupancy of each policy against the best fixed policy in hindsight), ``loss`` (the learner's expected
-            total). ``parameters`` also hold ``delay`` D, ``effective_delay`` D~, the theorem's ``bound`` on the mean regret (None where
-            it does not apply), whether it is ``vacuous`` (at least H K), the mean number of ``newton_steps`` of a projection and the
-            largest ``flow_residual`` that one left; above 1e-6 there is a warning.
+            total). ``parameters`` also hold ``delay`` D, ``effective_delay`` D~, the theorem's ``bound`` on the mean regret and whether
+            it is ``vacuous`` (at least H K; None where it does not apply, as for losses that look at the policies, or projections that
+            stopped early), the mean number of ``newton_steps`` of a projection and the largest ``flow_residual`` that one left; above
+            1e-6 there is a warning.
         """
         problem = as_delayed(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
@@ -97,12 +98,12 @@ class DelayedOREPS:
         slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         loss, least, policy, steps, residual = _run(
             P, initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
-            log_q, self.adapted, self.batch == "joint", self.lazy, eta, gamma, index, np.random.default_rng(seed),
+            log_q, self.adapted, self.batch == "joint", self.lazy, eta, gamma, index, check.generator(seed),
         )  # fmt: skip
         if residual > 1e-6:
             warnings.warn(f"{self}: a projection stopped at a flow residual of {residual:.1e}; use a smaller learning_rate", stacklevel=2)
         together = np.diff(schedule.pointer)[:-1].max(initial=0) > 1  # what arrives after the last episode is used by no one
-        proven = self.adapted and (self.batch == "sequential" or not together)
+        proven = self.adapted and (self.batch == "sequential" or not together) and residual <= 1e-6 and problem.world.oblivious
         bound = self.bound(problem.shape, n, schedule, eta, gamma, entropy) if proven else None
         parameters = {"learning_rate": eta, "exploration": gamma, "delay": schedule.total, "effective_delay": schedule.effective_total}
         parameters |= {"bound": bound, "vacuous": None if bound is None else bound >= H * n}

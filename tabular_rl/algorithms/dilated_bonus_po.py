@@ -10,8 +10,9 @@ Setting: episodic MDP, adversarial losses in [0, 1], bandit feedback on the play
 
 Status of the constants. ``theory``: the delay-adapted bound at zero delay, dapo spec section 6 (SEQ) [derived there]; with it
 E regret <= E certificate. ``practical``: dapo spec 6.1, chosen by looking at one small instance; no theorem. ``luo``: the shape of
-the paper, bobw spec section 6 item 1 [reconstructed]. Unknown transition: dapo spec 2.5 [reconstructed], the certificate then holds up
-to the probability that the transition leaves a confidence set.
+the paper, bobw spec section 6 item 1 [reconstructed]. Unknown transition: dapo spec 2.5 [reconstructed], and with it the certificate has a
+term 4 delta H k: with probability at most 4 delta the transition leaves a confidence set, and then an episode costs at most H (argument and
+worlds as for certificate C of ``dapo``).
 """
 
 import math
@@ -45,7 +46,7 @@ class DilatedBonusPO:
     bonus_scale : float, optional
         Multiplies the bonus constant c, >= 0. Below the preset "theory" with scale 1 there is no guarantee.
     transition : str
-        "known", or "unknown": learned, with confidence sets at level ``delta`` in (0, 1).
+        "known", or "unknown": learned, with confidence sets at level ``delta`` in (0, 1), all of which hold with probability 1 - 4 delta.
     confidence_scale : float
         Multiplies the logarithm of the confidence radii, >= 0; 1 is the theory's, below it there is no guarantee.
     """
@@ -61,11 +62,11 @@ class DilatedBonusPO:
     def __post_init__(self):
         check.choice("preset", self.preset, ("theory", "practical", "luo"))
         check.choice("transition", self.transition, ("known", "unknown"))
-        for name, bounds in {"learning_rate": {"above": 0}, "exploration": {"above": 0}, "bonus_scale": {"at_least": 0}}.items():
+        for name in ("learning_rate", "exploration", "bonus_scale"):
             if getattr(self, name) is not None:
-                check.number(name, getattr(self, name), **bounds)
-        check.number("delta", self.delta, above=0, below=1)
-        check.number("confidence_scale", self.confidence_scale, at_least=0)
+                check.rate(name, getattr(self, name), zero=name == "bonus_scale")
+        check.failure("delta", self.delta)
+        check.rate("confidence_scale", self.confidence_scale, zero=True)
 
     def run(self, problem, n, seed=0):
         """Play ``n`` episodes of an AdversarialMDP (or FiniteHorizonMDP).
@@ -74,8 +75,10 @@ class DilatedBonusPO:
         -------
         Trace
             ``regret`` (exact: occupancy of each policy against the best fixed policy in hindsight), ``loss`` (the learner's
-            expected total), and ``certificate`` when the parameters satisfy the theorem: its mean bounds the mean regret against
-            every policy fixed in advance, hence the mean of ``regret`` in every oblivious world.
+            expected total), and ``certificate`` when the parameters satisfy the theorem and the losses are fixed in advance: after
+            each episode its mean bounds the mean of ``regret``. In worlds that look at the policies (``losses.anti_greedy``,
+            ``losses.corrupted``) the best policy in hindsight depends on the draws, the theorem speaks of policies fixed in advance
+            alone, and there is no certificate.
         """
         problem = losses.as_adversarial(problem)
         index = checkpoints(n)
@@ -84,11 +87,12 @@ class DilatedBonusPO:
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         known = self.transition == "known"
         loss, least, bonus, policy = _run(
-            problem.packed_transition, problem.initial, *problem.world, eta, gamma, c, known, log_term, index, np.random.default_rng(seed)
+            problem.packed_transition, problem.initial, *problem.world, eta, gamma, c, known, log_term, index, check.generator(seed)
         )
         series = {"regret": loss - least, "loss": loss}
+        proven = proven and problem.oblivious
         if proven:
-            series["certificate"] = H * np.log(A) / eta + (1 + 1 / H) * bonus
+            series["certificate"] = H * np.log(A) / eta + (1 + 1 / H) * bonus + (0 if known else 4 * self.delta * H * index)
         parameters = {"learning_rate": eta, "exploration": gamma, "bonus": c, "guarantee": proven}
         return Trace(index, series, policy, parameters, seed)
 
@@ -120,7 +124,7 @@ class DilatedBonusPO:
 @njit
 def _run(P, initial, schedule, tables, parameters, bernoulli, eta, gamma, c, known, log_term, index, rng):
     _, H, S, A = tables.shape
-    log_weights, policy = np.zeros((H, S, A)), np.full((H, S, A), 1.0 / A)
+    log_weights, policy = np.zeros((H, S, A)), np.empty((H, S, A))
     occupancy, local_bonus = np.empty((H, S)), np.empty((H, S))
     bonus, bonus_values = np.empty((H, S, A)), np.empty((H + 1, S))
     upper, lower = (occupancy, occupancy) if known else (np.empty((H, S)), np.empty((H, S)))
@@ -134,6 +138,7 @@ def _run(P, initial, schedule, tables, parameters, bernoulli, eta, gamma, c, kno
     bernstein_confidence(visits, seen, log_term, estimate, radius)
 
     for k in range(index[-1]):
+        exponential_weights(log_weights, policy)
         mean_losses(schedule, tables, parameters, k, policy, means)
         state_occupancy(P, policy, initial, occupancy)
         loss += expected_loss(occupancy, policy, means)
@@ -161,7 +166,6 @@ def _run(P, initial, schedule, tables, parameters, bernoulli, eta, gamma, c, kno
             s, a = states[h], actions[h]
             to_go += path_losses[h]
             log_weights[h, s, a] -= eta * to_go / (upper[h, s] * policy[h, s, a] + gamma)
-        exponential_weights(log_weights, policy)
 
         if not known:
             doubled = False

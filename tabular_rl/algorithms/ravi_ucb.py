@@ -14,7 +14,7 @@ the ridge regression of y on x, CB = gamma beta |x| in the norm of Lambda^-1, La
 beta = H / 2 sqrt(log det(Lambda / H^2) + 2 log(1 / delta)) + H.
 
 Provenance: the update [paper, as the catalogue's number 85 recalls it]; where a rollout ends, both bonuses and the guarantee [derived, see
-``proofs_check.claims.ravi_ucb``]: with scale = 1 and any eta > 0, with probability 1 - delta for all K at once,
+``proofs_check.claims.ravi_ucb``]: with scale >= 1 and any eta > 0, with probability 1 - delta for all K at once,
 sum_{k <= K} V* - V_{pi_k} <= ``certificate``, and in expectation of order sqrt(H^5 K log A) + S H^(3/2) sqrt(A K) at the default eta,
 for mixtures d H^(3/2) sqrt(K) in place of the second term.
 The catalogue's other end of an epoch, when a count doubles in the middle of a rollout, is left out: its price is of lower order.
@@ -62,9 +62,9 @@ class RAVIUCB:
 
     def __post_init__(self):
         if self.learning_rate is not None and self.learning_rate != math.inf:
-            check.number("learning_rate", self.learning_rate, above=0)
-        check.number("scale", self.scale, at_least=0)
-        check.number("delta", self.delta, above=0, at_most=1)
+            check.rate("learning_rate", self.learning_rate)
+        check.rate("scale", self.scale, zero=True)
+        check.failure("delta", self.delta, at_most=1)
 
     def run(self, problem, n, seed=0):
         """``n`` environment steps of a dense DiscountedMDP with rewards in [0, 1].
@@ -74,7 +74,8 @@ class RAVIUCB:
         Trace
             After each step, over the K rollouts begun by then, all exact: ``regret`` = sum V* - V of pi_k at the start, ``gap`` the last
             of them, ``certificate`` >= regret on the good event, ``optimism`` = min_s mean_k V_k - V* + H log A / (eta K) >= 0 there,
-            ``rollouts`` = K, and ``misses``, in how many of them some confidence bound was wrong (0 on the good event).
+            ``rollouts`` = K, and ``misses``, in how many of them some confidence bound was wrong (0 on the good event). The event has
+            probability 1 - delta when scale >= 1; below, nothing is known of it, and the same sum is called ``uncertified``.
 
         Raises
         ------
@@ -94,10 +95,11 @@ class RAVIUCB:
         best = planning.solve(problem, tolerance="exact")
         series, policy = _run(
             *sampling_tables(problem), problem.transition, problem.initial, problem.barred_reward, gamma, basis, self.scale, width, tau,
-            math.log(1 / self.delta), most, best.values, best.advantage_lost, index, np.random.default_rng(seed),
+            math.log(1 / self.delta), most, best.values, best.advantage_lost, index, check.generator(seed),
         )  # fmt: skip
-        names = ("regret", "gap", "certificate", "optimism", "rollouts", "misses")
-        parameters = {"learning_rate": 1 / tau if tau > 0 else math.inf, "scale": self.scale, "delta": self.delta}
+        guarantee = self.scale >= 1
+        names = ("regret", "gap", "certificate" if guarantee else "uncertified", "optimism", "rollouts", "misses")
+        parameters = {"learning_rate": 1 / tau if tau > 0 else math.inf, "scale": self.scale, "delta": self.delta, "guarantee": guarantee}
         return Trace(index, dict(zip(names, series, strict=True)), policy, parameters, seed, "step")
 
     def rate(self, A, gamma, n):

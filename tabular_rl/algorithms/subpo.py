@@ -128,7 +128,7 @@ class SubPO:
         n = check.integer("n", n, 1)
         H = problem.horizon
         logits = starting_logits(problem, self.init, self.path, self.kappa)
-        sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        sequence = check.seed_sequence(seed)
         keys = sequence.generate_state(self.restarts, np.uint64)
         runs = [self._run(problem, logits, n, key) for key in keys]
         finals = [float(np.mean(run[0][-LAST:])) for run in runs]
@@ -217,6 +217,8 @@ def _run(
                 path_states[:], path_actions[:] = states[i], actions[i]
         values[it] /= batch
         best[it] = highest
+        if it + 1 == n:  # no policy is made that nobody plays
+            break
         learned[:] = gains
         if modular:
             additive_gains(states, elements, singles, learned)

@@ -17,7 +17,10 @@ from tabular_rl.planning.simulation import sample_trajectories
 
 @dataclass(frozen=True)
 class HistoryGreedy:
-    """The largest expected marginal gain of the next step given the history; needs P. A trace's policy is the empirical one."""
+    """The largest expected marginal gain of the next step given the history; needs P.
+
+    It is no Markov policy: a trace's policy [H, S, A] counts the actions played, uniform where nobody was.
+    """
 
     def run(self, problem, n, seed=0):
         """Play ``n`` trajectories; see ``RandomWalk`` for the Trace."""
@@ -34,10 +37,9 @@ class RandomWalk:
         Returns
         -------
         Trace
-            By trajectory: ``environment_steps``, ``sampled_value``, the mean of F so far, and ``best_value``, the largest. The policy
-            [H, S, A] counts the actions played, uniform where nobody was. ``parameters``: ``final_value`` with its ``standard_error``,
-            ``path_value``, ``path_states`` and ``path_actions`` of the best trajectory; ``upper_bound``, ``bound_method`` and
-            ``share`` as of ``SubPO``.
+            By trajectory: ``environment_steps``, ``sampled_value``, the mean of F so far, and ``best_value``, the largest.
+            ``parameters``: ``final_value`` with its ``standard_error``, ``path_value``, ``path_states`` and ``path_actions`` of the best
+            trajectory; ``upper_bound``, ``bound_method`` and ``share`` as of ``SubPO``.
         """
         return _trace(problem, None, n, seed)
 
@@ -45,12 +47,15 @@ class RandomWalk:
 def _trace(problem, rule, n, seed):
     check.kind("problem", problem, SubmodularMDP)
     H, _, A = problem.shape
-    played = sample_trajectories(problem, np.full(problem.shape, 1 / A) if rule is None else rule, n, seed)
+    policy = np.full(problem.shape, 1 / A)
+    played = sample_trajectories(problem, policy if rule is None else rule, n, seed)
     states, actions, values = played.states, played.actions, played.values
     index, best = checkpoints(n), int(values.argmax())
-    counts = np.zeros(problem.shape)
-    np.add.at(counts, (np.arange(H), states[:, :-1], actions), 1)
-    visits = counts.sum(axis=-1, keepdims=True)
+    if rule is not None:
+        counts = np.zeros(problem.shape)
+        np.add.at(counts, (np.arange(H), states[:, :-1], actions), 1)
+        visits = counts.sum(axis=-1, keepdims=True)
+        policy = np.where(visits > 0, counts / np.maximum(visits, 1), policy)
     series = {
         "environment_steps": index * H,
         "sampled_value": (np.cumsum(values) / np.arange(1, n + 1))[index - 1],
@@ -63,6 +68,5 @@ def _trace(problem, rule, n, seed):
         "path_states": states[best].copy(),
         "path_actions": actions[best].copy(),
     }
-    policy = np.where(visits > 0, counts / np.maximum(visits, 1), 1 / A)
     parameters |= certified_share(problem, policy, parameters["final_value"])
     return Trace(index, series, policy, parameters, seed, "trajectory")

@@ -4,9 +4,9 @@
     bonus    = scale * range * sqrt(log(2 S A H k / delta) / (2 n))
 
 The range is 1 when the transition is known (only losses are estimated) and H - h when it is not: loss + V*[h+1] then has that range,
-and Hoeffding's inequality for the fixed vector V* gives Q <= Q* at all times with probability 1 - delta when scale = 1 and
-the losses are i.i.d. [derived, as in the family spec on structured online learning, 6.1]. In adversarial worlds there is no guarantee,
-and the adaptive ones break it.
+and Hoeffding's inequality for the fixed vector V* gives Q <= Q* at all times with probability 1 - delta when scale >= 1, the number of
+episodes stands in the logarithm (``anytime=False``) and the losses are i.i.d. [derived, as in the family spec on structured online
+learning, 6.1]. In adversarial worlds there is no guarantee, and the adaptive ones break it.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class UCBVI:
     transition : str
         "unknown", or "known": then only losses are learned.
     anytime : bool
-        The logarithm grows with the episode k; otherwise k is the number of episodes, as the union bound asks.
+        The logarithm grows with the episode k, a heuristic; otherwise k is the number of episodes, as the union bound asks.
     share_steps : bool
         One count per (s, a) for all steps: sound only where neither transition nor losses depend on the step.
     """
@@ -46,8 +46,8 @@ class UCBVI:
     share_steps: bool = False
 
     def __post_init__(self):
-        check.number("scale", self.scale, at_least=0)
-        check.number("delta", self.delta, above=0, at_most=1)
+        check.rate("scale", self.scale, zero=True)
+        check.failure("delta", self.delta, at_most=1)
         check.choice("transition", self.transition, ("known", "unknown"))
         for name in ("anytime", "share_steps"):
             check.flag(name, getattr(self, name))
@@ -70,7 +70,7 @@ class UCBVI:
             raise ValueError("share_steps=True needs a transition that is the same at every step")
         loss, least, policy = _run(
             problem.packed_transition, problem.initial, *problem.world, self.scale, self.delta, known, self.anytime, steps, samples / n,
-            index, np.random.default_rng(seed),
+            index, check.generator(seed),
         )  # fmt: skip
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {"scale": self.scale, "delta": self.delta}, seed)
 

@@ -85,7 +85,7 @@ def test_without_delays_it_is_dilated_bonus_policy_optimization(transition, batc
         np.testing.assert_allclose(late["regret"], direct["regret"], rtol=1e-12, atol=1e-9)
 
 
-def test_sequential_run_ends_with_the_policy_after_all_feedback():
+def test_sequential_run_without_delays_ends_like_the_direct_one():
     late, direct = DAPO(batch="sequential").run(WORLD, 500, seed=1), DilatedBonusPO().run(WORLD, 500, seed=1)
     np.testing.assert_allclose(late.policy, direct.policy, rtol=1e-12)
     assert late.parameters["certificate"] == pytest.approx(direct["certificate"][-1], rel=1e-12)

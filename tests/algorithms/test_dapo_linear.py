@@ -9,6 +9,7 @@ from tabular_rl import LinearMDP, delays, instances, losses
 from tabular_rl.algorithms import DAPO, LinearDAPO, Uniform
 from tabular_rl.algorithms.dapo import KAPPA
 from tabular_rl.kernels.linear import add_covariance, invert, quadratic_form, resample_inverse
+from tabular_rl.planning import evaluate
 
 MDP = instances.delay_instance()
 H, S, A = MDP.shape
@@ -130,6 +131,35 @@ def test_no_bound_where_the_theorem_says_nothing():
         LinearDAPO(LINEAR.features, covariance="resampling", samples=3),
     ):
         assert learner.run(world, 20).parameters["bound"] is None
+
+
+def test_a_bound_only_where_action_values_are_linear():
+    tables = instances.loss_tables.linear(LINEAR.features, 3, 4)
+    curved = np.clip(1 - LINEAR.reward + 0.1 * np.random.default_rng(0).random(LINEAR.shape), 0, 1)
+    foreign = instances.random_losses(*LINEAR.shape)
+    stochastic = losses.stochastic(LINEAR.tabular)
+    covered = {
+        stochastic: True,
+        losses.recorded(LINEAR.tabular, tables): True,
+        losses.drifting(LINEAR.tabular, 50): True,
+        losses.stochastic(LINEAR.tabular, curved): False,  # losses that are not linear
+        losses.stochastic(foreign, 1 - LINEAR.reward): False,  # moves that are not
+        losses.anti_greedy(LINEAR.tabular): False,
+        losses.corrupted(LINEAR.tabular, 5): False,
+        losses.corrupted(LINEAR.tabular, 0): True,
+        losses.block(LINEAR.tabular, 5): False,
+    }
+    learner = LinearDAPO(LINEAR.features)
+    for world, expected in covered.items():
+        assert (learner.run(world, 20).parameters["bound"] is not None) == expected, world
+    assert not LinearDAPO(LINEAR.features, parameter_norm=0.5).covers(stochastic)
+    for policy in np.random.default_rng(1).dirichlet(np.ones(LINEAR.shape[2]), (20, *LINEAR.shape[:2])):  # |theta| <= sqrt(d) H indeed
+        q = -evaluate(LINEAR.tabular, policy).q_values + np.arange(3, 0, -1)[:, None, None]
+        for h in range(3):
+            theta, residual, *_ = np.linalg.lstsq(LINEAR.features[h].reshape(-1, 3), q[h].ravel(), rcond=None)
+            assert np.linalg.norm(theta) <= np.sqrt(3) * 3
+            assert residual.sum() < 1e-20
+    assert LinearDAPO(INDICATORS).covers(losses.stochastic(MDP))  # tables are linear in indicators
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,7 @@ def finite_differences(problem, theta, step=1e-5):
 
 def sampled_direction(problem, theta, weights, batch, lookahead=None):
     """SubPO's direction in its first iteration, read off the policies before and after one step of rate 1; centred rows."""
-    trace = SubPO(batch=batch, learning_rate=1.0, weights=weights, lookahead=lookahead, init=theta).run(problem, 1, seed=3)
-    values = trace["sampled_value"]
-    assert values[0] == trace.parameters["final_value"]
+    trace = SubPO(batch=batch, learning_rate=1.0, weights=weights, lookahead=lookahead, init=theta).run(problem, 2, seed=3)
     move = np.log(trace.policy) - np.log(softmax(theta))
     return move - move.mean(axis=-1, keepdims=True)
 
@@ -163,7 +161,7 @@ def replay(algorithm, problem, n, seed):
         if algorithm.baseline:
             cb = np.where(C > 0, 0.5 * cb + C, cb)
             b = b + np.divide(V - C * b, cb, out=np.zeros((H, S)), where=C > 0)
-    return np.array(values), softmax(theta)
+    return np.array(values), policy
 
 
 def draw(problem, policy, key, batch, n):

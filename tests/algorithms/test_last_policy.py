@@ -1,0 +1,177 @@
+"""``trace.policy`` is the last policy that played, for every algorithm: what it costs is what the trace's last row says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tabular_rl import algorithms, ambiguity, delays, instances, losses, planning
+from tabular_rl.algorithms import (
+    DAPO,
+    DRLSVIUCB,
+    DRPG,
+    DRRPO,
+    IWOCS,
+    LPO,
+    LSVIUCB,
+    RAVIUCB,
+    UCBVI,
+    BestOfBothWorlds,
+    BestResponses,
+    ContaminationGradient,
+    DelayedHedge,
+    DelayedOPPO,
+    DelayedOREPS,
+    DelayedUOB,
+    DilatedBonusPO,
+    GradientDescentAscent,
+    HistoryGreedy,
+    LinearDAPO,
+    LinearOPPO,
+    OccupancyFTRL,
+    QLearning,
+    RandomWalk,
+    RobustMirrorDescent,
+    SubPO,
+    TsallisINF,
+    UCBVIDiscounted,
+    Uniform,
+)
+from tabular_rl.instances import robust_linear
+from tabular_rl.instances import submodular as shelf
+from tabular_rl.kernels.submodular_objectives import workspace
+from tabular_rl.kernels.submodular_rollouts import rollouts
+from tabular_rl.planning.robust_linear import robust_linear_evaluate, robust_linear_solve
+from tabular_rl.planning.robust_policy import robust_evaluate
+
+N = 12  # its grid has every episode
+MDP = instances.random_losses(2, 3, 2, seed=1)
+BANDIT = instances.bandit([0.2, 0.5, 0.9])
+LINEAR = instances.linear_mdp(S=4, A=2)
+SWIM = instances.river_swim(4, discount=0.8)
+ROBUST = instances.garnet_robust(S=4, A=3)
+ROBUST_LINEAR = robust_linear.random_linear(S=4, A=2, d=3, horizon=3)
+GRID = shelf.tiny(2, 3, 3, 0.3, "2x2", seed=1)
+FAST = {"learning_rate": 0.5, "exploration": 0.1}
+
+EPISODIC = [
+    (Uniform(), MDP),
+    (DilatedBonusPO(**FAST), MDP),
+    (DilatedBonusPO(**FAST, transition="unknown"), MDP),
+    (UCBVI(0.1), MDP),
+    (BestOfBothWorlds(), MDP),
+    (BestOfBothWorlds("shannon", "practical", transition="unknown"), MDP),
+    (BestOfBothWorlds("tsallis", "practical", truncation="virtual"), MDP),
+    (BestOfBothWorlds("log_barrier"), MDP),
+    (TsallisINF(), BANDIT),
+    (OccupancyFTRL(), MDP),
+    *((DAPO("practical", **FAST, batch=batch, transition=t), MDP) for batch in ("joint", "sequential") for t in ("known", "unknown")),
+    (DAPO(batch="sequential"), MDP),  # certified: it looks at feedback that comes too late
+    (DAPO(batch="sequential", transition="unknown"), MDP),
+    (DelayedHedge(0.5), MDP),
+    (DelayedOPPO(**FAST), MDP),
+    (DelayedOPPO(**FAST, transition="unknown"), MDP),
+    (DelayedOREPS(**FAST), MDP),
+    (DelayedOREPS(**FAST, batch="sequential", lazy=True), MDP),
+    (DelayedUOB(lazy=True, **FAST), MDP),
+    (DelayedUOB(lazy=False, **FAST), MDP),
+    *((LinearDAPO(LINEAR.features, **FAST, batch=batch), LINEAR.tabular) for batch in ("joint", "sequential")),
+]
+LATE = (DAPO, DelayedHedge, DelayedOPPO, DelayedOREPS, DelayedUOB, LinearDAPO)
+SCHEDULES = {
+    "at once": delays.none(),
+    "never": np.full(N, -1),
+    "at the end": np.arange(N)[::-1].copy(),
+    "random": np.random.default_rng(0).integers(-1, 6, N),
+}
+
+
+@pytest.mark.parametrize(("learner", "mdp"), EPISODIC, ids=repr)
+def test_the_last_episode_costs_what_the_policy_costs(learner, mdp):
+    world = losses.stochastic(mdp)
+    for late in SCHEDULES.values() if isinstance(learner, LATE) else (None,):
+        trace = learner.run(world if late is None else delays.delayed(world, late), N, seed=3)
+        assert trace.index.tolist() == list(range(1, N + 1))
+        cost = np.sum(planning.occupancy(mdp, trace.policy) * (1 - mdp.reward))
+        assert np.diff(trace["loss"])[-1] == pytest.approx(cost, rel=1e-12)
+
+
+@pytest.mark.parametrize("batch", ["joint", "sequential"])
+@pytest.mark.parametrize("late", ["never", "at the end"])
+def test_what_arrives_too_late_leaves_the_policy_uniform(batch, late):
+    trace = DAPO(batch=batch).run(delays.delayed(losses.stochastic(MDP), SCHEDULES[late]), N)
+    np.testing.assert_array_equal(trace.policy, 1 / 2)
+
+
+def gap(problem, trace, name="gap"):
+    best = problem.initial @ planning.solve(problem, "policy_iteration", tolerance=1e-10).values
+    return trace[name][-1], best - problem.initial @ planning.evaluate(problem, trace.policy).values
+
+
+def suboptimality(problem, trace):
+    tau = trace.parameters["tau"]
+    best = robust_linear_solve(problem, tau).values[0, problem.initial]
+    return trace["suboptimality"][-1], best - robust_linear_evaluate(problem, trace.policy, tau).values[0, problem.initial]
+
+
+def worst_cost(problem, trace, at=-1):
+    return trace["objective"][at], robust_evaluate(problem, trace.policy).objective
+
+
+def best_cost(problem, trace):
+    at = trace.parameters["best_iteration"]
+    assert at == np.argmin(trace.series.get("upper", trace["objective"]))
+    return worst_cost(problem, trace, at)
+
+
+def replayed(problem, trace):
+    """The last batch, drawn once more by the policy that is said to have played it."""
+    H, batch = problem.horizon, 50
+    states, actions, gains = np.empty((batch, H + 1), np.int64), np.empty((batch, H), np.int64), np.empty((batch, H + 1))
+    work = workspace(problem.objective.packed, problem.objective.n_elements, H + 1)
+    key, it = np.random.SeedSequence(3).generate_state(1, np.uint64)[0], N - 1
+    with np.errstate(over="ignore"):
+        rollouts(problem.world, problem.objective.packed, work, trace.policy, key, it, it * batch, states, actions, gains)
+    return trace["sampled_value"][-1], gains.sum(axis=1).mean()
+
+
+def uniform(problem, trace):
+    return trace.policy, 1 / problem.shape[-1]
+
+
+def counted(problem, trace):
+    """A policy with a memory, so what is counted are all trajectories."""
+    played = planning.simulation.sample_trajectories(problem, "greedy", N, 3)
+    counts = np.zeros(problem.shape)
+    for states, actions in zip(played.states, played.actions, strict=True):
+        for h, a in enumerate(actions):
+            counts[h, states[h], a] += 1
+    visits = counts.sum(axis=-1, keepdims=True)
+    return trace.policy * visits, counts
+
+
+OTHERS = [
+    *((learner, SWIM, gap) for learner in (RAVIUCB(), RAVIUCB(5.0, scale=0.1), UCBVIDiscounted(), QLearning())),
+    (LPO(5, 20), SWIM, lambda problem, trace: gap(problem, trace, "gap_last")),
+    *((learner, ROBUST_LINEAR, suboptimality) for learner in (DRRPO(), DRRPO(rare=True), DRLSVIUCB())),
+    (LSVIUCB(), ROBUST_LINEAR.with_radius(0.0), suboptimality),
+    (LinearOPPO(robust=True), ROBUST_LINEAR, suboptimality),
+    *((learner, ROBUST, worst_cost) for learner in (RobustMirrorDescent(), GradientDescentAscent(), BestResponses())),
+    (DRPG(), ROBUST, best_cost),
+    (ContaminationGradient(), replace(ROBUST, ambiguity=ambiguity.Contamination(0.2)), best_cost),
+    (IWOCS(), ROBUST, lambda problem, trace: (trace["upper"][-1], robust_evaluate(problem, trace.policy).objective)),
+    *((SubPO(50, optimizer=optimizer, learning_rate=0.5), GRID, replayed) for optimizer in ("sgd", "adam", "npg")),
+    (RandomWalk(), GRID, uniform),
+    (HistoryGreedy(), GRID, counted),
+]
+
+
+@pytest.mark.parametrize(("learner", "problem", "sides"), OTHERS, ids=lambda x: repr(x)[:60])
+def test_the_last_row_is_about_the_policy(learner, problem, sides):
+    recorded, found = sides(problem, learner.run(problem, N, seed=3))
+    np.testing.assert_allclose(recorded, found, rtol=1e-9, atol=1e-9)
+
+
+def test_no_algorithm_is_left_out():
+    runs = {name for name in algorithms.__all__ if hasattr(getattr(algorithms, name), "run")}
+    assert runs == {type(case[0]).__name__ for case in EPISODIC + OTHERS}
