@@ -22,7 +22,9 @@ def verify(
     report: Annotated[list[Path] | None, typer.Option(help="Write a report: .html or .json; may be given twice.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Claims at a time; default: the number of cores.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run of the same profile.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last run of the same profile: what was edited since is checked again.")
+    ] = False,
     folder: Folder = FOLDER,
 ):
     """Execute the proofs: every claim on many instances, and its broken twin, which must be refuted.
@@ -44,7 +46,7 @@ def verify(
     for path in report or ():
         check_format(path)
     chosen, run, console = find_claims(claims or ()), Run(folder, effort), Console()
-    verdicts = {id: verdict for id, verdict in run.resume().items() if resume and id in {claim.id for claim in chosen}}
+    verdicts = run.resume(chosen if resume else ())  # a damaged file is an error either way
     run.begin(list(verdicts.values()))
     interrupted = False
     try:
@@ -86,7 +88,7 @@ def explain(name: Annotated[str, typer.Argument(help="A theorem or a claim.")], 
     from rich.tree import Tree
 
     from proofs_check.registry import all_claims, all_theorems, unknown
-    from proofs_check.results import last_verdicts
+    from proofs_check.results import last_verdicts, version
 
     theorems, claims, console = all_theorems(), all_claims(), Console(highlight=False)
     if name not in theorems and name not in claims:
@@ -102,6 +104,7 @@ def explain(name: Annotated[str, typer.Argument(help="A theorem or a claim.")], 
             tried = f"{verdict.examples} tried" + (f", {verdict.exact_examples} exactly" if verdict.exact_examples else "")
             checked = f"[green]holds[/green], {tried}" if verdict.ok else f"[red]{'error' if verdict.error else 'fails'}[/red]"
             checked += f", tightest ratio {verdict.ratio:.3f}" if verdict.kind == "inequality" else ""
+            checked += "" if verdict.code and verdict.code == version(claim) else " (before the last edit)"
         control = escape(claim.control_statement)
         origin = f"[dim]{claim.kind.name}, {claim.provenance}: {escape(claim.source)}. Control: {control}[/dim]"
         return f"[bold]{id}[/bold]  {escape(claim.statement)}\n{origin}\n{checked}"
@@ -142,10 +145,14 @@ def _verdicts(claims, profile, database, jobs):
 
 
 def _verify(id, profile, database):
+    from dataclasses import replace
+
     from proofs_check.engine import verify as verify_claim
     from proofs_check.registry import find_claims
+    from proofs_check.results import version
 
-    return verify_claim(find_claims([id])[0], profile, database)
+    claim = find_claims([id])[0]
+    return replace(verify_claim(claim, profile, database), code=version(claim))
 
 
 def _tightest(claims):

@@ -51,6 +51,8 @@ class Verdict:
     error : str
         Why there is no verdict.
     seconds : float
+    code : str
+        The version of the claim (``results.version``) that was checked; empty where nobody knows.
     """
 
     id: str
@@ -71,6 +73,7 @@ class Verdict:
     error: str = ""
     seconds: float = 0.0
     control_needed: bool = True
+    code: str = ""
 
     @property
     def ok(self):

@@ -126,6 +126,11 @@ def theorem(id, *, statement, source, provenance, claims, uses=None):
     _THEOREMS[id] = Theorem(id, statement, source, provenance, tuple(claims), dict(uses or {}))
 
 
+def registered(id):
+    """The claim that a file has entered under ``id``, or None."""
+    return _CLAIMS.get(id)
+
+
 @cache
 def all_claims():
     """Every claim of ``proofs_check.claims``, by id."""

@@ -6,18 +6,24 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from proofs_check.engine import Verdict
-from proofs_check.tightness import Tightest
+from proofs_check.engine import Verdict, verify
+from proofs_check.registry import all_claims, registered
+from proofs_check.tightness import Tightest, tighten
 from tabular_rl.experiments import code_version
+from tabular_rl.experiments.sources import is_filed, sources
 from tabular_rl.models.files import replacing
 
 
-def proofs_version():
-    """Hash of the sources that verdicts depend on: those of the claims and of what they check."""
-    digest = hashlib.sha256(code_version().encode())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+def version(claim):
+    """Hash of all that the verdict on ``claim`` depends on: its file, the engine, what they import, the libraries.
+
+    Empty for a claim that is not its file's own (made in a notebook, or from another claim): nobody can say whether it has changed.
+    """
+    if registered(claim.id) is not claim or not is_filed(claim.sides):
+        return ""
+    # the list of all claims loads every file of claims, and decides nothing about one of them
+    found = sources(claim.sides, verify, tighten, without={"proofs_check.registry"})
+    return hashlib.sha256(f"{code_version()} {found.digest} {claim.id}".encode()).hexdigest()[:16]
 
 
 class Run:
@@ -26,12 +32,13 @@ class Run:
     def __init__(self, folder, profile):
         self.path = Path(os.fspath(folder)) / "verdicts.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.header = {"profile": asdict(profile), "code": proofs_version()}
+        self.header = {"profile": asdict(profile)}
 
-    def resume(self):
-        """{id: Verdict} of an interrupted run of the same profile and code; empty when there is none."""
+    def resume(self, claims):
+        """{id: Verdict} of those ``claims`` that a run of the same profile has checked, as they and what they reach still are."""
         header, verdicts = _read(self.path)
-        return verdicts if header == self.header else {}
+        found = {claim.id: verdicts[claim.id] for claim in claims if claim.id in verdicts and header == self.header}
+        return {claim.id: found[claim.id] for claim in claims if claim.id in found and found[claim.id].code == version(claim) != ""}
 
     def begin(self, verdicts):
         """Start the file anew with the ``verdicts`` that are kept."""
@@ -69,20 +76,23 @@ def save_tightest(folder, found):
     for id, tightest in found.items():
         if id not in kept or tightest.violated or tightest.ratio >= kept[id].ratio:
             kept[id] = tightest
-    record = {"code": proofs_version(), "claims": {id: asdict(tightest) for id, tightest in sorted(kept.items())}}
+    claims = all_claims()
+    record = {id: asdict(tightest) | {"code": version(claims[id])} for id, tightest in sorted(kept.items())}
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps({"claims": record}, indent=1), encoding="utf-8")
     return kept
 
 
 def load_tightest(folder):
-    """{id: Tightest} that this version of the code found."""
+    """{id: Tightest} that was found for the claims as they are."""
     path = Path(os.fspath(folder)) / "tightest.json"
     if not path.exists():
         return {}
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        found = {id: Tightest(**row) for id, row in record["claims"].items()}
-        return found if record["code"] == proofs_version() else {}
-    except (ValueError, TypeError, KeyError) as error:
+        rows = json.loads(path.read_text(encoding="utf-8"))["claims"]
+        codes = {id: row.pop("code", "") for id, row in rows.items()}
+        found = {id: Tightest(**row) for id, row in rows.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is not a file of ratios, or is damaged; move it away: {error}") from None
+    claims = all_claims()
+    return {id: tightest for id, tightest in found.items() if codes[id] and id in claims and version(claims[id]) == codes[id]}

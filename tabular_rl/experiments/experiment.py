@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tabular_rl.experiments.cells import Cell
+from tabular_rl.experiments.cells import Cell, check_runs, describe
 from tabular_rl.experiments.execution import BACKENDS, execute
 from tabular_rl.experiments.store import Store
 from tabular_rl.models import validation as check
@@ -36,10 +36,13 @@ class Experiment:
     def __post_init__(self):
         for name in ("problems", "algorithms"):
             if not isinstance(getattr(self, name), Mapping) or not getattr(self, name):
-                raise TypeError(f"{name} must be a dict from names to {name}, with at least one, got {getattr(self, name)!r}")
+                got = check.describe(getattr(self, name))
+                raise TypeError(f"{name} must be a dict from names to {name}, with at least one, got {got}")
         for name, algorithm in self.algorithms.items():
-            if not callable(getattr(algorithm, "run", None)) or isinstance(algorithm, type):
-                raise TypeError(f"algorithms[{name!r}] must be an algorithm such as UCBVI(), got {algorithm!r}")
+            check_runs(f"algorithms[{name!r}]", algorithm)
+            describe(algorithm, f"algorithms[{name!r}]")
+        for name, problem in self.problems.items():
+            describe(problem, f"problems[{name!r}]")
         check.integer("episodes", self.episodes, 1)
         check.integer("replicates", self.replicates, 1)
 
@@ -85,10 +88,13 @@ def run_cells(cells, store=None, jobs=None, backend=None, progress=True):
     ------
     ValueError
         A damaged or foreign file in the store, an unknown backend.
+    TypeError
+        A problem or an algorithm whose contents or source cannot be hashed; a ``run`` that does not return a Trace.
     OSError
         A store that cannot be written.
 
-    Interrupt it at any time: what is finished is kept, and the next call goes on from there.
+    When a cell fails, those that are running are finished and kept before its error is raised. Interrupt it at any time: what is
+    finished is kept, and the next call goes on from there.
     """
     import pandas as pd
 

@@ -1,6 +1,7 @@
 """Checks that every model runs once, when it is built. An error names the argument, the index, the value and what was expected."""
 
 import math
+import reprlib
 from collections.abc import Mapping
 from itertools import islice
 from numbers import Real
@@ -355,10 +356,17 @@ def first_index(mask):
 
 def describe(value):
     """Type and value in an error's text: never more than 40 characters of the value."""
-    return f"{type(value).__name__} {short(value)}"
+    return f"{type(value).__name__} {short(value)}".rstrip()
 
 
 def short(value):
-    """At most 40 characters of the value."""
-    text = repr(value)
+    """At most 40 characters of the value, on one line, however large it is and whatever its repr does."""
+    try:
+        text = " ".join(_SHORT.repr(value).split())
+    except Exception:  # the error that is being written matters more than that of the repr
+        return ""
     return text if len(text) <= 40 else text[:37] + "..."
+
+
+_SHORT = reprlib.Repr()  # looks at a few entries only
+_SHORT.maxother = _SHORT.maxstring = 60
