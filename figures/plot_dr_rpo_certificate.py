@@ -8,7 +8,8 @@ The proof of theorem 1 (derived in this project, one-hot features) goes
 
 optimism pays the regret with the certificates :math:`G_k`, the mean of what the bonuses allow, and the potential of the counts pays
 these. All three are drawn for one run, so that one sees how loose each step is, with the trivial bound :math:`K\,\mathrm{cap}_0`. On the
-left with the theory's bonus; on the right with a tenth of it, where nothing is guaranteed (the same formulas with the smaller bonus).
+left with the theory's bonus; on the right with a tenth of it, where nothing is guaranteed and :math:`G_k` is no certificate (the same
+formulas with the smaller bonus).
 
 :math:`G_k` is recorded at the checkpoints and summed by the trapezoid rule between them; the regret is exact.
 """
@@ -29,12 +30,12 @@ pairs = int((~mdp.known).sum())
 tables = []
 for scale in (1.0, 0.1):
     trace = DRRPO(tau=0.02, scale=scale, delta=DELTA, evaluate_every=1).run(mdp, EPISODES)
-    k, G = trace.index, trace["certificate"]
+    k, G = trace.index, trace["certificate" if trace.parameters["guarantee"] else "allowance"]
     beta, cap = trace.parameters["beta"], trace.parameters["cap"]
     summed = np.concatenate([[G[0]], G[0] + np.cumsum(np.diff(k) * (G[1:] + G[:-1]) / 2)])
     lines = {
         "regret (exact)": trace["regret"],
-        "sum of certificates": summed,
+        "sum of what bonuses allow": summed,
         "theorem 1": 4 * np.sqrt(pairs * k) * beta.sum() + cap.sum() * np.sqrt(k * np.log(1 / DELTA) / 2),
         "trivial": k * cap[0],
     }

@@ -12,7 +12,7 @@ lambda >= 1, factor_clip and update = "closed" with a fixed reference; the defau
 """
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class DRRPO:
     beta : array [H], optional
         Multiplies the bonus; default: the theory's for ``kind`` times ``scale``.
     scale : float
-        1: theory. Less explores less, without guarantee.
+        1: theory. Less explores less, without guarantee: no column is then called ``certificate``.
     ridge, delta : float
         lambda > 0, failure probability in (0, 1].
     kind : str
@@ -131,8 +131,10 @@ class DRRPO:
         Trace
             ``regret`` and ``suboptimality``: V* - V_k at the start, robust and regularised (NaN for the previous policy as reference);
             ``plain_regret`` and ``plain_suboptimality``: the same policies without the KL cost. ``optimism``: min_s V_k - V* at step 0;
-            ``certificate``: G_k of lemma L14; ``need``: the least c with which bonuses c cap[h+1] sqrt((Lambda^-1)_ii) cover the errors of
-            all factors' worst values (both for the factor bonus); ``plans``: how many. ``parameters``: ``beta``, ``cap``, ``kind``.
+            ``certificate``: G_k >= suboptimality with probability 1 - delta (lemma L14) where the constants are the theory's, else the
+            same number as ``allowance``: what the bonuses in force allow, which certifies nothing; ``need``: the least c with which
+            bonuses c cap[h+1] sqrt((Lambda^-1)_ii) cover the errors of all factors' worst values (both for the factor bonus); ``plans``:
+            how many. ``parameters``: ``beta``, ``cap``, ``kind``, ``guarantee`` (whether the theorems' conditions hold).
         """
         check.kind("problem", problem, RobustLinearMDP)
         if self.radius is not None:
@@ -155,8 +157,17 @@ class DRRPO:
         series = _run(nominal, world, rules, learner, plan, scratch, best, every, index, rng)
         if previous:
             series[0] = series[1] = np.nan
-        names = ("regret", "suboptimality", "plain_regret", "plain_suboptimality", "optimism", "certificate", "need", "plans")
-        parameters = {"tau": tau, "scale": self.scale, "beta": beta, "cap": cap, "kind": "tabular" if tabular else "linear"}
+        proven = self.proves(problem, n, tabular, beta)
+        allowed = "certificate" if proven else "allowance"
+        names = ("regret", "suboptimality", "plain_regret", "plain_suboptimality", "optimism", allowed, "need", "plans")
+        parameters = {
+            "tau": tau,
+            "scale": self.scale,
+            "beta": beta,
+            "cap": cap,
+            "kind": "tabular" if tabular else "linear",
+            "guarantee": proven,
+        }
         return Trace(index, dict(zip(names, series, strict=True)), plan.policy, parameters, seed)
 
     def _prepare(self, problem, beta, cap, tau, log_reference, tabular):
@@ -182,6 +193,15 @@ class DRRPO:
             np.array(beta), cap, ceiling, float(self.ridge), tau, log_reference, update, eta, tabular, elliptical, self.rare, refresh
         )
         return nominal, world, rules, *blank(rules, problem.shape, d)
+
+    def proves(self, problem, n, tabular, beta):
+        """Whether the theorems' conditions hold: their bonus or more, ridge >= 1, clipped factors, the constraint, a fixed reference."""
+        moves = int((problem.factors[:, ~problem.known] > 0).sum(axis=-1).max(initial=0))
+        closed = self.update == "closed" and not (isinstance(self.reference, str) and self.reference == "previous")
+        clipped = self.factor_clip and self.penalty is None and self.bonus == "factors"
+        if not (closed and clipped and self.ridge >= 1 and moves <= (self.successors or moves)):
+            return False
+        return bool(np.all(beta >= replace(self, beta=None, scale=1.0).resolve(problem, n, tabular)[0]))
 
     def resolve(self, problem, n, tabular):
         """(beta [H], cap [H]) in force (spec, section 2.5; lemmas L7, L10, L11)."""

@@ -9,6 +9,7 @@ import numpy as np
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.ordering import argsort
 
+ROUNDING = 4e-16
 FAIL, BALL, TV, KL, CHI_SQUARE, TV_FAIL = range(6)
 
 
@@ -61,10 +62,13 @@ def worst_factor(code, values, order, weights, radius, penalty, shifted):
         for s in range(S):
             if weights[s] > 0.0:
                 low = min(low, values[s])
+        mass = excess = 0.0
         for s in range(S):
             if weights[s] > 0.0:
+                mass += weights[s]
+                excess += weights[s] * np.expm1((low - values[s]) / penalty)
                 total += weights[s] * np.exp((low - values[s]) / penalty)
-        return low - penalty * np.log(total)
+        return low - penalty * (np.log1p(excess / mass) if excess > -0.5 * mass else np.log(total))  # log 1 of a large penalty is lost
     return chi_square_penalty(values, order, weights, penalty)
 
 
@@ -105,27 +109,64 @@ def soft_maximum(q, log_reference, tau, policy, log_policy):
             log_policy[a] = np.log(policy[a]) if policy[a] > 0.0 else -np.inf
         return top
     for a in range(A):
-        log_policy[a] = log_reference[a] + q[a] / tau
-        top = max(top, log_policy[a])
-    total = 0.0
+        top = max(top, q[a])
+    peak, total, flat = -np.inf, 0.0, tau > abs(top)
     for a in range(A):
-        policy[a] = np.exp(log_policy[a] - top)
+        log_policy[a] = log_reference[a] + (q[a] - top) / tau
+        peak = max(peak, log_policy[a])
+    for a in range(A):
+        policy[a] = np.exp(log_policy[a] - peak)
         total += policy[a]
-    shift = top + np.log(total)
+    shift = peak + np.log(total)
     for a in range(A):
         policy[a] /= total
         log_policy[a] -= shift
-    return tau * shift
+    if flat:  # tau times the rounding of a logarithm near 0 would be more than the rounding of q
+        mass = excess = 0.0
+        for a in range(A):
+            weight = np.exp(log_reference[a])
+            mass += weight
+            if weight > 0.0:
+                excess += weight * np.expm1((q[a] - top) / tau)
+        if excess > -0.5 * mass:
+            shift = np.log1p(excess / mass)
+    return top + tau * shift
 
 
 @njit
 def regularized_mean(q, policy, log_policy, log_reference, tau):
     """<policy, q> - tau KL(policy || reference)."""
-    value = 0.0
+    value = largest = 0.0
+    for a in range(len(q)):
+        if policy[a] > 0.0:
+            largest = max(largest, abs(q[a]))
+    if tau > largest:
+        for a in range(len(q)):
+            if policy[a] > 0.0:
+                value += policy[a] * q[a]
+        return value - tau * divergence(policy, log_policy, log_reference)
     for a in range(len(q)):
         if policy[a] > 0.0:
             value += policy[a] * (q[a] - (tau * (log_policy[a] - log_reference[a]) if tau > 0.0 else 0.0))
     return value
+
+
+@njit
+def divergence(policy, log_policy, log_reference):
+    """KL(policy || reference) as a sum of terms p log(p / r) - p + r >= 0, of which none cancels where p is near r."""
+    total = 0.0
+    for a in range(len(policy)):
+        p, r = policy[a], np.exp(log_reference[a])
+        more = p / r - 1.0
+        if abs(more) <= ROUNDING * (1.0 - log_reference[a]):  # p is r, up to the rounding of its logarithm
+            continue
+        if abs(more) < 0.5:
+            total += r * ((1.0 + more) * np.log1p(more) - more)
+        elif p > 0.0:
+            total += p * (log_policy[a] - log_reference[a]) - p + r
+        else:
+            total += r
+    return total
 
 
 @njit

@@ -75,12 +75,13 @@ def successor(pointer, column, amount, cumulative, h, row, rng):
 def mirror_step(log_policy, policy, log_reference, q, tau, eta):
     """policy <- argmax_p <p, q> - tau KL(p || reference) - KL(p || policy) / eta."""
     H, S, A = q.shape
+    kept, step = 1.0 / (1.0 + tau * eta), 1.0 / (1.0 / eta + tau)
     for h in range(H):
         for s in range(S):
             top, total = -np.inf, 0.0
             for a in range(A):
-                mixed = log_policy[h, s, a] + eta * (q[h, s, a] + (tau * log_reference[h, s, a] if tau > 0.0 else 0.0))
-                log_policy[h, s, a] = mixed / (1.0 + tau * eta)
+                pull = step * tau * log_reference[h, s, a] if tau > 0.0 else 0.0
+                log_policy[h, s, a] = kept * log_policy[h, s, a] + step * q[h, s, a] + pull
                 top = max(top, log_policy[h, s, a])
             for a in range(A):
                 total += np.exp(log_policy[h, s, a] - top)

@@ -59,7 +59,7 @@ def _induction(mdp, tau, reference, uncertainty, penalty, policy):
         code, sigma = PENALTIES[penalty[0]], check.number("penalty", penalty[1], above=0)
     log_reference = log_policy_of(reference, mdp.shape)
     fixed = policy is not None
-    policy = policy.copy() if fixed else np.empty(mdp.shape)
+    policy = _normalized(policy.copy()) if fixed else np.empty(mdp.shape)
     with np.errstate(divide="ignore"):
         log_policy = np.log(policy) if fixed else np.empty(mdp.shape)
     values, q, u = np.empty((H + 1, S)), np.empty(mdp.shape), np.empty((H, d))
@@ -78,7 +78,13 @@ def log_policy_of(reference, shape):
     reference = check.real_array("reference", reference, shape)
     if reference.min() <= 0 or np.abs(reference.sum(-1) - 1).max() > 1e-8:
         raise ValueError(f"reference must be positive with rows that sum to 1, got a least entry of {reference.min()}")
-    return np.log(reference)
+    return np.log(_normalized(reference))
+
+
+def _normalized(policy):
+    """Rows divided by their sums, where those are off by more than rounding."""
+    sums = policy.sum(axis=-1, keepdims=True)
+    return policy / sums if np.abs(sums - 1).max() > 1e-14 else policy
 
 
 def worst_factors(mdp, values):
@@ -140,8 +146,11 @@ def performance_difference(mdp, policy, other, tau=0.0, reference=None):
     """
     ours = robust_linear_evaluate(mdp, policy, tau, reference)
     theirs = robust_linear_evaluate(mdp, other, tau, reference)
-    safe = np.where(policy > 0, policy, 1.0)
-    divergence = (policy * (np.log(safe) - log_policy_of(reference, mdp.shape))).sum(-1)
+    policy, log_reference = _normalized(policy), log_policy_of(reference, mdp.shape)
+    log_policy = np.log(np.where(policy > 0, policy, 1.0))
+    divergence = np.empty(policy.shape[:2])
+    for h, s in np.ndindex(divergence.shape):
+        divergence[h, s] = kernel.divergence(policy[h, s], log_policy[h, s], log_reference[h, s])
     advantage = (policy * theirs.q_values).sum(-1) - tau * divergence - theirs.values[:-1]
     advantage[:, mdp.fail_state] = 0
     sides = []

@@ -41,11 +41,11 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize(("mdp", "learner", "regret", "certificate", "plans"), NUMBERS)
-def test_numbers_stay(mdp, learner, regret, certificate, plans):
+@pytest.mark.parametrize(("mdp", "learner", "regret", "allowance", "plans"), NUMBERS)
+def test_numbers_stay(mdp, learner, regret, allowance, plans):
     """Recorded when the loop was one function: a rewrite that only rewrites keeps them."""
     trace = learner.run(mdp, 1000, 5)
-    np.testing.assert_allclose([trace["regret"][-1], trace["certificate"][-1]], [regret, certificate], rtol=1e-9)
+    np.testing.assert_allclose([trace["regret"][-1], trace["allowance"][-1]], [regret, allowance], rtol=1e-9)
     assert trace["plans"][-1] == plans
 
 
@@ -95,9 +95,30 @@ def test_at_scale_one_values_are_optimistic_and_certified(mdp):
 
 def test_without_a_bonus_nothing_is_certified():
     trace = DRRPO(tau=0.02, scale=0).run(RIVER, 2000)
-    assert trace["certificate"][-1] == 0
+    assert trace["allowance"][-1] == 0
     assert trace["suboptimality"][-1] > 0.1
     assert trace["optimism"].min() < -1
+
+
+NOT_PROVEN = [
+    {"scale": 0.03}, {"scale": 1, "ridge": 0.5}, {"scale": 1, "factor_clip": False}, {"scale": 1, "reference": "previous"},
+    {"scale": 1, "bonus": "elliptical"}, {"scale": 1, "update": "mirror", "eta": 0.1}, {"scale": 1, "successors": 1},
+    {"scale": 1, "penalty": 0.5}, {"beta": np.full(RIVER.horizon, 0.1)},
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:the theorems' constants")
+def test_what_certifies_nothing_is_not_called_a_certificate():
+    for options in NOT_PROVEN:
+        trace = DRRPO(**({"tau": 0.02} | options)).run(RIVER, 20)
+        assert not trace.parameters["guarantee"]
+        assert "certificate" not in trace.to_frame()
+        assert "allowance" in trace.to_frame()
+    theory = DRRPO(tau=0.02, scale=1).run(RIVER, 20)
+    more = DRRPO(tau=0.02, beta=2 * theory.parameters["beta"]).run(RIVER, 20)
+    for trace in (theory, more, DRRPO(tau=0, scale=1, rare=True, successors=7).run(RIVER, 20)):
+        assert trace.parameters["guarantee"]
+        assert (trace["suboptimality"] <= trace["certificate"]).all()
 
 
 def test_it_learns_where_the_softmax_covers_the_factors_and_greed_is_stuck():
