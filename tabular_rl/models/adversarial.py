@@ -76,7 +76,7 @@ class AdversarialMDP(availability.Available):
         steps = np.shape(self.transition)[0]
         if steps not in (1, H):
             raise ValueError(f"transition has {steps} steps, expected {H} as in tables")
-        if not available.all():
+        if not availability.complete(available):
             tables, transition = np.where(available, tables, 0.0), availability.filled(transition, packed(available))
         for name, array in ("tables", tables), ("transition", transition):
             check.check_finite(name, array)

@@ -21,7 +21,7 @@ class Available:
     @property
     def has_all_actions(self):
         """Whether every state has every action (at every step)."""
-        return not any(self.available.strides)  # ``mask`` makes a view of one True
+        return complete(self.available)
 
     @property
     def uniform_policy(self):
@@ -62,6 +62,11 @@ def mask(value, shape):
     return np.broadcast_to(array, shape)
 
 
+def complete(available):
+    """Whether nothing is missing: ``mask`` makes it a view of one True then, whatever its size."""
+    return not any(available.strides)
+
+
 def no_action(index, label=None):
     """The error of a state without any action; ``index`` is (s,) or (h, s)."""
     name = f"state {index[-1]}" + (f" ({label!r})" if label is not None else "") + (f" at step {index[0]}" if len(index) > 1 else "")
@@ -87,13 +92,13 @@ def filled_rows(matrix, available):
 
 def real_where(available, name, value, shape):
     """A finite real array [..., S, A] or [..., S, A, S], with the filler at pairs that do not exist, whatever stands there."""
-    everywhere = available.all()
+    everywhere = complete(available)
     array = check.real_array(name, value, shape, finite=everywhere)
     return array if everywhere else check.check_finite(name, filled(array, available))
 
 
 def sparse_where(available, name, value):
     """The same of a scipy.sparse matrix (S*A, S), as CSR."""
-    if available.all():
+    if complete(available):
         return check.sparse_array(name, value)
     return check.sparse_array(name, filled_rows(check.csr_within(name, value), available))

@@ -10,6 +10,8 @@ from tabular_rl.models import availability
 from tabular_rl.models import validation as check
 from tabular_rl.models.moves import mean_of_moves
 
+LARGEST = 2**60  # numbers of an array that repeats its steps
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FiniteHorizonMDP(availability.Available):
@@ -65,8 +67,10 @@ class FiniteHorizonMDP(availability.Available):
             shapes = f"[H, {S}, {A}] or [{S}, {A}], or [H, {S}, {A}, {S}] of moves"
             raise ValueError(f"reward must have shape {shapes}, got {np.shape(self.reward)}")
         H = _horizon(self.horizon, np.shape(self.transition), np.shape(self.reward), np.shape(self.available))
+        if H * S * A * S >= LARGEST:
+            raise ValueError(f"horizon must be below {LARGEST // (S * A * S):.0e} for {S} states and {A} actions, got {H}")
         available = availability.mask(self.available, (H, S, A))
-        if not available.all():
+        if not availability.complete(available):
             steps, at_some_step = packed(available), available.any(axis=0)
             transition = availability.filled(transition, steps if transition.ndim == 4 else at_some_step)
             reward = availability.filled(reward, steps if reward.ndim > 2 else at_some_step)

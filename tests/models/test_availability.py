@@ -77,6 +77,15 @@ def test_discounted_solvers_agree_with_quantecon(seed, sparse, method):
 
 
 @seeds
+def test_gaps_are_those_of_existing_actions(seed):
+    mdp = discounted(seed)
+    solution = planning.solve(mdp, tolerance="exact")
+    uniform = mdp.initial @ (solution.values - planning.evaluate(mdp, mdp.uniform_policy).values)
+    assert solution.gap(mdp.uniform_policy) == pytest.approx(uniform, abs=1e-12)
+    assert solution.gap(solution.policy) == 0
+
+
+@seeds
 def test_the_linear_program_agrees(seed):
     mdp = discounted(seed)
     program = planning.linear_program(mdp)

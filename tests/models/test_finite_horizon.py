@@ -30,6 +30,12 @@ def test_without_steps_the_horizon_is_needed():
         FiniteHorizonMDP(P[0], R[0])
 
 
+def test_a_horizon_may_be_long_but_not_endless():
+    assert FiniteHorizonMDP(P[0], R[0], horizon=10**12).shape == (10**12, S, A)
+    with pytest.raises(ValueError, match=r"^horizon must be below .* for \d+ states and \d+ actions, got 10000000000000000000"):
+        FiniteHorizonMDP(P[0], R[0], horizon=10**19)
+
+
 def test_horizons_that_differ_are_named():
     with pytest.raises(ValueError, match=r"^transition has 4 steps, expected horizon=5"):
         FiniteHorizonMDP(P, R, horizon=5)
