@@ -36,7 +36,7 @@ class Delays:
     def __post_init__(self):
         check.choice("kind", self.kind, KINDS)
         check.number("mean", self.mean, at_least=0, at_most=1 if self.kind == "missing" else LONGEST)
-        check.integer("seed", self.seed, 0)
+        check.integer("seed", self.seed, 0, None)
         if self.threshold is not None:
             check.integer("threshold", self.threshold, 0)
 

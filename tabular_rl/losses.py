@@ -63,7 +63,7 @@ def block(mdp, length, seed=0):
     With A = 2 and feedback delayed by length - 1 episodes every learner suffers H / 2 per episode: the square-root-forcing
     adversary of the dapo spec, section 7.3.
     """
-    length, seed = check.integer("length", length, 1), check.integer("seed", seed, 0)
+    length, seed = check.integer("length", length, 1), check.integer("seed", seed, 0, None)
     if seed >= 2**53:
         raise ValueError(f"seed must be below 2**53, got {seed}")
     return _world(mdp, np.zeros((1, *_episodic(mdp).shape)), "block", (length, seed))

@@ -31,7 +31,7 @@ class Parametric(AmbiguitySet):
 
     def _checked(self, name, value):
         if name in ("theta_radius", "lam_radius"):
-            check.number(name, float(value), at_least=0)
+            check.number(name, float(check.real_array(name, value, ())), at_least=0)
         low = {"zeta": 0.0, "lam": 1e-5}.get(name, -np.inf)
         if np.any(value < low):
             index = check.first_index(value < low)

@@ -106,7 +106,7 @@ def line(S=1000, A=5, half_width=8, seed=0, discount=0.99):
     """
     A, half_width = check.integer("A", A, 1), check.integer("half_width", half_width, 0)
     S, width = check.integer("S", S, 2 * half_width + 1), 2 * half_width + 1
-    rng = np.random.default_rng(check.integer("seed", seed, 0))
+    rng = np.random.default_rng(check.integer("seed", seed, 0, None))
     weights = rng.random((S * A, width)) + 0.05
     weights /= weights.sum(axis=1, keepdims=True)
     centres = np.arange(S)[:, None] + np.arange(A) - A // 2

@@ -19,7 +19,7 @@ def deep_sea(N=10, seed=0, horizon=None, discount=None):
     Source: Osband, Van Roy, Russo, Wen (2019), with a small reward for left in place of their cost of right.
     """
     N = check.integer("N", N, 2)
-    swapped = np.random.default_rng(check.integer("seed", seed, 0)).integers(0, 2, (N, N))
+    swapped = np.random.default_rng(check.integer("seed", seed, 0, None)).integers(0, 2, (N, N))
     cells = [(i, j) for i in range(N) for j in range(i + 1)]
     index, sink = {cell: s for s, cell in enumerate(cells)}, len(cells)
     successors, reward = np.full((sink + 1, 2), sink), np.zeros((sink + 1, 2))
@@ -45,7 +45,7 @@ def combination_lock(depth=10, A=4, seed=0, horizon=None, discount=None):
     Source: the lock family of Agarwal, Henaff, Kakade, Sun (2020), with the numbers of the low-switching experiments.
     """
     depth, A = check.integer("depth", depth, 1), check.integer("A", A, 2)
-    correct = np.random.default_rng(check.integer("seed", seed, 0)).integers(0, A, (2, depth, 2))
+    correct = np.random.default_rng(check.integer("seed", seed, 0, None)).integers(0, A, (2, depth, 2))
     end, prizes = 1 + 6 * depth, (0.2, 1.0)
     transition, reward = np.zeros((end + 1, A, end + 1)), np.zeros((end + 1, A))
 

@@ -206,7 +206,7 @@ def _distinct(rng, S, A, k):
 
 def _sizes(S, A, seed, concentration):
     S, A = check.integer("S", S, 1), check.integer("A", A, 1)
-    rng = np.random.default_rng(check.integer("seed", seed, 0))
+    rng = np.random.default_rng(check.integer("seed", seed, 0, None))
     return S, A, rng, np.full(S, check.number("concentration", concentration, above=0))
 
 

@@ -12,7 +12,7 @@ __all__ = ["linear", "spread", "square", "uniform"]
 
 def uniform(H, S, A, seed=0):
     """Mean losses [H, S, A], independent U[0.2, 0.8]."""
-    return np.random.default_rng(check.integer("seed", seed, 0)).uniform(0.2, 0.8, _shape(H, S, A))
+    return np.random.default_rng(check.integer("seed", seed, 0, None)).uniform(0.2, 0.8, _shape(H, S, A))
 
 
 def square(H, S, A, gap=0.2):
@@ -33,7 +33,7 @@ def spread(H, S, A, episodes, seed=0):
     The gap shrinks with the number of episodes just so that no learner can find it in time: regret of order sqrt(episodes).
     """
     H, S, A = _shape(H, S, A)
-    best = np.random.default_rng(check.integer("seed", seed, 0)).integers(A, size=(H, S))
+    best = np.random.default_rng(check.integer("seed", seed, 0, None)).integers(A, size=(H, S))
     gap = min(0.25, 0.5 * np.sqrt(S * A / check.integer("episodes", episodes, 1)))
     return 0.5 - gap * (np.arange(A) == best[..., None])
 
@@ -44,7 +44,7 @@ def linear(features, H, episodes, seed=7, spread=0.3):
     <phi, clip(lambda_h + spread U(-1, 1), 0, 1)>, lambda U[0, 1]^d per step; draws: lambda, then the jitter of all episodes.
     """
     features = check.distribution("features", features)
-    rng, d = np.random.default_rng(check.integer("seed", seed, 0)), features.shape[-1]
+    rng, d = np.random.default_rng(check.integer("seed", seed, 0, None)), features.shape[-1]
     base = rng.random((check.integer("H", H, 1), d))
     jitter = check.number("spread", spread, at_least=0) * rng.uniform(-1, 1, (check.integer("episodes", episodes, 1), *base.shape))
     return np.minimum(np.einsum("...sad,k...d->k...sa", features, np.clip(base + jitter, 0, 1)), 1.0)

@@ -73,8 +73,9 @@ def make(name, **parameters):
     TypeError
         Unknown parameter; the message has those that there are.
     """
-    if name not in _ENTRIES:
-        near = get_close_matches(str(name), _ENTRIES, n=3) or sorted(_ENTRIES)
+    if not isinstance(name, str) or name not in _ENTRIES:
+        name = str(name)[:40]
+        near = get_close_matches(name, _ENTRIES, n=3) or sorted(_ENTRIES)
         raise ValueError(f"there is no instance {name!r}; {'the nearest are' if len(near) <= 3 else 'there are'} {', '.join(near)}")
     entry = _ENTRIES[name]
     unknown = [key for key in parameters if key not in entry.parameters]

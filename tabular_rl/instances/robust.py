@@ -35,7 +35,7 @@ def garnet_robust(S=5, A=6, branching=3, seed=0, discount=0.95, low=0.1, high=0.
 
 def garnet_policy(S=5, A=6, seed=0):
     """[S, A]: the random start policy of the experiments on ``garnet_robust``, weights U[0.1, 0.5] from the seed 10000 + ``seed``."""
-    weights = np.random.default_rng(10000 + check.integer("seed", seed, 0)).uniform(0.1, 0.5, (S, A))
+    weights = np.random.default_rng(10000 + check.integer("seed", seed, 0, None)).uniform(0.1, 0.5, (S, A))
     return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -117,7 +117,7 @@ def inventory_param(seed=0, discount=0.95, radius=1.0):
 
     Source: the inventory of Wang, Ho, Petrik (2023) with positive features; drpg spec 9.4.
     """
-    rng = np.random.default_rng(check.integer("seed", seed, 0))
+    rng = np.random.default_rng(check.integer("seed", seed, 0, None))
     nominal, cost = rng.random((8, 3, 8)), rng.random((8, 3))
     s, a, centre = np.arange(8.0)[:, None, None], np.arange(3.0)[:, None], np.array([2.0, 5.0])
     phi = np.exp(-((np.arange(8.0)[:, None] - centre) ** 2) / 8)

@@ -19,7 +19,8 @@ def off_dynamics(radius=0.3, delta=0.3, spread=0.1, m=4, leak=1e-3, q=None):
 
     Source: structure of the experiments of Liu, Xu 2024. ``q``: target world whose first step falls from that factor with probability q.
     """
-    A = 2**m
+    A, radius = 2 ** check.integer("m", m, 1, 20), _share("radius", radius)
+    delta, spread, leak = check.number("delta", delta), check.number("spread", spread), _share("leak", leak)
     g = delta + spread * np.array(list(itertools.product([-1, 1], repeat=m))).mean(1)
     features = np.zeros((5, A, 4))
     for j in range(3):
@@ -44,6 +45,7 @@ def river_swim(radius=0.05, n=5, horizon=12, left_reward=0.1, q=0.0, fail=0.0):
 
     ``fail``: probability that a move right fails; ``q``: that it goes one step back.
     """
+    n, left_reward, q, fail = check.integer("n", n, 2), _share("left_reward", left_reward), _share("q", q), _share("fail", fail)
     S, A = n + 1, 2
     moves = np.zeros((n, A, S))
     for s in range(n):
@@ -69,9 +71,20 @@ def american_put(
     Source: dr_rpo spec, section 6 (published with continuous prices and hat features, where it is only nearly linear). Rewards in units of
     ``strike - low``. ``p0``: probability of a move up, also the perturbation.
     """
+    H, n_anchor, p0, radius = (
+        check.integer("horizon", horizon, 1),
+        check.integer("n_anchor", n_anchor, 2),
+        _share("p0", p0),
+        _share("radius", radius),
+    )
+    low, up, down = check.number("low", low), check.number("up", up, above=0), check.number("down", down, above=0)
+    high, strike = check.number("high", high, above=low), check.number("strike", strike, above=low)
+    starts = check.real_array("starts", starts, (None,))
+    if len(starts) == 0 or starts.min() < low or starts.max() > high:
+        raise ValueError(f"starts must be prices from low={low} to high={high}, got {check.describe(starts)}")
     anchors = np.linspace(low, high, n_anchor)
     moved = np.stack([np.clip(up * anchors, low, high), np.clip(down * anchors, low, high)], 1)
-    prices = np.concatenate([np.asarray(starts, float), moved.ravel()])
+    prices = np.concatenate([starts, moved.ravel()])
     n = len(prices)
     S, d, leave, root = n + 2, n_anchor + 2, n_anchor, n_anchor + 1
     features, factors, reward = np.zeros((S, 2, d)), np.zeros((d, S)), np.zeros((S, 2))
@@ -86,15 +99,15 @@ def american_put(
         factors[i, len(starts) + 2 * i + 1] += 1 - p0
     factors[leave, n + 1], factors[root, : len(starts)] = 1, 1 / len(starts)
     radii = np.where(np.arange(d) < n_anchor, radius, 0.0)
-    return RobustLinearMDP(
-        features, np.stack([factors] * horizon), np.stack([reward] * horizon), n + 1, np.stack([radii] * horizon), None, n
-    )
+    factors, reward, radii = (np.stack([x] * H) for x in (factors, reward, radii))
+    return RobustLinearMDP(features, factors, reward, n + 1, radii, None, n)
 
 
 def cliff(radius=0.2, horizon=12, slip=0.02, rows=3, columns=5, fail=0.0):
     """Walk along a cliff to a goal that pays at every step; the adversary touches moves that can fall. ``fail``: its perturbation."""
     rows, columns = check.integer("rows", rows, 2), check.integer("columns", columns, 3)
     text = ["F" * columns] * (rows - 1) + ["S" + "H" * (columns - 2) + "G"]
+    slip, fail = _share("slip", slip), _share("fail", fail)
     moves, goal, start = _grid(text, slip / 2)
     moves[goal] = np.eye(moves.shape[-1])[goal]
     reward = np.zeros((len(moves) + 1, 4))
@@ -125,6 +138,7 @@ def frozen_lake(radius=0.05, horizon=20, slip=0.1, adjacent=False):
 
 def random_linear(S=8, A=4, d=5, horizon=5, seed=0, radius=0.2):
     """Features and factors Dirichlet(0.5), rewards linear in the features, the last state fails."""
+    S, A, d, horizon = check.integer("S", S, 2), check.integer("A", A, 1), check.integer("d", d, 2), check.integer("horizon", horizon, 1)
     rng = check.generator(seed)
     features = rng.dirichlet(np.full(d, 0.5), (S, A))
     factors = rng.dirichlet(np.full(S, 0.5), (horizon, d))
@@ -138,6 +152,7 @@ def random_linear(S=8, A=4, d=5, horizon=5, seed=0, radius=0.2):
 
 def _tabular(moves, reward, horizon, touched, radius, start):
     """One-hot model of ``moves`` [S-1, A, S], whose last state fails, with ``radius`` on the ``touched`` pairs."""
+    H, radius = check.integer("horizon", horizon, 1), _share("radius", radius)
     n, A, S = moves.shape
     d = n * A + 1
     features = np.zeros((S, A, d))
@@ -145,9 +160,12 @@ def _tabular(moves, reward, horizon, touched, radius, start):
     features[n, :, -1] = 1
     factors = np.concatenate([moves.reshape(-1, S), np.eye(S)[-1:]])
     radii = np.append(np.where(touched, radius, 0.0), 0.0)
-    return RobustLinearMDP(
-        features, np.stack([factors] * horizon), np.stack([reward] * horizon), n, np.stack([radii] * horizon), None, start
-    )
+    factors, reward, radii = (np.stack([x] * H) for x in (factors, reward, radii))
+    return RobustLinearMDP(features, factors, reward, n, radii, None, start)
+
+
+def _share(name, value):
+    return check.number(name, value, at_least=0, at_most=1)
 
 
 def _lake(slip):

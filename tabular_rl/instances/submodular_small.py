@@ -16,7 +16,7 @@ KINDS = ("coverage", "truncated", "soft", "facility", "concave", "ddesign", "mix
 def tiny(R=3, C=3, H=4, slip=0.0, sensor="self", seed=0):
     """A grid with weights ``default_rng(seed).random(R * C)``, start in cell (R // 2) * C + C // 2; ``sensor`` "self" or "2x2"."""
     R, C = check.integer("R", R, 1), check.integer("C", C, 1)
-    weights = np.random.default_rng(check.integer("seed", seed, 0)).random(R * C)
+    weights = np.random.default_rng(check.integer("seed", seed, 0, None)).random(R * C)
     return SubmodularMDP(grid_successors(R, C), (R // 2) * C + C // 2, Coverage(weights, grid_sensor(R, C, sensor)), H, slip=slip)
 
 
@@ -79,8 +79,9 @@ def bandit(H=3, A=3, n=6, seed=0, epsilon=0.0, objective=None, distributions=Non
     n = check.integer("n", n, 2)
     if distributions is None:
         H, A = check.integer("H", H, 1), check.integer("A", A, 1)
-        targets = np.random.default_rng(check.integer("seed", seed, 0)).integers(n, size=(H, A))
-        epsilon = np.broadcast_to(check.real_array("epsilon", epsilon), (H,))[:, None, None]
+        targets = np.random.default_rng(check.integer("seed", seed, 0, None)).integers(n, size=(H, A))
+        epsilon = check.real_array("epsilon", epsilon)
+        epsilon = check.real_array("epsilon", np.full(H, epsilon) if epsilon.ndim == 0 else epsilon, (H,))[:, None, None]
         if epsilon.min() < 0 or epsilon.max() > 1:
             raise ValueError(f"epsilon must lie in [0, 1], got {epsilon.min()} to {epsilon.max()}")
         its = np.eye(n)[targets]
@@ -97,7 +98,7 @@ def bandit(H=3, A=3, n=6, seed=0, epsilon=0.0, objective=None, distributions=Non
 
 def bandit_objective(n=6, seed=0):
     """Coverage of 8 items by n elements: weights ``rng.random(8)``, then each element holds each item with probability 0.4."""
-    rng = np.random.default_rng([check.integer("seed", seed, 0), 1])
+    rng = np.random.default_rng([check.integer("seed", seed, 0, None), 1])
     return Coverage(rng.random(8), rng.random((check.integer("n", n, 1), 8)) < 0.4)
 
 
@@ -125,7 +126,7 @@ def bait(H=4, M=100.0):
 def random_problem(S=3, A=2, H=3, kind="coverage", seed=0, concentration=0.5):
     """Dirichlet(``concentration``) transitions of every step, Dirichlet(1) start, a random objective over the states; in this order."""
     S, A, H = check.integer("S", S, 1), check.integer("A", A, 1), check.integer("H", H, 1)
-    rng = np.random.default_rng(check.integer("seed", seed, 0))
+    rng = np.random.default_rng(check.integer("seed", seed, 0, None))
     alpha = np.full(S, check.number("concentration", concentration, above=0))
     transition, initial = rng.dirichlet(alpha, (H, S, A)), rng.dirichlet(np.ones(S))
     return SubmodularMDP(transition, initial, random_objective(kind, S, rng))

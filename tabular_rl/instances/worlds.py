@@ -48,7 +48,7 @@ def gridworld(n=5, horizon=None, discount=None, slip=0.1, stay=0.05, goals="corn
 def _goal_rewards(goals, S, seed):
     if check.choice("goals", goals, ("corner", "scattered")) == "corner":
         return np.tile(np.arange(S) == S - 1, (4, 1)).T
-    rng = np.random.default_rng(check.integer("seed", seed, 0))
+    rng = np.random.default_rng(check.integer("seed", seed, 0, None))
     reward = -0.1 * rng.random((S, 4))
     reward[rng.choice(S, max(1, S // 100), replace=False)] += 1.0
     return reward

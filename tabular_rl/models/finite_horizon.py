@@ -10,8 +10,6 @@ from tabular_rl.models import availability
 from tabular_rl.models import validation as check
 from tabular_rl.models.moves import mean_of_moves
 
-LARGEST = 2**60  # numbers of an array that repeats its steps
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FiniteHorizonMDP(availability.Available):
@@ -67,8 +65,7 @@ class FiniteHorizonMDP(availability.Available):
             shapes = f"[H, {S}, {A}] or [{S}, {A}], or [H, {S}, {A}, {S}] of moves"
             raise ValueError(f"reward must have shape {shapes}, got {np.shape(self.reward)}")
         H = _horizon(self.horizon, np.shape(self.transition), np.shape(self.reward), np.shape(self.available))
-        if H * S * A * S >= LARGEST:
-            raise ValueError(f"horizon must be below {LARGEST // (S * A * S):.0e} for {S} states and {A} actions, got {H}")
+        check.horizon(H, S, A)
         available = availability.mask(self.available, (H, S, A))
         if not availability.complete(available):
             steps, at_some_step = packed(available), available.any(axis=0)
@@ -143,7 +140,7 @@ def unrepeated(value, ndim):
 def initial_distribution(value, S, normalize=None):
     """A validated start distribution [S] from None (state 0), a state's index, or an array."""
     if value is None or (isinstance(value, int | np.integer) and not isinstance(value, bool)):
-        state = check.integer("initial", 0 if value is None else value, 0)
+        state = check.integer("initial", 0 if value is None else value, 0, None)
         if state >= S:
             raise ValueError(f"initial must be a state below {S} or a distribution over {S} states, got {state}")
         value = np.zeros(S)
@@ -157,7 +154,7 @@ def _horizon(horizon, transition, reward, available):
     found |= {"reward": reward[0]} if len(reward) > 2 else {}
     found |= {"available": available[0]} if len(available) == 3 else {}
     if horizon is not None:
-        horizon = check.integer("horizon", horizon, 1)
+        horizon = check.integer("horizon", horizon, 1, None)
         for name, length in found.items():
             if length not in (1, horizon):
                 raise ValueError(f"{name} has {length} steps, expected horizon={horizon}")

@@ -48,7 +48,8 @@ class RobustLinearMDP:
     initial: int = 0
 
     def __post_init__(self):
-        features, factors = feature_map(self.features), check.real_array("factors", self.factors)
+        features = feature_map(self.features)
+        factors = check.real_array("factors", self.factors, (None, features.shape[-1], len(features)))
         if features.ndim != 3:
             raise ValueError(f"features must have shape [S, A, d], got {features.shape}")
         for name, rows in (("features", features), ("factors", factors)):

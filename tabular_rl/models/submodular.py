@@ -89,7 +89,7 @@ class SubmodularMDP:
             stored = check.frozen(check.probabilities("transition", stored, normalize), given)
             S, A = stored.shape[-3:-1]
             H = self._horizon(np.shape(self.transition))
-        H = check.integer("horizon", H, 1)
+        H = check.horizon(H, S, A)
         for name, value in {
             "transition": stored if successors is not None else np.broadcast_to(stored, (H, S, A, S)),
             "slip": slip,
@@ -112,6 +112,8 @@ class SubmodularMDP:
         return self.transition if self.transition.ndim == 2 else None
 
     def _horizon(self, shape):
+        if self.horizon is not None:
+            check.integer("horizon", self.horizon, 1, None)
         if len(shape) == 4 and self.horizon not in (None, shape[0]) and shape[0] != 1:
             raise ValueError(f"transition has {shape[0]} steps, expected horizon={self.horizon}")
         if self.horizon is None and len(shape) == 3:

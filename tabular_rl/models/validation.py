@@ -10,6 +10,7 @@ import numpy as np
 
 ROW_TOLERANCE = 1e-9
 LEAST, MOST = 1e-50, 1e50  # of rates and scales: products and quotients of half a dozen of them are finite
+LARGEST = 2**62  # of sizes and counts: compiled code counts in int64
 NORMALIZABLE = 0.05  # with ``normalize``: rows that sum to 1 up to this are taken for rounded ones
 
 # how a model of one kind is made of what somebody has: {kind: {what it is made of: expression}}, {0} stands for the latter
@@ -84,10 +85,13 @@ def _looks(value):
 
 
 def unmasked(name, value):
-    """``np.asarray(value)``, but a masked array, or a list of them, is a TypeError: the mask would be lost."""
+    """``np.asarray(value)``, rectangular; a masked array, or a list of them, is a TypeError: the mask would be lost."""
     if _has_mask(value):
         raise TypeError(f"{name} must be an array of numbers, got {describe(value)}: its mask would be lost, give .filled(...)")
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # ragged nested lists
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
 
 
 def _has_mask(value):
@@ -98,10 +102,7 @@ def real_array(name, value, shape=None, finite=True):
     """A C-contiguous float64 array of finite numbers. ``shape`` may hold None (any length)."""
     if (isinstance(value, np.ndarray) and value.dtype == object) or isinstance(value, str):
         raise TypeError(f"{name} must be an array of numbers, got {describe(value)}")
-    try:
-        array = unmasked(name, value)
-    except ValueError as error:  # ragged nested lists
-        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    array = unmasked(name, value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
     if shape is not None and (array.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, array.shape, strict=True))):
@@ -226,8 +227,8 @@ def check_row_sums(name, sums, normalize=None):
         raise ValueError(f"{name}{list(index) if index else ''} sums to {float(sums[index])}, expected 1 within {tolerance:g}{remedy}")
 
 
-def integer(name, value, minimum, maximum=None):
-    """``value`` as an int of at least ``minimum`` and, if there is one, at most ``maximum``."""
+def integer(name, value, minimum, maximum=LARGEST):
+    """``value`` as an int from ``minimum`` to ``maximum`` (None: of any size)."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an integer, got {describe(value)}")
     if value < minimum:
@@ -235,6 +236,27 @@ def integer(name, value, minimum, maximum=None):
     if maximum is not None and value > maximum:
         raise ValueError(f"{name} must be at most {maximum}, got {value}")
     return int(value)
+
+
+def integers(name, value, minimum, maximum, shape=None):
+    """An int64 array of integers from ``minimum`` to ``maximum``; ``shape`` as in ``real_array``."""
+    array = unmasked(name, value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got {describe(value)}")
+    real_array(name, array, shape)
+    outside = (array < minimum) | (array > maximum)
+    if outside.any():
+        index = first_index(outside)
+        raise ValueError(f"{name}{list(index) if index else ''} is {array[index]}, expected an integer from {minimum} to {maximum}")
+    return np.asarray(array, np.int64, order="C")
+
+
+def horizon(value, S, A):
+    """``value`` as a horizon of at least 1 such that an array [H, S, A, S] may exist, were it only as a view that repeats its steps."""
+    H, most = integer("horizon", value, 1, None), LARGEST // 8 // (S * A * S)
+    if most <= H:
+        raise ValueError(f"horizon must be below {most:.0e} for {S} states and {A} actions, got {H}")
+    return H
 
 
 def number(name, value, *, above=None, at_least=None, below=None, at_most=None):

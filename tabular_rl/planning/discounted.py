@@ -29,8 +29,8 @@ EVALUATION_TARGET = 0.1  # an evaluation ends when the span of its change is thi
 
 def solve_discounted(mdp, method, tolerance, max_iterations):
     """Values within ``tolerance`` of V* (None, "exact" or a number: see ``solution.target``), with their certificate."""
-    auto = method == "auto"
-    method = METHODS[0] if auto else check.choice("method", method, METHODS)
+    auto = check.choice("method", method, ("auto", *METHODS)) == "auto"
+    method = METHODS[0] if auto else method
     if mdp.discount * (1 + _row_error(mdp)) >= 1:
         raise ValueError(
             f"discount {mdp.discount!r} cannot outweigh rows that sum to 1 only within {_row_error(mdp):.1g}: normalise the rows"

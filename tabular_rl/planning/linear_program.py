@@ -41,6 +41,8 @@ def linear_program(mdp, solver="CLARABEL"):
     check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP)
     import cvxpy as cp
 
+    check.choice("solver", solver, tuple(cp.installed_solvers()))
+
     if isinstance(mdp, DiscountedMDP):
         S, A = mdp.shape
         scale = 1 / (1 - mdp.discount)

@@ -102,6 +102,8 @@ def flat_kernel(mdp, kernel):
     """The flat entries of a kernel [S, A, S] or CSR; ValueError where it moves to states that the set does not reach."""
     rows, S = compiled(mdp).rows, mdp.n_states
     if hasattr(kernel, "tocsr"):
+        if kernel.shape != (mdp.n_actions * S, S):
+            raise ValueError(f"kernel must have shape ({mdp.n_actions * S}, {S}), row s * A + a, got {kernel.shape}")
         kernel = kernel.toarray().reshape(*mdp.shape, S)
     kernel = check.distribution("kernel", kernel, (*mdp.shape, S))
     flat = ambiguity.flat(rows, kernel)
@@ -196,7 +198,7 @@ def solve_robust(mdp, method="auto", tolerance=None, max_iterations=1_000_000):
     RobustSolution, with ``converged`` False when the sweeps ran out, or rounding halted them short of a number. TypeError: the set is
     not rectangular, or only policies can be evaluated against it.
     """
-    method = METHODS[0] if method == "auto" else check.choice("method", method, METHODS)
+    method = METHODS[0] if check.choice("method", method, ("auto", *METHODS)) == "auto" else method
     _, tolerance, strict = target(tolerance, np.abs(mdp.cost_range).max() / (1 - mdp.discount))
     limit = check.integer("max_iterations", max_iterations, 1)
     sweeps = _sweeps(mdp)

@@ -55,6 +55,8 @@ def _induction(mdp, tau, reference, uncertainty, penalty, policy):
     check.choice("uncertainty", uncertainty, tuple(CODES))
     code, sigma = CODES[uncertainty], 1.0
     if penalty is not None:
+        if not isinstance(penalty, tuple | list) or len(penalty) != 2:
+            raise TypeError(f"penalty must be (name, sigma), got {check.describe(penalty)}")
         check.choice("penalty", penalty[0], tuple(PENALTIES))
         code, sigma = PENALTIES[penalty[0]], check.number("penalty", penalty[1], above=0)
     log_reference = log_policy_of(reference, mdp.shape)
@@ -106,8 +108,9 @@ def worst_factors(mdp, values):
 def state_laws(mdp, policy, factors=None):
     """[H, S]: where ``policy`` [H, S, A] is at each step, under the nominal ``factors`` or others [H, d, S]."""
     policy = as_policy(check.kind("mdp", mdp, RobustLinearMDP), policy)
+    factors = mdp.factors if factors is None else check.real_array("factors", factors, mdp.factors.shape)
     laws = [np.eye(mdp.shape[1])[mdp.initial]]
-    for h, stage in enumerate((mdp.factors if factors is None else factors)[:-1]):
+    for h, stage in enumerate(factors[:-1]):
         laws.append(np.einsum("s,sa,sad,dt->t", laws[-1], policy[h], mdp.features, stage))
     return np.array(laws)
 

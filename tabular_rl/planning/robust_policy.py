@@ -95,7 +95,7 @@ def saddle_certificate(mdp, policy, kernel):
 
     At the saddle point (``policy`` and ``kernel`` of a RobustSolution) both are J* [derived, drpg spec 5.4].
     """
-    worst = robust_evaluate(mdp, policy)
+    worst, kernel = robust_evaluate(mdp, policy), kernel_of(mdp, flat_kernel(mdp, kernel))
     size = max(1.0, np.abs(mdp.cost_range).max()) / (1 - mdp.discount)
     best = solve_discounted(mdp.against(kernel), "policy_iteration", 1e-10 * size, 1000)
     lower, upper = float(mdp.initial @ -best.upper), worst.objective + worst.gap

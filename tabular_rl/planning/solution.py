@@ -101,7 +101,8 @@ class Solution:
 
 def deterministic_policy(actions, n_actions):
     """Probabilities [..., A] of the policy that plays ``actions`` [...]."""
-    return (check.unmasked("actions", actions)[..., None] == np.arange(n_actions)).astype(np.float64)
+    actions = check.integers("actions", actions, 0, check.integer("n_actions", n_actions, 1) - 1)
+    return (actions[..., None] == np.arange(n_actions)).astype(np.float64)
 
 
 def bellman_backup(mdp, values):

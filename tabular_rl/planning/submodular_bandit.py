@@ -62,6 +62,7 @@ def bandit_of(mdp, tolerance=1e-9):
     ValueError when P[h, s, a] depends on s by more than ``tolerance`` in total variation (see ``nearest_bandit``), or when a random
     start collects something: then what is proved for bandits is false.
     """
+    tolerance = check.number("tolerance", tolerance, at_least=0)
     bandit, distances = _of(mdp)
     if distances.max() > tolerance:
         raise ValueError(f"transition must not depend on the state, its rows differ by up to {2 * distances.max():.3g} in total variation")
@@ -107,7 +108,8 @@ def _shape(bandit):
 
 def relaxed_value(bandit, x):
     """Jt(x), the expected F when step h follows ``x`` [H, A] and collects nothing with the mass that its row lacks."""
-    return float(bandit.dual @ np.prod(_chances(bandit, x), axis=0))
+    chances = _chances(bandit, x)
+    return float(bandit.dual @ np.prod(chances, axis=0))
 
 
 def relaxed_gradient(bandit, x):
@@ -182,7 +184,7 @@ class BanditCertificate(NamedTuple):
 
 def bandit_certificate(bandit, x):
     """The BanditCertificate of ``x`` [H, A] with rows that sum to 1: upper = J + sum_h max_a g[h, a], and twice the bandit's error."""
-    x = check.distribution("x", x)
+    x = check.distribution("x", x, _shape(bandit))
     value, g = relaxed_value(bandit, x), relaxed_gradient(bandit, x)
     best = g.max(axis=1)
     return BanditCertificate(value, float(np.sum(best - np.sum(x * g, axis=1))), value + float(best.sum()) + 2 * bandit.error)

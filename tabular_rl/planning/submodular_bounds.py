@@ -102,7 +102,7 @@ def cut_bound(mdp, sets=None):
         return gains, optimal_flow(program, np.zeros(n), cuts=(F[cuts], gains))
 
     if sets is not None or n <= 10:
-        cuts = np.arange(len(F)) if sets is None else np.asarray(sets, np.int64)
+        cuts = np.arange(len(F)) if sets is None else check.integers("sets", sets, 0, len(F) - 1, (None,))
         gains, flow = solve(cuts)
     else:
         cuts, before = np.array([0]), np.inf

@@ -189,6 +189,7 @@ def block_ascent(mdp, init="uniform"):
 def natural_block_step(mdp, policy, h, eta):
     """``policy`` with block ``h`` multiplied by exp(eta advantage): an exact natural gradient step, which never lowers J (spec L9)."""
     policy = np.array(_policy(check.kind("mdp", mdp, SubmodularMDP), policy))
+    h, eta = check.integer("h", h, 0, mdp.horizon - 1), check.number("eta", eta, at_least=0)
     advantage = submodular_gradient(mdp, policy).advantage[h]
     weights = policy[h] * np.exp(eta * (advantage - advantage.max(axis=1, keepdims=True)))
     policy[h] = weights / weights.sum(axis=1, keepdims=True)

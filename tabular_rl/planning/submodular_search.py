@@ -116,7 +116,9 @@ def coverage_prices(mdp, iterations=1000, target=None, prices=None):
     check.integer("iterations", iterations, 1)
     graph = coverage_graph(mdp) or _refuse(mdp)
     now = graph.prices(graph.weights / 2 if prices is None else prices)
-    if target is None:
+    if target is not None:
+        target = check.number("target", target)
+    else:
         target = 0.8 * graph.bound(now)
         if mdp.start is not None and (mdp.successors is not None or mdp.is_deterministic):
             target = (1.0 if mdp.slip == 0 else 0.8) * truncated_search(mdp).value

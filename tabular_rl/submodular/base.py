@@ -38,10 +38,12 @@ class Sets:
             if value.ndim != 2 or value.shape[1] != n_items:
                 raise ValueError(f"{name} must have shape [n, {n_items}], got {value.shape}")
             value = [np.flatnonzero(row) for row in value]
-        rows = [np.asarray(row, np.int64) if len(row) else np.zeros(0, np.int64) for row in value]
+        try:
+            rows = [list(row) for row in value]
+        except TypeError:
+            raise TypeError(f"{name} must be lists of items, a boolean array or Sets, got {check.describe(value)}") from None
+        rows = [_items(f"{name}[{e}]", row, n_items) for e, row in enumerate(rows)]
         for e, row in enumerate(rows):
-            if len(row) and (row.min() < 0 or row.max() >= n_items):
-                raise ValueError(f"{name}[{e}] holds item {row[(row < 0) | (row >= n_items)][0]}, expected items from 0 to {n_items - 1}")
             if len(np.unique(row)) < len(row):
                 raise ValueError(f"{name}[{e}] holds an item twice")
         if not rows:
@@ -51,6 +53,16 @@ class Sets:
 
     def __len__(self):
         return len(self.offsets) - 1
+
+
+def _items(name, row, n_items):
+    """Items of one element as integers."""
+    items = check.unmasked(name, row) if row else np.zeros(0, np.int64)
+    if items.ndim != 1 or items.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be a list of items, got {check.describe(row)}")
+    if len(items) and (items.min() < 0 or items.max() >= n_items):
+        raise ValueError(f"{name} holds item {items[(items < 0) | (items >= n_items)][0]}, expected items from 0 to {n_items - 1}")
+    return items
 
 
 class Objective(ABC):
@@ -83,6 +95,8 @@ class Objective(ABC):
         from tabular_rl.kernels.submodular_objectives import path_gains
 
         elements = check.unmasked("elements", elements)
+        if elements.ndim == 0:
+            raise ValueError(f"elements must be a sequence, got {check.describe(elements)}")
         if elements.size == 0:
             return np.zeros(elements.shape)
         if elements.dtype.kind not in "iu":
@@ -118,7 +132,7 @@ class Objective(ABC):
         """
         from tabular_rl.kernels.submodular_objectives import table
 
-        types = np.arange(self.n_elements) if types is None else np.asarray(types, np.int64)
+        types = np.arange(self.n_elements) if types is None else check.integers("types", types, 0, self.n_elements - 1, (None,))
         if len(types) > LARGEST:
             raise ValueError(f"a table of all subsets needs at most {LARGEST} elements, got {len(types)}")
         if not self.allows_copies and len(np.unique(types)) < len(types):

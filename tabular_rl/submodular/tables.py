@@ -18,7 +18,7 @@ def check_table(table, tolerance=1e-12):
         With the counterexample: the set, the elements, and the values of F.
     """
     F = check.real_array("table", table, (None,))
-    n = _elements_of(F)
+    n, tolerance = _elements_of(F), check.number("tolerance", tolerance, at_least=0)
     slack = tolerance * max(1.0, np.abs(F).max())
     if abs(F[0]) > slack:
         raise ValueError(f"table is not normalised: F of nothing is {F[0]}, expected 0")
@@ -80,7 +80,7 @@ class Tabulated(Objective):
             table = np.array([float(self.values(frozenset(e for e in range(n) if m >> e & 1))) for m in range(2**n)])
         table = check.real_array("table", table, (None,))
         n = _elements_of(table)
-        if self.n not in (None, n):
+        if self.n is not None and check.integer("n", self.n, 1) != n:
             raise ValueError(f"n must fit the table of {len(table)} entries, which has n={n}, got {self.n}")
         if check.flag("verify", self.verify):
             check_table(table)

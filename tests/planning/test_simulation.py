@@ -216,7 +216,7 @@ def test_large_sparse_models_are_sampled():
         (lambda mdp, policy: sample_episodes(mdp, policy, 0), ValueError, "n must be at least 1"),
         (lambda mdp, policy: sample_episodes(mdp, policy, 3, horizon=0), ValueError, "horizon must be at least 1"),
         (lambda mdp, policy: sample_episodes(mdp, policy, 3, horizon=2.0), TypeError, "horizon must be an integer"),
-        (lambda mdp, policy: sample_episodes(mdp, policy, 3, horizon=10**30), ValueError, "are more than 268435456 steps"),
+        (lambda mdp, policy: sample_episodes(mdp, policy, 3, horizon=2**40), ValueError, "are more than 268435456 steps"),
         (lambda mdp, policy: sample_episodes(replace(mdp, discount=1 - 1e-12), policy, 3), ValueError, "give a smaller n or a horizon"),
         (lambda mdp, policy: sample_episodes(instances.random_episodic(), policy, 3, horizon=2), ValueError, "horizon must be None for"),
     ],
