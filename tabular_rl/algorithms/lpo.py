@@ -96,7 +96,10 @@ class LPO:
     Parameters
     ----------
     iterations, rollouts : int
-        T steps of each plan, and M rollouts per refresh.
+        T steps of each plan, and M rollouts per refresh. Their noise is the floor of the gap, which does not fall with the outer samples:
+        on five Garnets (10 states, 2 actions, 3 successors, discount 0.9, V* 5.6 to 6.9), two seeds each, the defaults' last iterate is
+        off by 0.36, 0.17, 0.22 after 300, 1000, 3000 of them (medians; single runs .005 to 1.1), with 5000 rollouts by 0.06 after 300
+        (.02 to .15).
     function_class : TabularClass, LinearClass or FiniteClass, optional
         Default: tables. Functions of a FiniteClass are multiplied by B.
     preset : str
