@@ -66,10 +66,10 @@ def make_figures(
     os.environ |= {"TABULAR_RL_STORE": str(store), "TABULAR_RL_BACKEND": backend, "TABULAR_RL_JOBS": str(jobs or "")}
     for number, name in enumerate(chosen, 1):
         start = time.perf_counter()
-        console.print(f"[bold]{number}/{len(chosen)} {name}[/bold]  {docstring(name).splitlines()[0]}")
+        console.print(f"[bold]{number}/{len(chosen)} {name}[/bold]  {docstring(name).splitlines()[0]}", soft_wrap=True)
         runpy.run_path(str(SCRIPTS / f"plot_{name}.py"), run_name="__main__")
         plt.close("all")
-        console.print(f"    {output / f'plot_{name}'}.png, .pdf, .csv   {time.perf_counter() - start:.1f} s")
+        console.print(f"    {output / f'plot_{name}'}.png, .pdf, .csv   {time.perf_counter() - start:.1f} s", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tabular_rl.terminal import command
+from tabular_rl.terminal import command, number_table, paragraph
 
 FOLDER = Path("results/proofs")
 Folder = Annotated[Path, typer.Option(help="Where verdicts, tightest ratios and violating instances are kept.")]
@@ -34,10 +34,11 @@ def verify(
     from dataclasses import replace
 
     from rich.console import Console
+    from rich.markup import escape
 
     from proofs_check.engine import PROFILES
     from proofs_check.registry import all_theorems, find_claims
-    from proofs_check.report import check_format, table, write, write_junit
+    from proofs_check.report import NAMES, check_format, rows, write, write_junit
     from proofs_check.results import Run, load_tightest, save_tightest
     from tabular_rl.models import validation as check
 
@@ -58,7 +59,7 @@ def verify(
     except KeyboardInterrupt:
         interrupted = True
     tightest = load_tightest(folder)
-    console.print(table(chosen, verdicts))
+    number_table(console, NAMES, rows(chosen, verdicts), title="Executed proofs")
     for path in report or ():
         write(path, chosen, all_theorems().values(), verdicts, tightest, effort)
     if junit is not None:
@@ -66,12 +67,12 @@ def verify(
     if tighten:
         for id, found in tightest.items():
             if id in verdicts:
-                console.print(f"{id}: tightest ratio {found.ratio:.6f} ({found.drawn:.6f} before the local search)", highlight=False)
+                paragraph(console, f"{id}: tightest ratio {found.ratio:.6f} ({found.drawn:.6f} before the local search)")
                 if found.violated:
-                    console.print(f"[bold red]{id} is violated by[/bold red]\n{found.instance}", highlight=False)
+                    console.print(f"[bold red]{id} is violated by[/bold red]\n{escape(found.instance)}", highlight=False, soft_wrap=True)
     failed = [verdict for verdict in verdicts.values() if not verdict.ok]
     for verdict in failed:
-        console.print(f"[bold red]{verdict.id}[/bold red]: {verdict.reason}", highlight=False)
+        console.print(f"[bold red]{verdict.id}[/bold red]: {escape(verdict.reason)}", highlight=False, soft_wrap=True)
     console.print(f"{len(verdicts) - len(failed)} of {len(chosen)} claims hold and have refuted controls")
     if interrupted:
         console.print(f"interrupted with {len(chosen) - len(verdicts)} claims to go: --resume goes on from here")
@@ -85,7 +86,6 @@ def explain(name: Annotated[str, typer.Argument(help="A theorem or a claim.")], 
     """Explain a theorem: its statement, the chain of its claims, where they come from, and what was checked in the last run."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.tree import Tree
 
     from proofs_check.registry import all_claims, all_theorems, unknown
     from proofs_check.results import last_verdicts, version
@@ -110,24 +110,25 @@ def explain(name: Annotated[str, typer.Argument(help="A theorem or a claim.")], 
         return f"[bold]{id}[/bold]  {escape(claim.statement)}\n{origin}\n{checked}"
 
     if name in claims:
-        console.print(line(name))
+        paragraph(console, line(name))
         used = [theorem.id for theorem in theorems.values() if name in theorem.claims]
-        console.print(f"used by {', '.join(used)}" if used else "used by no theorem yet")
+        paragraph(console, f"used by {', '.join(used)}" if used else "used by no theorem yet")
         return
     theorem, shown = theorems[name], set()
-    console.print(f"[bold]{theorem.id}[/bold]\n{escape(theorem.statement)}\n[dim]{theorem.provenance}: {escape(theorem.source)}[/dim]\n")
+    head = f"[bold]{theorem.id}[/bold]\n{escape(theorem.statement)}\n[dim]{theorem.provenance}: {escape(theorem.source)}[/dim]\n"
+    paragraph(console, f"{head}\nfollows from")
 
-    def grow(tree, node):
+    def grow(node, depth):
+        hang = min(4 * depth, console.width // 4)  # deep down it stays there, so that the text has room
         for upper, lower in theorem.edges:
             if upper == node:
-                branch = tree.add(line(lower) if lower not in shown else f"[bold]{lower}[/bold]  (above)")
-                if lower not in shown:
+                known = lower in shown
+                paragraph(console, f"[bold]{lower}[/bold]  (above)" if known else line(lower), " " * (hang - 3) + "[dim]└─[/dim]", hang)
+                if not known:
                     shown.add(lower)
-                    grow(branch, lower)
+                    grow(lower, depth + 1)
 
-    tree = Tree("follows from")
-    grow(tree, name)
-    console.print(tree)
+    grow(name, 1)
 
 
 def _verdicts(claims, profile, database, jobs):

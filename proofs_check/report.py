@@ -12,22 +12,16 @@ from tabular_rl.models.files import replacing
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
-def table(claims, verdicts):
-    """A Rich table with one row per claim that has a verdict. ``tried`` "+ 10": in exact fractions.
+NAMES = ("claim", "holds", "control", "tried", "tightest", "seconds")
+
+
+def rows(claims, verdicts):
+    """The cells under NAMES, in Rich markup, of every claim that has a verdict. ``tried`` "+ 10": in exact fractions.
 
     ``tightest`` is the largest lhs / rhs of an inequality: 1 is attained.
     """
-    from rich.table import Table
-
-    result = Table(title="Executed proofs", title_justify="left", box=None, padding=(0, 1, 0, 0))
-    result.add_column("claim", no_wrap=True)
-    for name in ("holds", "control", "tried", "tightest", "seconds"):
-        result.add_column(name, justify="right", no_wrap=True)
-    for claim in claims:
-        if claim.id not in verdicts:
-            continue
-        verdict = verdicts[claim.id]
-        result.add_row(
+    return [
+        (
             claim.id,
             "[green]yes[/green]" if verdict.holds else "[red]NO[/red]",
             control_word(verdict, "[green]{}[/green]", "[red]{}[/red]"),
@@ -35,7 +29,9 @@ def table(claims, verdicts):
             f"{verdict.ratio:.3f}" if verdict.kind == "inequality" else "",
             f"{verdict.seconds:.1f}",
         )
-    return result
+        for claim in claims
+        if (verdict := verdicts.get(claim.id)) is not None
+    ]
 
 
 def control_word(verdict, good="{}", bad="{}"):

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from figures.__main__ import make_figures
 from proofs_check.__main__ import explain, verify
-from tabular_rl.terminal import command
+from tabular_rl.terminal import command, number_table, paragraph
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,7 +43,6 @@ COLLECTORS = ("HistoryGreedy", "RandomWalk", "SubPO")  # play the problems of in
 def list_everything(name: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None):
     """List the instances, algorithms, figures and claims, or describe one."""
     from rich.console import Console
-    from rich.table import Table
 
     console, shelves = Console(), _shelves()
     if name is not None:
@@ -51,14 +50,13 @@ def list_everything(name: Annotated[str | None, typer.Argument(help="One of them
         if not found:
             near = difflib.get_close_matches(name, [key for shelf in shelves.values() for key in shelf], n=3, cutoff=0.4)
             raise ValueError(f"there is no {name!r} here" + (f"; the nearest are {', '.join(near)}" if near else ""))
-        console.print("\n\n".join(found), markup=False, highlight=False)
+        console.print("\n\n".join(found), markup=False, highlight=False, soft_wrap=True)
         return
     for heading, shelf in shelves.items():
-        table = Table(title=f"[bold]{heading}[/bold]", title_justify="left", box=None, show_header=False, padding=(0, 2, 0, 0))
-        table.add_column(no_wrap=True)
+        console.print(f"[bold]{heading}[/bold]")
+        widest = max(map(len, shelf)) + 2
         for key, (line, _) in shelf.items():
-            table.add_row(key, escape(line))
-        console.print(table)
+            paragraph(console, escape(line), key, hang=widest if 2 * widest <= console.width else 4)
 
 
 def _shelves():
@@ -115,7 +113,6 @@ def run(
     """
     import numpy as np
     from rich.console import Console
-    from rich.table import Table
 
     from tabular_rl import instances, losses
     from tabular_rl.models import validation as check
@@ -147,15 +144,17 @@ def run(
     trace = kind(**of_algorithm).run(problem, episodes, seed=seed)
     if output is not None:
         trace.to_frame().to_csv(output, index=False)
-    table = Table(trace.index_name, *trace.series, title=f"{algorithm} on {instance}, {mdp!r},{played} seed {seed}")
+    rows = []
     tens = [10**power for power in range(len(str(episodes))) if 10**power < episodes]
     last = len(trace.index) - 1  # before the end where an algorithm stops by itself
     for row in sorted({min(int(trace.index.searchsorted(k)), last) for k in tens} | {last}):
-        table.add_row(str(trace.index[row]), *(f"{series[row]:.6g}" for series in trace.series.values()))
+        rows.append((str(trace.index[row]), *(f"{series[row]:.6g}" for series in trace.series.values())))
     console = Console()
-    console.print(table)
+    title = f"{algorithm} on {instance}, {mdp!r},{played} seed {seed}"
+    number_table(console, (trace.index_name, *trace.series), rows, title=escape(title))
     shown = {name: value for name, value in trace.parameters.items() if np.ndim(value) == 0}  # a path is too long for a line
-    console.print(", ".join(f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in shown.items()))
+    shown = (f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in shown.items())
+    paragraph(console, escape(", ".join(shown)))
 
 
 def _factored(instance, given):

@@ -1,8 +1,10 @@
 """The command line: what it does, and how it answers mistakes."""
 
 import itertools
+import re
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import pandas as pd
@@ -257,3 +259,49 @@ def test_robust_problems_that_do_not_fit_are_errors(words, message):
     result = call("run", *words, "-n", "20")
     assert result.exit_code != 0
     assert message in " ".join(result.output.split())
+
+
+NUMBER = r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "LPO", "river_swim", "n=4", "discount=0.8", "iterations=5", "rollouts=50", "-n", "100"),
+        ("run", "DRPG", "garnet_robust", "seed=1", "-n", "200"),
+        ("run", "UCBVI", "river_swim", "horizon=5", "n=3", "-n", "3"),
+        ("verify", "mw", "bonus", "--examples", "5", "--jobs", "1", "--resume"),
+        ("explain", "dilated-bonus"),
+        ("list",),
+        ("list", "river_swim"),
+    ],
+    ids=lambda words: "-".join(words[:2]),
+)
+def test_numbers_are_whole_at_every_width(words, tmp_path):
+    folder = ("--folder", str(tmp_path)) if words[0] in ("verify", "explain") else ()
+    if folder:
+        call("verify", "mw", "bonus", "--examples", "5", "--jobs", "1", *folder)
+    wide = runner.invoke(app, [*words, *folder], env={"COLUMNS": "1000"}).output
+    assert len(re.findall(NUMBER, wide)) > 4
+    for width in (40, 60, 80, 120):
+        narrow = runner.invoke(app, [*words, *folder], env={"COLUMNS": str(width)}).output
+        assert "\N{HORIZONTAL ELLIPSIS}" not in narrow
+        numbers, whole = Counter(re.findall(NUMBER, narrow)), Counter(re.findall(NUMBER, wide))
+        assert numbers.keys() == whole.keys()
+        assert numbers >= whole  # the first column may stand there more than once
+
+
+def test_a_table_is_split_and_no_cell_is_cut():
+    import io
+
+    from rich.console import Console
+
+    from tabular_rl.terminal import number_table
+
+    rows = [("1", "6.86254e-05", "-1.23457e+100"), ("1000000", "0.5", "[green]7[/green]")]
+    for width in range(1, 60):
+        console = Console(file=io.StringIO(), width=width)
+        number_table(console, ("episode", "regret", "a very long name of a series"), rows, title="a title")
+        text = console.file.getvalue()
+        assert {"6.86254e-05", "-1.23457e+100", "0.5", "7", "1000000"} <= set(text.replace(",", " ").split())
+    assert len(text.splitlines()) == 4
