@@ -98,10 +98,10 @@ class DRRPO:
     evaluate_every: int = 10
 
     def __post_init__(self):
-        check.number("tau", self.tau, at_least=0)
-        check.number("scale", self.scale, at_least=0)
-        check.number("ridge", self.ridge, above=0)
-        check.number("delta", self.delta, above=0, at_most=1)
+        check.rate("tau", self.tau, zero=True)
+        check.rate("scale", self.scale, zero=True)
+        check.rate("ridge", self.ridge)
+        check.failure("delta", self.delta, at_most=1)
         check.choice("kind", self.kind, ("auto", "tabular", "linear"))
         check.choice("update", self.update, ("closed", "mirror"))
         check.choice("bonus", self.bonus, ("factors", "elliptical"))
@@ -111,13 +111,13 @@ class DRRPO:
         if self.ridge < 1 and self.scale >= 1 and self.beta is None:
             warnings.warn(f"the theorems' constants (scale={self.scale:g}) need ridge >= 1, got {self.ridge:g}", stacklevel=3)
         if self.penalty is not None:
-            check.number("penalty", self.penalty, above=0)
+            check.rate("penalty", self.penalty)
         if self.successors is not None:
             check.integer("successors", self.successors, 1)
         if self.update == "mirror":
             if self.eta is None:
                 raise ValueError("update='mirror' needs a step size eta > 0, got None")
-            check.number("eta", self.eta, above=0)
+            check.rate("eta", self.eta)
         if isinstance(self.reference, str):
             check.choice("reference", self.reference, ("uniform", "previous"))
             if self.reference == "previous" and (self.update == "mirror" or self.tau == 0):

@@ -18,7 +18,7 @@ class DRLSVIUCB:
     rare: bool = False
 
     def __post_init__(self):
-        check.number("scale", self.scale, at_least=0)
+        check.rate("scale", self.scale, zero=True)
         check.flag("rare", self.rare)
 
     def run(self, problem, n, seed=0):
@@ -38,7 +38,7 @@ class LSVIUCB:
     rare: bool = False
 
     def __post_init__(self):
-        check.number("beta", self.beta, at_least=0)
+        check.rate("beta", self.beta, zero=True)
         check.flag("rare", self.rare)
 
     def run(self, problem, n, seed=0):
@@ -62,11 +62,11 @@ class LinearOPPO:
     rare: bool = False
 
     def __post_init__(self):
-        check.number("beta", self.beta, at_least=0)
+        check.rate("beta", self.beta, zero=True)
         check.flag("robust", self.robust)
         check.flag("rare", self.rare)
         if self.eta is not None:
-            check.number("eta", self.eta, above=0)
+            check.rate("eta", self.eta)
 
     def run(self, problem, n, seed=0):
         """See ``DRRPO.run``; nominal values and an elliptical bonus, or with ``robust`` the worst case and the factor bonus."""

@@ -86,7 +86,7 @@ def mirror_step(log_policy, policy, log_reference, q, tau, eta):
             for a in range(A):
                 total += np.exp(log_policy[h, s, a] - top)
             for a in range(A):
-                log_policy[h, s, a] -= top + np.log(total)
+                log_policy[h, s, a] = log_policy[h, s, a] - top - np.log(total)  # in this order: at large steps top would swallow the sum
                 policy[h, s, a] = np.exp(log_policy[h, s, a])
 
 

@@ -11,7 +11,10 @@ import pytest
 from tabular_rl import ambiguity, delays, instances, losses
 from tabular_rl.algorithms import (
     DAPO,
+    DRLSVIUCB,
     DRPG,
+    DRRPO,
+    LSVIUCB,
     RAVIUCB,
     UCBVI,
     BestOfBothWorlds,
@@ -23,15 +26,18 @@ from tabular_rl.algorithms import (
     DilatedBonusPO,
     GradientDescentAscent,
     LinearDAPO,
+    LinearOPPO,
     RobustMirrorDescent,
     UCBVIDiscounted,
 )
+from tabular_rl.instances import robust_linear
 
 MDP = instances.random_losses(2, 3, 2, seed=1)
 WORLD = losses.stochastic(MDP)
 LATE = delays.delayed(WORLD, delays.fixed(1))
 SWIM = instances.river_swim(4, discount=0.8)
 GARNET = instances.garnet_robust(S=3, A=2)
+FACTORED = robust_linear.random_linear(S=4, A=2, d=3, horizon=3)
 LINEAR = instances.linear_mdp(S=4, A=2)
 RATES = ("learning_rate", "exploration")
 CASES = [
@@ -53,6 +59,11 @@ CASES = [
     (UCBVI, {}, ("scale",), WORLD),
     (UCBVIDiscounted, {}, ("scale",), SWIM),
     (RAVIUCB, {}, ("learning_rate", "scale"), SWIM),
+    (DRRPO, {"kind": "linear"}, ("tau", "scale", "ridge"), FACTORED),
+    (DRRPO, {"update": "mirror", "tau": 0.1}, ("eta", "scale"), FACTORED),
+    (DRLSVIUCB, {}, ("scale",), FACTORED),
+    (LSVIUCB, {}, ("beta",), FACTORED),
+    (LinearOPPO, {}, ("beta", "eta"), FACTORED),
     (RobustMirrorDescent, {}, ("learning_rate", "growth"), GARNET),
     (GradientDescentAscent, {}, ("step",), GARNET),
     (DRPG, {}, ("scale", "tolerance", "loss"), GARNET),
