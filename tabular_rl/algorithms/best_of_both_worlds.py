@@ -131,10 +131,10 @@ class BestOfBothWorlds:
         """
         problem = losses.as_adversarial(problem)
         index = checkpoints(n)
-        H, S, A = problem.shape
+        H, S, A = sizes = problem.sizes
         if self.regularizer == "log_barrier":
             check.integer("n", n, 3)  # log log n would not do
-        c0, eps, N0, bonus_scale, proven = self.resolve(problem.shape, n)
+        c0, eps, N0, bonus_scale, proven = self.resolve(sizes, n)
         bounded, proven = proven and self._known, proven and bonus_scale == 1
         if certified and not proven:
             raise ValueError(
@@ -149,14 +149,13 @@ class BestOfBothWorlds:
         mixed, visits = self._comparator(problem, comparator)
         delta = 1 / (4 * H * n) if self.delta is None else self.delta
         series, (policy, parameters) = _run(
-            problem.packed_transition, problem.initial, self._reachable(problem), *problem.world, REGULARIZERS.index(self.regularizer),
+            problem.packed_transition, problem.initial, self._reachable(problem), *problem.world, problem.barrier.copy(),
+            np.ascontiguousarray(problem.uniform_policy), A, REGULARIZERS.index(self.regularizer),
             self.entropy == "current", c0, eps, N0, bonus_scale, self._known, np.log(n * H * S * A / delta), self.radius_scale,
             self.max_virtual if self.truncation == "virtual" else 0, mixed, visits, comparator is not None, index,
             check.generator(seed),
         )  # fmt: skip
-        return self._trace(
-            series, policy, parameters, (c0, eps, N0, bonus_scale, proven, bounded), problem.shape, delta, comparator, index, seed
-        )
+        return self._trace(series, policy, parameters, (c0, eps, N0, bonus_scale, proven, bounded), sizes, delta, comparator, index, seed)
 
     def _trace(self, series, policy, counts, constants, shape, delta, comparator, index, seed):
         c0, eps, N0, bonus_scale, proven, bounded = constants
@@ -236,31 +235,34 @@ class BestOfBothWorlds:
         if comparator is None:
             return np.zeros(problem.shape), np.zeros(problem.shape[:2])
         policy = check.distribution("comparator", comparator, problem.shape)
-        return policy, planning.state_occupancy(FiniteHorizonMDP(problem.transition, np.zeros(problem.shape), problem.initial), policy)
+        model = FiniteHorizonMDP(problem.transition, np.zeros(problem.shape), problem.initial, available=problem.packed_available)
+        return policy, planning.state_occupancy(model, policy)
 
 
 @njit
 def _run(
-    P, initial, reachable, schedule, tables, parameters, bernoulli, regularizer, current, c0, eps, N0, bonus_scale, known, log_term,
-    radius_scale, max_virtual, comparator, comparator_visits, compared, index, rng,
+    P, initial, reachable, schedule, tables, parameters, bernoulli, total, policy, A,
+    regularizer, current, c0, eps, N0, bonus_scale, known, log_term, radius_scale, max_virtual, comparator, comparator_visits, compared,
+    index, rng,
 ):  # fmt: skip
-    _, H, S, A = tables.shape
+    H, S, _ = policy.shape
     T = index[-1]
     log_T, ahead = math.log(max(T, 2)), regularizer != LOG_BARRIER and not current  # rates move before the episode
-    cumulative, policy, z = np.zeros((H, S, A)), np.full((H, S, A), 1.0 / A), np.zeros((H, S))
+    cumulative, z = total.copy(), np.zeros((H, S))
     N, beta, growth, doubt, clipped = np.empty((H, S)), np.empty((H, S)), np.zeros((H, S)), np.ones((H, S)), np.zeros((H, S), np.bool_)
     for h in range(H):
         N[h] = N0 * (H - h) ** 2 if regularizer == LOG_BARRIER else N0
         beta[h] = inverse_rate(regularizer, H - h, A, c0, log_T, N[h, 0])
     occupancy, flow, u = np.zeros((H, S)), np.zeros((H, S)), np.ones((H, S))
     upper, lower = (occupancy, occupancy) if known else (np.zeros((H, S)), np.zeros((H, S)))
-    b, B, values = np.zeros((H, S)), np.empty((H, S, A)), np.zeros((H + 1, S))
+    b, B, values = np.zeros((H, S)), np.empty(policy.shape), np.zeros((H + 1, S))
     states, actions, path_losses, to_go = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H), np.empty(H)
-    means, total, work, old_N, old_beta = np.empty((H, S, A)), np.zeros((H, S, A)), np.empty((2, S)), N.copy(), beta.copy()
+    means, work, old_N, old_beta = np.empty(policy.shape), np.empty((2, S)), N.copy(), beta.copy()
 
     size = 0 if known else H
-    visits, at_epoch, seen = np.zeros((size, S, A)), np.zeros((size, S, A)), np.zeros((size, S, A, S))
-    estimate, radius = np.empty((size, S, A, S)), np.empty((size, S, A, S))
+    columns = policy.shape[2]
+    visits, at_epoch, seen = np.zeros((size, S, columns)), np.zeros((size, S, columns)), np.zeros((size, S, columns, S))
+    estimate, radius = np.empty((size, S, columns, S)), np.empty((size, S, columns, S))
     bernstein_confidence(visits, seen, log_term, estimate, radius, radius_scale)
 
     loss, paid, mixing, against, bound, row, series = 0.0, 0.0, 0.0, 0.0, 0.0, 0, np.zeros((6, len(index)))
@@ -273,14 +275,14 @@ def _run(
                 if not known:
                     layer_occupancy_bounds(estimate, radius, policy, initial, h, upper[h], lower[h])
                 count, newton, rows = layer(
-                    h, regularizer, current, reachable, c0, eps if max_virtual == 0 else np.inf, log_T, t, 1 / T, upper, flow, doubt,
+                    h, A, regularizer, current, reachable, c0, eps if max_virtual == 0 else np.inf, log_T, t, 1 / T, upper, flow, doubt,
                     cumulative, N, beta, growth, u, clipped, z, policy,
                 )  # fmt: skip
                 clips, steps, solved = clips + count, steps + newton, solved + rows
                 advance(P, h, policy, occupancy, u, reachable, regularizer == LOG_BARRIER, flow)
             if max_virtual == 0:
                 break
-            neglected = raise_most_truncated(regularizer, H, c0, eps, log_T, reachable, policy, u, old_N, old_beta, N, beta, b)
+            neglected = raise_most_truncated(A, regularizer, H, c0, eps, log_T, reachable, policy, u, old_N, old_beta, N, beta, b)
             if not neglected:
                 old_N[:], old_beta[:] = N, beta
                 break
@@ -300,7 +302,7 @@ def _run(
             to_go[h] = tail
 
         ratio = local_bonuses(
-            regularizer, current, known, reachable, c0, log_T, t, policy, upper, lower, states, actions, to_go, clipped, u, doubt, N,
+            A, regularizer, current, known, reachable, c0, log_T, t, policy, upper, lower, states, actions, to_go, clipped, u, doubt, N,
             beta, growth, b,
         )  # fmt: skip
         if known:

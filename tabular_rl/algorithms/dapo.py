@@ -124,8 +124,8 @@ class DAPO:
         """
         problem = as_delayed(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
-        H, S, A = problem.shape
-        eta, gamma, c, condition = self.resolve(problem.shape, n, schedule)
+        H, S, A = sizes = problem.world.sizes
+        eta, gamma, c, condition = self.resolve(sizes, n, schedule)
         proven = condition and self.estimator.startswith("adapted") and not self._heuristic and problem.world.oblivious
         if self.preset == "theory" and not condition:
             warnings.warn(f"{self}: the theorem's conditions do not hold for eta={eta:.3g}, gamma={gamma:.3g}, c={c:.3g}", stacklevel=2)
@@ -139,16 +139,19 @@ class DAPO:
             self.propagation == "play",
         )
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
-        loss, least, width, policy, drift, paid, total = _run(
-            problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
+        total = problem.world.barrier.copy()
+        loss, least, width, policy, drift, paid = _run(
+            problem.world.packed_transition, problem.world.initial, *problem.world.world, total,
+            schedule.order, schedule.pointer, slot, n_slots,
             *switches, eta, gamma, c, self.confidence_bonus_scale, log_term, float(self.prior_visits), index,
             check.generator(seed), np.random.default_rng(1), disturbed,
         )  # fmt: skip
         series = {"regret": loss - least, "loss": loss} | ({} if self._known else {"uncertainty": width})
-        bound = self.bound(problem.shape, n, schedule, eta, gamma, c) if proven and self._known else None
+        bound = self.bound(sizes, n, schedule, eta, gamma, c) if proven and self._known else None
         certificate = None
         if certified:
-            hindsight = FiniteHorizonMDP(problem.world.transition, -total, problem.world.initial)
+            world = problem.world
+            hindsight = FiniteHorizonMDP(world.transition, -total, world.initial, available=world.packed_available)
             visited = planning.state_occupancy(hindsight, planning.solve(hindsight).policy)
             moved = 2 * np.arange(H, 0, -1) @ np.sum(visited * drift, axis=1)
             certificate = float(H * np.log(A) / eta + moved + (1 + 1 / H) * paid + (0 if self._known else 4 * self.delta * H * n))
@@ -215,14 +218,15 @@ class DAPO:
 
 @njit
 def _run(
-    P, initial, schedule, tables, parameters, bernoulli, order, pointer, slot, n_slots,
+    P, initial, schedule, tables, parameters, bernoulli, total, order, pointer, slot, n_slots,
     form, joint, known, immediate, at_play, eta, gamma, c, confidence_bonus, log_term, prior_visits, index, rng, other, disturbed,
 ):  # fmt: skip
     _, H, S, A = tables.shape
-    log_weights, policy = np.zeros((H, S, A)), np.full((H, S, A), 1.0 / A)
+    log_weights, policy = 0.0 - total, np.empty((H, S, A))
+    exponential_weights(log_weights, policy)
     occupancy, upper, lower = np.empty((H, S)), np.empty((H, S)), np.empty((H, S))
     weights, local_bonus, bonus, values = np.empty((H, S, A)), np.empty((H, S)), np.empty((H, S, A)), np.empty((H + 1, S))
-    means, total, work = np.empty((H, S, A)), np.zeros((H, S, A)), np.empty((2, S))
+    means, work = np.empty((H, S, A)), np.empty((2, S))
     states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
     loss, width, row, changed = 0.0, 0.0, 0, True
     losses, least, widths = np.empty(len(index)), np.empty(len(index)), np.empty(len(index))
@@ -304,7 +308,7 @@ def _run(
             losses[row], least[row], widths[row] = loss, least_loss(P, total, initial, work), width
             row += 1
 
-    return losses, least, widths, last, drift, paid, total
+    return losses, least, widths, last, drift, paid
 
 
 @njit

@@ -98,11 +98,12 @@ class LinearDAPO:
         """
         problem = as_delayed(problem)
         H, S, A = problem.shape
+        sizes = problem.world.sizes
         if self.features.shape[:-1] not in ((S, A), (H, S, A)):
             raise ValueError(f"features must have shape ({S}, {A}, d) or ({H}, {S}, {A}, d) for this problem, got {self.features.shape}")
         features = self.features if self.features.ndim == 4 else self.features[None]
         schedule, index = problem.schedule(n), checkpoints(n)
-        numbers = self.resolve(problem.shape, n, schedule)
+        numbers = self.resolve(sizes, n, schedule)
         eta, gamma, beta, beta_p = numbers
         slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         step = 0.5 if gamma <= 1 else 0.5 / gamma
@@ -112,11 +113,12 @@ class LinearDAPO:
             if samples > MOST_SAMPLES:
                 raise ValueError(f"exploration {gamma:.3g} asks for {samples} samples for each feedback: give samples, or a larger one")
         loss, least, policy = _run(
-            problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
+            problem.world.packed_transition, problem.world.initial, *problem.world.world, problem.world.barrier.copy(),
+            schedule.order, schedule.pointer, slot, n_slots,
             features, self.adapted, self.batch == "joint", samples, step, eta, gamma, beta, beta_p, index, check.generator(seed),
         )  # fmt: skip
         proven = self.adapted and self.batch == "sequential" and samples == 0 and self.covers(problem.world)
-        bound = self.bound(problem.shape, n, schedule, *numbers) if proven else None
+        bound = self.bound(sizes, n, schedule, *numbers) if proven else None
         parameters = {"learning_rate": eta, "exploration": gamma, "bonus": beta, "policy_bonus": beta_p, "samples": samples}
         parameters |= {"delay": schedule.total, "effective_delay": schedule.effective_total}
         parameters |= {"bound": bound, "vacuous": None if bound is None else bound >= H * n}
@@ -164,10 +166,11 @@ class LinearDAPO:
         tables = np.concatenate([world.tables, 1 - world.tables]) if world.schedule == "drifting" else world.tables
         features = np.broadcast_to(self.features, (H, *self.features.shape[-3:])).reshape(H, S * A, -1)
         for h in range(H):
-            rows = np.column_stack([tables[:, h].reshape(-1, S * A).T, world.transition[h].reshape(S * A, S)])
-            found = np.linalg.lstsq(features[h], rows, rcond=None)[0]
+            rows, there = np.column_stack([tables[:, h].reshape(-1, S * A).T, world.transition[h].reshape(S * A, S)]), world.available[h]
+            phi, rows = features[h][there.ravel()], rows[there.ravel()]
+            found = np.linalg.lstsq(phi, rows, rcond=None)[0]
             checked = len(tables) + (S if h + 1 < H else 0)  # the last transition leads nowhere
-            if np.abs(features[h] @ found - rows)[:, :checked].max() > 1e-9:
+            if np.abs(phi @ found - rows)[:, :checked].max() > 1e-9:
                 return False
             factors = found[:, len(tables) :]
             swing = np.maximum(np.maximum(factors, 0).sum(axis=1), np.maximum(-factors, 0).sum(axis=1))
@@ -187,17 +190,18 @@ class LinearDAPO:
 
 @njit
 def _run(
-    P, initial, schedule, tables, parameters, bernoulli, order, pointer, slot, n_slots,
+    P, initial, schedule, tables, parameters, bernoulli, total, order, pointer, slot, n_slots,
     features, adapted, joint, samples, step, eta, gamma, beta, beta_p, index, rng,
 ):  # fmt: skip
     _, H, S, A = tables.shape
     d = features.shape[3]
-    log_weights, policy, occupancy = np.zeros((H, S, A)), np.full((H, S, A), 1.0 / A), np.empty((H, S))
+    log_weights, policy, occupancy = 0.0 - total, np.empty((H, S, A)), np.empty((H, S))
+    exponential_weights(log_weights, policy)
     bonus, values, following = np.empty((H, S, A)), np.zeros(S), np.zeros(S)
     ratio, x2 = np.empty(A), np.empty(A)
     covariance, inverse = np.empty((H, d, d)), np.empty((H, d, d))
     product, work, direction = np.empty((H, d, d)), np.empty(d), np.empty(d)
-    means, total, least_work = np.empty((H, S, A)), np.zeros((H, S, A)), np.empty((2, S))
+    means, least_work = np.empty((H, S, A)), np.empty((2, S))
     states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
     old_policy, old_occupancy = np.empty((n_slots, H, S, A)), np.empty((n_slots, H, S))
     old_states, old_actions, old_losses = np.empty((n_slots, H), np.int64), np.empty((n_slots, H), np.int64), np.empty((n_slots, H))

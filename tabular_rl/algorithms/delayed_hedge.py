@@ -12,6 +12,7 @@ Theorem HEDGE (dapo spec, section 4 item 4) [derived there], adapted, every eta 
     E R_K <= ln N / eta + eta H^2 (S A K / 2 + 2 D~)        the best eta, the default, makes it 2 sqrt(H^2 (S A K / 2 + 2 D~) ln N)
 """
 
+import math
 from dataclasses import dataclass
 from itertools import product
 
@@ -67,13 +68,14 @@ class DelayedHedge:
         """
         problem = as_delayed(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
-        H, S, A = problem.shape
-        occupancies = deterministic_occupancies(problem.world.transition, problem.world.initial)
+        world, (H, S, A) = problem.world, problem.world.sizes
+        occupancies = deterministic_occupancies(world.transition, world.initial, available=world.available)
         N, spread = len(occupancies), H**2 * (S * A * n / 2 + 2 * schedule.effective_total)
         eta = float(np.sqrt(np.log(max(N, 2)) / spread)) if self.learning_rate is None else self.learning_rate
         slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         loss, least, policy = _run(
-            problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
+            world.packed_transition, world.initial, *world.world, world.barrier.copy(), np.ascontiguousarray(world.uniform_policy),
+            schedule.order, schedule.pointer, slot, n_slots,
             np.ascontiguousarray(np.moveaxis(occupancies, 0, -1)), self.adapted, eta, index, check.generator(seed),
         )  # fmt: skip
         bound = float(np.log(N) / eta + eta * spread) if self.adapted and problem.world.oblivious else None
@@ -82,8 +84,10 @@ class DelayedHedge:
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, parameters, seed)
 
 
-def deterministic_occupancies(transition, initial, most=MOST_POLICIES):
+def deterministic_occupancies(transition, initial, most=MOST_POLICIES, available=None):
     """[N, H, S, A]: the distinct occupancies of deterministic policies, for ``transition`` [H, S, A, S] and ``initial`` [S].
+
+    ``available`` [H, S, A]: which actions the states have; default: all.
 
     Step by step: every choice of actions in the states that the policy reaches gives another occupancy, all other choices the same.
 
@@ -93,16 +97,18 @@ def deterministic_occupancies(transition, initial, most=MOST_POLICIES):
         With more than ``most`` of them, before they are built; the number named is that of the steps looked at so far.
     """
     H, S, A, _ = transition.shape
+    available = np.ones((H, S, A), bool) if available is None else available
     found = [(np.zeros((H, S, A)), np.asarray(initial))]
     for h in range(H):
-        number = sum(A ** int(np.count_nonzero(now)) for _, now in found)
+        choices = [np.flatnonzero(row).tolist() for row in available[h]]
+        number = sum(math.prod(len(choices[s]) for s in np.flatnonzero(now)) for _, now in found)
         if number > most:
             shown = str(number) if number < 10**15 else f"about 10^{len(str(number)) - 1}"
             raise ValueError(f"problem must have at most {most} deterministic policies of distinct occupancy, it has at least {shown}")
         grown = []
         for occupancy, now in found:
             reached = np.flatnonzero(now)
-            for actions in product(range(A), repeat=len(reached)):
+            for actions in product(*(choices[s] for s in reached)):
                 longer = occupancy.copy()
                 longer[h, reached, actions] = now[reached]
                 grown.append((longer, now[reached] @ transition[h, reached, actions]))
@@ -112,13 +118,13 @@ def deterministic_occupancies(transition, initial, most=MOST_POLICIES):
 
 @njit
 def _run(
-    P, initial, schedule, tables, parameters, bernoulli, order, pointer, slot, n_slots,
+    P, initial, schedule, tables, parameters, bernoulli, total, uniform, order, pointer, slot, n_slots,
     occupancies, adapted, eta, index, rng,
 ):  # fmt: skip
     H, S, A, N = occupancies.shape
     log_weights, weights = np.zeros((1, 1, N)), np.full((1, 1, N), 1.0 / N)
     x, mixture, policy = weights[0, 0], np.empty((H, S, A)), np.empty((H, S, A))
-    means, total, work = np.empty((H, S, A)), np.zeros((H, S, A)), np.empty((2, S))
+    means, work = np.empty((H, S, A)), np.empty((2, S))
     states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
     old_states, old_actions = np.empty((n_slots, H), np.int64), np.empty((n_slots, H), np.int64)
     old_losses, old_mixture = np.empty((n_slots, H)), np.empty((n_slots, H))
@@ -128,7 +134,7 @@ def _run(
     for k in range(index[-1]):
         if changed:
             mixture.reshape(H * S * A)[:] = np.dot(occupancies.reshape(H * S * A, N), x)
-            conditional(mixture, policy)
+            conditional(mixture, uniform, policy)
             changed = False
         mean_losses(schedule, tables, parameters, k, policy, means)
         loss += np.sum(mixture * means)
@@ -161,11 +167,11 @@ def _run(
 
 
 @njit
-def conditional(occupancy, policy):
-    """Fill the ``policy`` that has this ``occupancy`` [H, S, A]; uniform where it never comes."""
+def conditional(occupancy, uniform, policy):
+    """Fill the ``policy`` that has this ``occupancy`` [H, S, A]; the ``uniform`` one where it never comes."""
     H, S, A = occupancy.shape
     for h in range(H):
         for s in range(S):
             mass = np.sum(occupancy[h, s])
             for a in range(A):
-                policy[h, s, a] = occupancy[h, s, a] / mass if mass > 0.0 else 1.0 / A
+                policy[h, s, a] = occupancy[h, s, a] / mass if mass > 0.0 else uniform[h, s, a]

@@ -81,17 +81,18 @@ class DelayedOPPO:
         """
         problem = as_delayed(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
-        H, S, A = problem.shape
-        eta, gamma = self.resolve(problem.shape, n, schedule)
+        H, S, A = sizes = problem.world.sizes
+        eta, gamma = self.resolve(sizes, n, schedule)
         slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         known = self.transition == "known"
         loss, least, width, policy = _run(
-            problem.world.packed_transition, problem.world.initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
+            problem.world.packed_transition, problem.world.initial, *problem.world.world, problem.world.barrier.copy(),
+            schedule.order, schedule.pointer, slot, n_slots,
             known, eta, gamma, log_term, index, check.generator(seed),
         )  # fmt: skip
         series = {"regret": loss - least, "loss": loss} | ({} if known else {"uncertainty": width})
-        bound = self.bound(problem.shape, n, schedule, eta, gamma) if known and problem.world.oblivious else None
+        bound = self.bound(sizes, n, schedule, eta, gamma) if known and problem.world.oblivious else None
         parameters = {"learning_rate": eta, "exploration": gamma, "delay": schedule.total, "effective_delay": schedule.effective_total}
         parameters |= {"bound": bound, "vacuous": None if bound is None else bound >= H * n}
         return Trace(index, series, policy, parameters, seed)
@@ -121,14 +122,15 @@ def _squares(H):
 
 @njit
 def _run(
-    P, initial, schedule, tables, parameters, bernoulli, order, pointer, slot, n_slots,
+    P, initial, schedule, tables, parameters, bernoulli, total, order, pointer, slot, n_slots,
     known, eta, gamma, log_term, index, rng,
 ):  # fmt: skip
     _, H, S, A = tables.shape
-    log_weights, policy = np.zeros((H, S, A)), np.full((H, S, A), 1.0 / A)
+    log_weights, policy = 0.0 - total, np.empty((H, S, A))
+    exponential_weights(log_weights, policy)
     occupancy, upper, lower = np.empty((H, S)), np.empty((H, S)), np.empty((H, S))
     estimated, values = np.empty((H, S, A)), np.empty((H + 1, S))
-    means, total, work = np.empty((H, S, A)), np.zeros((H, S, A)), np.empty((2, S))
+    means, work = np.empty((H, S, A)), np.empty((2, S))
     states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
     waiting = np.empty((n_slots, H, S, A))  # Qhat of what waits: nothing in it changes until it arrives
     old_states, old_actions = np.empty((n_slots, H), np.int64), np.empty((n_slots, H), np.int64)

@@ -88,23 +88,23 @@ class DelayedOREPS:
         """
         problem = as_delayed(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
-        H, S, A = problem.shape
-        P, initial = problem.world.packed_transition, problem.world.initial
-        log_q = np.empty((H, S, A))
-        reachable_cells(P, initial, log_q)
-        mirror_step(P, initial, np.zeros((H, S, A)), log_q, RESIDUAL, MOST_STEPS)
+        H, sizes = problem.shape[0], problem.world.sizes
+        P, initial, total = problem.world.packed_transition, problem.world.initial, problem.world.barrier.copy()
+        log_q = np.empty(problem.shape)
+        reachable_cells(P, initial, log_q, total)
+        mirror_step(P, initial, np.zeros(problem.shape), log_q, RESIDUAL, MOST_STEPS)
         entropy = -float(np.sum(np.exp(log_q) * np.where(np.isfinite(log_q), log_q, 0.0)))
-        eta, gamma = self.resolve(problem.shape, n, schedule, entropy)
+        eta, gamma = self.resolve(sizes, n, schedule, entropy)
         slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         loss, least, policy, steps, residual = _run(
-            P, initial, *problem.world.world, schedule.order, schedule.pointer, slot, n_slots,
+            P, initial, *problem.world.world, total, schedule.order, schedule.pointer, slot, n_slots,
             log_q, self.adapted, self.batch == "joint", self.lazy, eta, gamma, index, check.generator(seed),
         )  # fmt: skip
         if residual > 1e-6:
             warnings.warn(f"{self}: a projection stopped at a flow residual of {residual:.1e}; use a smaller learning_rate", stacklevel=2)
         together = np.diff(schedule.pointer)[:-1].max(initial=0) > 1  # what arrives after the last episode is used by no one
         proven = self.adapted and (self.batch == "sequential" or not together) and residual <= 1e-6 and problem.world.oblivious
-        bound = self.bound(problem.shape, n, schedule, eta, gamma, entropy) if proven else None
+        bound = self.bound(sizes, n, schedule, eta, gamma, entropy) if proven else None
         parameters = {"learning_rate": eta, "exploration": gamma, "delay": schedule.total, "effective_delay": schedule.effective_total}
         parameters |= {"bound": bound, "vacuous": None if bound is None else bound >= H * n}
         return Trace(
@@ -127,19 +127,19 @@ class DelayedOREPS:
 
 @njit
 def _run(
-    P, initial, schedule, tables, parameters, bernoulli, order, pointer, slot, n_slots,
+    P, initial, schedule, tables, parameters, bernoulli, total, order, pointer, slot, n_slots,
     start, adapted, joint, lazy, eta, gamma, index, rng,
 ):  # fmt: skip
     H, S, A = start.shape
     log_q, policy, change = start.copy(), np.empty((H, S, A)), np.zeros((H, S, A))
     occupancy, arrived, policy_now = np.empty((H, S)), np.empty((H, S)), np.empty((H, S, A))
-    means, total, work = np.empty((H, S, A)), np.zeros((H, S, A)), np.empty((2, S))
+    means, work = np.empty((H, S, A)), np.empty((2, S))
     states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
     old_states, old_actions = np.empty((n_slots, H), np.int64), np.empty((n_slots, H), np.int64)
     old_losses, old_q = np.empty((n_slots, H)), np.empty((n_slots, H))
     loss, losses, least, row = 0.0, np.empty(len(index)), np.empty(len(index)), 0
     projections, steps, worst = 0, 0, 0.0
-    conditional(log_q, policy)
+    conditional(log_q, total, policy)
     state_occupancy(P, policy, initial, occupancy)
 
     for k in range(index[-1]):
@@ -171,7 +171,7 @@ def _run(
                     log_q[:] = start
                 more, residual = mirror_step(P, initial, change, log_q, RESIDUAL, MOST_STEPS)
                 projections, steps, worst = projections + 1, steps + more, max(worst, residual)
-                conditional(log_q, policy_now)
+                conditional(log_q, total, policy_now)
                 state_occupancy(P, policy_now, initial, arrived)
                 if not lazy:
                     change[:] = 0.0

@@ -92,12 +92,12 @@ class DelayedUOB:
         """
         problem = as_delayed(problem)
         world, schedule, index = problem.world, problem.schedule(n), checkpoints(n)
-        H, S, A = problem.shape
-        eta, gamma = self.resolve(problem.shape, n, schedule)
+        H, S, A = world.sizes
+        eta, gamma = self.resolve(world.sizes, n, schedule)
         slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         loss, least, width, policy, epochs, steps, residual = _run(
-            world.packed_transition, world.initial, *world.world, schedule.order, schedule.pointer, slot, n_slots,
+            world.packed_transition, world.initial, *world.world, world.barrier.copy(), schedule.order, schedule.pointer, slot, n_slots,
             self.lazy, eta, gamma, log_term, float(self.prior_visits), index, check.generator(seed),
         )  # fmt: skip
         if not residual <= LARGEST_RESIDUAL:  # or not a number
@@ -116,11 +116,11 @@ class DelayedUOB:
 
 @njit
 def _run(
-    P, initial, schedule, tables, parameters, bernoulli, order, pointer, slot, n_slots,
+    P, initial, schedule, tables, parameters, bernoulli, total, order, pointer, slot, n_slots,
     lazy, eta, gamma, log_term, prior_visits, index, rng,
 ):  # fmt: skip
     _, H, S, A = tables.shape
-    means, total, work = np.empty((H, S, A)), np.zeros((H, S, A)), np.empty((2, S))
+    means, work = np.empty((H, S, A)), np.empty((2, S))
     states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
     old_states, old_actions = np.empty((n_slots, H), np.int64), np.empty((n_slots, H), np.int64)
     old_losses, old_upper = np.empty((n_slots, H)), np.empty((n_slots, H))
@@ -139,10 +139,10 @@ def _run(
 
     for k in range(index[-1]):
         if changed:  # the occupancy measure of the set that is nearest to w = exp(log_weights + log_moves), and what it plays
-            reachable_cells(high, initial, log_q)
+            reachable_cells(high, initial, log_q, total)
             more, residual = confidence_step(low, high, initial, log_weights, log_moves, v, log_q, moves, RESIDUAL, MOST_STEPS)
             projections, steps, worst = projections + 1, steps + more, max(worst, residual)
-            conditional(log_q, policy)
+            conditional(log_q, total, policy)
             if not lazy:
                 log_weights[:], log_moves[:] = log_q, logarithms(moves)
                 v.fill(0.0)

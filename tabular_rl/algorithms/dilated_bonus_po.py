@@ -82,13 +82,14 @@ class DilatedBonusPO:
         """
         problem = losses.as_adversarial(problem)
         index = checkpoints(n)
-        H, S, A = problem.shape
-        eta, gamma, c, proven = self.resolve(problem.shape, n)
+        H, S, A = problem.sizes
+        eta, gamma, c, proven = self.resolve(problem.sizes, n)
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         known = self.transition == "known"
         loss, least, bonus, policy = _run(
-            problem.packed_transition, problem.initial, *problem.world, eta, gamma, c, known, log_term, index, check.generator(seed)
-        )
+            problem.packed_transition, problem.initial, *problem.world, problem.barrier.copy(), eta, gamma, c, known, log_term, index,
+            check.generator(seed),
+        )  # fmt: skip
         series = {"regret": loss - least, "loss": loss}
         proven = proven and problem.oblivious
         if proven:
@@ -122,14 +123,14 @@ class DilatedBonusPO:
 
 
 @njit
-def _run(P, initial, schedule, tables, parameters, bernoulli, eta, gamma, c, known, log_term, index, rng):
+def _run(P, initial, schedule, tables, parameters, bernoulli, total, eta, gamma, c, known, log_term, index, rng):
     _, H, S, A = tables.shape
-    log_weights, policy = np.zeros((H, S, A)), np.empty((H, S, A))
+    log_weights, policy = 0.0 - total, np.empty((H, S, A))
     occupancy, local_bonus = np.empty((H, S)), np.empty((H, S))
     bonus, bonus_values = np.empty((H, S, A)), np.empty((H + 1, S))
     upper, lower = (occupancy, occupancy) if known else (np.empty((H, S)), np.empty((H, S)))
     states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
-    means, total, work = np.empty((H, S, A)), np.zeros((H, S, A)), np.empty((2, S))
+    means, work = np.empty((H, S, A)), np.empty((2, S))
     loss, paid, losses, least, bonuses, row = 0.0, 0.0, np.empty(len(index)), np.empty(len(index)), np.empty(len(index)), 0
 
     size = 0 if known else H

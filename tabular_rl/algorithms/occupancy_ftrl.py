@@ -49,7 +49,7 @@ class OccupancyFTRL:
 
         problem = losses.as_adversarial(problem)
         index, rng, H = checkpoints(n), check.generator(seed), problem.horizon
-        model = FiniteHorizonMDP(problem.transition, np.zeros(problem.shape), problem.initial)
+        model = FiniteHorizonMDP(problem.transition, np.zeros(problem.shape), problem.initial, available=problem.packed_available)
         program = self._program(model)
         schedule, tables, numbers, bernoulli = problem.world
         estimates, means, total, loss, curve = np.zeros(problem.shape), np.empty(problem.shape), np.zeros(problem.shape), 0.0, {}
@@ -64,7 +64,7 @@ class OccupancyFTRL:
             visited = np.arange(H), states, actions
             estimates[visited] += path_losses / occupancy[visited]
             if t in index:
-                best = FiniteHorizonMDP(problem.transition, -total, problem.initial)
+                best = FiniteHorizonMDP(problem.transition, -total, problem.initial, available=problem.packed_available)
                 curve[t] = loss, loss + problem.initial @ planning.solve(best).values[0]
         series = np.array([curve[t] for t in index])
         return Trace(index, {"regret": series[:, 1], "loss": series[:, 0]}, policy, {"solver": self.solver}, seed)
@@ -78,6 +78,7 @@ class OccupancyFTRL:
         leaving = np.repeat(np.eye(S), A, axis=0)
         flow = [leaving.T @ layers[0] == model.initial]
         flow += [leaving.T @ layers[h + 1] == model.transition[h].reshape(S * A, S).T @ layers[h] for h in range(H - 1)]
+        flow += [layer[~there.ravel()] == 0 for layer, there in zip(layers, model.available, strict=True) if not there.all()]
         objective = sum(tilt[h] @ layers[h] - 2 * cp.sum(cp.sqrt(layers[h])) for h in range(H))
         program = cp.Problem(cp.Minimize(objective), flow)
 
@@ -86,7 +87,7 @@ class OccupancyFTRL:
             program.solve(solver=self.solver)
             if program.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
                 raise RuntimeError(f"the program over occupancy measures ended with status {program.status!r}")
-            q = np.maximum(np.stack([np.asarray(x.value) for x in layers]), 1e-12).reshape(H, S, A)
+            q = model.available * np.maximum(np.stack([np.asarray(x.value) for x in layers]), 1e-12).reshape(H, S, A)
             return q / q.sum(axis=-1, keepdims=True)
 
         return solve

@@ -37,14 +37,15 @@ class TsallisINF:
         if problem.shape[:2] != (1, 1):
             raise ValueError(f"problem must have one step and one state, got shape {problem.shape}: this is a bandit algorithm")
         index = checkpoints(n)
-        loss, least, policy = _run(problem.packed_transition, problem.initial, *problem.world, index, check.generator(seed))
+        total = problem.barrier[0, 0].copy()
+        loss, least, policy = _run(problem.packed_transition, problem.initial, *problem.world, total, index, check.generator(seed))
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {}, seed)
 
 
 @njit
-def _run(P, initial, schedule, tables, parameters, bernoulli, index, rng):
+def _run(P, initial, schedule, tables, parameters, bernoulli, total, index, rng):
     A = tables.shape[-1]
-    estimates, policy, means, total = np.zeros(A), np.full((1, 1, A), 1.0 / A), np.empty((1, 1, A)), np.zeros(A)
+    estimates, policy, means = total.copy(), np.empty((1, 1, A)), np.empty((1, 1, A))
     states, actions, path_losses = np.empty(1, np.int64), np.empty(1, np.int64), np.empty(1)
     loss, row, losses, least = 0.0, 0, np.empty(len(index)), np.empty(len(index))
 

@@ -62,23 +62,28 @@ class UCBVI:
         """
         problem = losses.as_adversarial(problem)
         index = checkpoints(n)
-        H = problem.shape[0]
+        H, _, A = problem.sizes
         steps = 1 if self.share_steps else H
         samples = n * (H if self.share_steps else 1)  # a cell of shared counts is visited up to H times per episode
         known = self.transition == "known"
         if known and steps == 1 and len(problem.packed_transition) > 1:
             raise ValueError("share_steps=True needs a transition that is the same at every step")
+        if steps == 1 and (problem.available != problem.available[:1]).any():
+            raise ValueError("share_steps=True needs states that have the same actions at every step")
         loss, least, policy = _run(
-            problem.packed_transition, problem.initial, *problem.world, self.scale, self.delta, known, self.anytime, steps, samples / n,
-            index, check.generator(seed),
+            problem.packed_transition, problem.initial, *problem.world, problem.barrier.copy(), A,
+            self.scale, self.delta, known, self.anytime, steps, samples / n, index, check.generator(seed),
         )  # fmt: skip
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {"scale": self.scale, "delta": self.delta}, seed)
 
 
 @njit
-def _run(P, initial, schedule, tables, parameters, bernoulli, scale, delta, known, anytime, steps, samples, index, rng):
+def _run(
+    P, initial, schedule, tables, parameters, bernoulli, total, most, scale, delta, known, anytime, steps, samples, index, rng
+):  # fmt: skip
     _, H, S, A = tables.shape
-    visits, mean_loss, width = np.zeros((steps, S, A)), np.zeros((steps, S, A)), np.empty((steps, S, A))
+    mean_loss, width = total[:steps].copy(), np.zeros((steps, S, A))
+    visits = (mean_loss > 0.0).astype(np.float64)  # what does not exist counts as seen, at an infinite loss
     arrival = np.zeros((len(P) if known else steps, S, S * A))  # arrival[h, t, s * A + a]: estimated probability of t after (s, a)
     if known:
         for h in range(len(P)):
@@ -86,13 +91,13 @@ def _run(P, initial, schedule, tables, parameters, bernoulli, scale, delta, know
     values, expected, policy = np.zeros((H + 1, S)), np.empty(S * A), np.zeros((H, S, A))
     greedy, occupancy = np.full((H, S), -1), np.empty((H, S))
     states, actions, path_losses = np.empty(H + 1, np.int64), np.empty(H, np.int64), np.empty(H)
-    means, total, work = np.empty((H, S, A)), np.zeros((H, S, A)), np.empty((2, S))
+    means, work = np.empty((H, S, A)), np.empty((2, S))
     loss, losses, least, row = 0.0, np.empty(len(index)), np.empty(len(index)), 0
     episodes = index[-1]
     occupancy[0] = initial
 
     for k in range(episodes):
-        log_term = np.log(2 * S * A * H * samples * (k + 1 if anytime else episodes) / delta)
+        log_term = np.log(2 * S * most * H * samples * (k + 1 if anytime else episodes) / delta)
         bonus = scale * np.sqrt(log_term / 2)
         first = plan(arrival, mean_loss, bonus, width, visits, known, values, expected, greedy, policy)
         if first < H:  # up to the first changed step the occupancy stays

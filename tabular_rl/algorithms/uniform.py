@@ -14,22 +14,22 @@ from tabular_rl.models import validation as check
 
 @dataclass(frozen=True)
 class Uniform:
-    """Every action with probability 1 / A, always."""
+    """Every action that a state has with the same probability, always."""
 
     def run(self, problem, n, seed=0):
         """Play ``n`` episodes of an AdversarialMDP (or FiniteHorizonMDP). Exact regret needs no sampling: ``seed`` changes nothing."""
         problem = losses.as_adversarial(problem)
         check.generator(seed)
         index = checkpoints(n)
-        policy = np.full(problem.shape, 1 / problem.shape[-1])
-        loss, least = _run(problem.packed_transition, problem.initial, *problem.world[:3], policy, index)
+        policy = np.ascontiguousarray(problem.uniform_policy)
+        loss, least = _run(problem.packed_transition, problem.initial, *problem.world[:3], policy, problem.barrier.copy(), index)
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {}, seed)
 
 
 @njit
-def _run(P, initial, schedule, tables, parameters, policy, index):
+def _run(P, initial, schedule, tables, parameters, policy, total, index):
     H, S, A = policy.shape
-    means, total, work = np.empty((H, S, A)), np.zeros((H, S, A)), np.empty((2, S))
+    means, work = np.empty((H, S, A)), np.empty((2, S))
     occupancy = np.empty((H, S))
     state_occupancy(P, policy, initial, occupancy)
     loss, losses, least, row = 0.0, np.empty(len(index)), np.empty(len(index)), 0

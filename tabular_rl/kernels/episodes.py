@@ -165,7 +165,10 @@ def stationary_induction(P, reward, row_error, values, actions):
 
 @njit_sums
 def least_loss(P, loss, initial, values):
-    """The smallest expected total loss of any policy, ``loss`` [H, S, A]; ``values`` [2, S] is work space."""
+    """The smallest expected total loss of any policy, ``loss`` [H, S, A]; ``values`` [2, S] is work space.
+
+    A ``loss`` of infinity: the pair does not exist.
+    """
     H, S, A = loss.shape
     values[H % 2] = 0.0
     for h in range(H - 1, -1, -1):
@@ -257,7 +260,8 @@ def dilated_bonus(P, policy, local_bonus, dilation, bonus, values):
 def softmax(log_weights, probabilities):
     """probabilities [A] = softmax(log_weights), in log space; the two may be the same array.
 
-    The maximum is subtracted from ``log_weights`` in place and entries are kept above -600, so that no probability is zero.
+    The maximum is subtracted from ``log_weights`` in place and entries are kept above -600, so that no probability is zero. But one of
+    -inf, of an action that does not exist, stays so.
     """
     A = len(probabilities)
     top = log_weights[0]
@@ -265,7 +269,8 @@ def softmax(log_weights, probabilities):
         top = max(top, log_weights[a])
     total = 0.0
     for a in range(A):
-        log_weights[a] = max(log_weights[a] - top, -600.0)
+        if log_weights[a] > -np.inf:
+            log_weights[a] = max(log_weights[a] - top, -600.0)
         probabilities[a] = np.exp(log_weights[a])
         total += probabilities[a]
     for a in range(A):

@@ -16,22 +16,26 @@ from tabular_rl.kernels.compiling import njit
 
 
 @njit
-def reachable_cells(P, initial, log_weights):
-    """``log_weights`` [H, S, A] = 0 in the states that some policy reaches, -inf in the others."""
+def reachable_cells(P, initial, log_weights, barrier=None):
+    """``log_weights`` [H, S, A] = 0 in the states that some policy reaches, -inf in the others.
+
+    ``barrier`` [H, S, A] is infinite at pairs that do not exist: there ``log_weights`` is -inf as well.
+    """
     H, S, A = log_weights.shape
     log_weights.fill(-np.inf)
     for s in range(S):
         for a in range(A):
-            if initial[s] > 0.0:
+            if initial[s] > 0.0 and (barrier is None or barrier[0, s, a] < np.inf):
                 log_weights[0, s, a] = 0.0
     for h in range(H - 1):
         for s in range(S):
-            if log_weights[h, s, 0] == 0.0:
-                for a in range(A):
+            for a in range(A):
+                if log_weights[h, s, a] == 0.0:
                     for t in range(S):
                         if P[h % len(P), s, a, t] > 0.0:
                             for b in range(A):
-                                log_weights[h + 1, t, b] = 0.0
+                                if barrier is None or barrier[h + 1, t, b] < np.inf:
+                                    log_weights[h + 1, t, b] = 0.0
 
 
 @njit
@@ -84,8 +88,11 @@ def mirror_step(P, initial, change, log_q, tolerance, max_steps):
 
 
 @njit
-def conditional(log_q, policy):
-    """Fill the ``policy`` that has the occupancy exp(``log_q``) [H, S, A], by a softmax in every state; uniform where it never comes."""
+def conditional(log_q, barrier, policy):
+    """Fill the ``policy`` that has the occupancy exp(``log_q``) [H, S, A], by a softmax in every state; uniform where it never comes.
+
+    ``barrier`` [H, S, A] is infinite at pairs that do not exist.
+    """
     H, S, A = log_q.shape
     for h in range(H):
         for s in range(S):
@@ -93,7 +100,7 @@ def conditional(log_q, policy):
             for x in log_q[h, s]:
                 top = max(top, x)
             for a in range(A):
-                policy[h, s, a] = np.exp(log_q[h, s, a] - top) if top > -np.inf else 1.0
+                policy[h, s, a] = np.exp(log_q[h, s, a] - top) if top > -np.inf else (1.0 if barrier[h, s, a] < np.inf else 0.0)
                 total += policy[h, s, a]
             for a in range(A):
                 policy[h, s, a] /= total

@@ -27,7 +27,7 @@ def leader(regularizer, cumulative, beta, z, x):
 
     The sum is taken to 1 along g(z) = (sum (d + z)^-p)^(-1/p) = beta, a power mean of affine functions: concave and increasing, so that
     Newton from any point lands at or left of the root and then rises to it [derived, bobw spec 5.1]. Shannon needs no steps; its
-    probabilities are kept above e^-600.
+    probabilities are kept above e^-600. Where ``cumulative`` is infinite, as for actions that do not exist, ``x`` is exactly 0.
     """
     A = len(x)
     least = cumulative[0]
@@ -61,7 +61,7 @@ def leader(regularizer, cumulative, beta, z, x):
             break
         z = following
     for a in range(A):
-        x[a] = max(x[a] / total, 1e-300)  # a loss of 1e150 beta would underflow
+        x[a] = max(x[a] / total, 1e-300) if cumulative[a] < np.inf else 0.0  # a loss of 1e150 beta would underflow
     return z, steps
 
 
@@ -73,12 +73,16 @@ def local_norm(regularizer, p):
 
 @njit
 def stability(regularizer, y, losses, scale, shift, beta):
-    """max over x >= 0 of <y - x, l> - beta Breg_psi(x, y) for l = scale (losses - shift), exactly; y > 0, infinite where some w <= -1.
+    """max over x >= 0 of <y - x, l> - beta Breg_psi(x, y) for l = scale (losses - shift), exactly; infinite where some w <= -1.
+
+    y > 0, and 0 at actions that do not exist: they add nothing.
 
     With w = local(y) l / beta it is beta sum_a y / local(y) phi(w), phi(w) = w^2 / (1 + w), e^-w - 1 + w, w - log(1 + w).
     """
     total = 0.0
     for a in range(len(y)):
+        if y[a] == 0.0:
+            continue
         size = local_norm(regularizer, y[a])
         w = size * scale * (losses[a] - shift) / beta
         if regularizer == SHANNON:

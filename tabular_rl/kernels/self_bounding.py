@@ -9,7 +9,8 @@ One (h, s): R = H - h, mu the occupancy (or an upper bound on it), u >= mu its c
 
     b = penalty + stability + R (1 - lower / u), lower = mu, or a lower bound on the occupancy when the transition is unknown
 
-Shapes: arrays [H, S] unless said otherwise; rows of unreachable states are never touched.
+Shapes: arrays [H, S] unless said otherwise; rows of unreachable states are never touched. ``A`` is the largest number of actions of a
+state; actions that do not exist have probability 0, all others more.
 """
 
 import math
@@ -40,14 +41,14 @@ def entropy(x):
 
 @njit
 def layer(
-    h, regularizer, current, reachable, c0, eps, log_T, t, floor, upper, flow, doubt, cumulative, N, beta, growth, u, clipped, z, policy
+    h, A, regularizer, current, reachable, c0, eps, log_T, t, floor, upper, flow, doubt, cumulative, N, beta, growth, u, clipped, z, policy
 ):  # fmt: skip
     """Effective occupancy, rate and policy of the states of step ``h`` in episode t = 1, 2, ...; returns (clips, Newton steps, solved).
 
     ``upper`` is mu or its bound, ``flow`` what u sends here (log barrier), ``doubt`` the entropy of the last policy over log A, ``growth``
     by how much beta grew, ``floor`` the least u of the log barrier, ``z`` the warm starts.
     """
-    H, S, A = policy.shape
+    H, S, _ = policy.shape
     R, barrier = H - h, regularizer == LOG_BARRIER
     clips, steps, solved = 0, 0, 0
     for s in range(S):
@@ -104,14 +105,14 @@ def zeta(pi, a):
 
 @njit
 def local_bonuses(
-    regularizer, current, known, reachable, c0, log_T, t, policy, upper, lower, states, actions, to_go, clipped, u, doubt, N, beta,
+    A, regularizer, current, known, reachable, c0, log_T, t, policy, upper, lower, states, actions, to_go, clipped, u, doubt, N, beta,
     growth, b,
 ):  # fmt: skip
     """Fill the local bonuses ``b``; where rates follow the episode (log barrier, ``current``) let N grow and fill ``growth``.
 
     Returns the largest ratio of an entropy to the one its rate was set by (Shannon).
     """
-    H, S, A = policy.shape
+    H, S, _ = policy.shape
     ratio, barrier = 0.0, regularizer == LOG_BARRIER
     for h in range(H):
         R = H - h
@@ -202,6 +203,8 @@ def excess(regularizer, reachable, policy, B, values, beta):
             if not reachable[h, s]:
                 continue
             for a in range(A):
+                if policy[h, s, a] == 0.0:
+                    continue
                 size = 4 * H * local_norm(regularizer, policy[h, s, a]) * B[h, s, a] / beta[h, s]
                 largest = max(largest, size)
                 violations += size > 1
@@ -215,18 +218,19 @@ def excess(regularizer, reachable, policy, B, values, beta):
                 if reachable[h, s]:
                     cost = stability(regularizer, policy[h, s], B[h, s], -1.0, 0.0, beta[h, s] / 2)
                     if cost == math.inf:
-                        cost = stability(regularizer, policy[h, s], B[h, s], -1.0, top_of(B[h, s]), beta[h, s] / 2)
+                        cost = stability(regularizer, policy[h, s], B[h, s], -1.0, top_of(B[h, s], policy[h, s]), beta[h, s] / 2)
                     worst = max(worst, cost - values[h, s] / H)
             unpaid += worst
     return largest, violations, unpaid, most
 
 
 @njit
-def top_of(row):
-    """The maximum of a row."""
-    top = row[0]
-    for x in row:
-        top = max(top, x)
+def top_of(row, pi):
+    """The maximum of a row, over the actions that exist."""
+    top = -math.inf
+    for a in range(len(row)):
+        if pi[a] > 0.0:
+            top = max(top, row[a])
     return top
 
 
@@ -243,25 +247,26 @@ def comparator_cost(regularizer, comparator, visits, policy, b, B, scale, beta):
             if visits[h, s] == 0.0:
                 continue
             pi, bonus, linear = policy[h, s], B[h, s], 0.0
-            bottom = bonus[0]
+            bottom = math.inf
             for a in range(A):
-                bottom = min(bottom, bonus[a])
+                if pi[a] > 0.0:
+                    bottom = min(bottom, bonus[a])
                 linear += (pi[a] - comparator[h, s, a]) * bonus[a]
             cost = stability(regularizer, pi, bonus, -scale, bottom, beta[h, s] / 2)
             if cost == math.inf:
-                cost = stability(regularizer, pi, bonus, -scale, top_of(bonus), beta[h, s] / 2)
+                cost = stability(regularizer, pi, bonus, -scale, top_of(bonus, pi), beta[h, s] / 2)
             total += visits[h, s] * (b[h, s] + scale * linear + cost)
     return total
 
 
 @njit
-def raise_most_truncated(regularizer, H, c0, eps, log_T, reachable, policy, u, old_N, old_beta, N, beta, b):
+def raise_most_truncated(A, regularizer, H, c0, eps, log_T, reachable, policy, u, old_N, old_beta, N, beta, b):
     """The virtual episode of the state with the largest 1 / (u eps sqrt(N)), if that is above 1; returns whether there was one.
 
     Rates go back to those before the trial, but that state's beta grows by a share 1 / (24 H log T); ``b`` becomes the penalty of that,
     0 elsewhere. Where clipping would start is where episodes are made up [reconstructed, bobw spec 3.6].
     """
-    _, S, A = policy.shape
+    S = policy.shape[1]
     worst, at_h, at_s = 1.0, -1, -1
     for h in range(H):
         for s in range(S):

@@ -103,6 +103,12 @@ class AdversarialMDP(availability.Available):
     horizon = property(lambda self: self.shape[0])
 
     @property
+    def sizes(self):
+        """(H, S, A), A the largest number of actions that a state has: what rates and bounds depend on, whatever columns stay empty."""
+        H, S, A = self.shape
+        return H, S, A if self.has_all_actions else int(self.packed_available.sum(axis=-1).max())
+
+    @property
     def oblivious(self):
         """Whether all losses are fixed before the run; otherwise they look at the policies, and so at what the learner has drawn."""
         return self.schedule != "anti_greedy" or self.parameters[0] == 0
