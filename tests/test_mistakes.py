@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse import csr_array, eye_array
 
 import tabular_rl
-from tabular_rl import ambiguity, delays, instances, losses, models, planning, submodular
+from tabular_rl import algorithms, ambiguity, delays, instances, losses, models, planning, submodular
 from tabular_rl.planning import robust_linear, submodular_bandit
 
 HOME = Path(tabular_rl.__file__).parent
@@ -159,6 +159,31 @@ def test_a_mistake_in_a_parameter_of_an_instance_is_named(function):
                 continue
             what = foreign(lambda parameter=parameter, mistake=mistake: function(**given | {parameter: mistake}))
             assert what is None, f"{parameter}, {name}: {what}"
+
+
+FEATURES = np.ones((3, 2, 1))
+LEARNERS = {getattr(algorithms, name) for name in algorithms.__all__ if hasattr(getattr(algorithms, name), "run")}
+PROBLEMS = {
+    "OccupancyFTRL": world, "BestOfBothWorlds": world, "DAPO": world, "DRPG": robust, "BestResponses": robust, "SubPO": problem,
+    "HistoryGreedy": problem, "DRRPO": factored, "LSVIUCB": factored, "LinearOPPO": factored, "LPO": dense, "QLearning": dense,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(LEARNERS, key=lambda kind: kind.__name__))
+def test_a_mistake_in_a_parameter_of_an_algorithm_is_named(kind):
+    required = {"features": FEATURES} if kind is algorithms.LinearDAPO else {}
+    for parameter in inspect.signature(kind).parameters:
+        for name, mistake in MISTAKES.items():
+            what = foreign(lambda parameter=parameter, mistake=mistake: kind(**required | {parameter: mistake}))
+            assert what is None, f"{parameter}, {name}: {what}"
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_mistaken_number_of_episodes_is_named(name):
+    learner = getattr(algorithms, name)()
+    for mistake in MISTAKES.values():
+        with pytest.raises((TypeError, ValueError), match=r"^n must be "):
+            learner.run(PROBLEMS[name], mistake)
 
 
 def test_a_horizon_that_no_array_can_have_is_named():

@@ -164,7 +164,11 @@ def test_the_table_has_every_function_of_planning_that_takes_a_model():
         ("solve", "tuple", "models.from_arrays(P, R, horizon=...) is one"),
         ("solve", "the class DiscountedMDP", "give an instance of it"),
         ("solve", "SubmodularMDP", "planning.history_optimum"),
-        ("dilated_bonus", "DiscountedMDP", "FiniteHorizonMDP(mdp.transition, mdp.reward, mdp.initial, horizon=...) is one"),
+        (
+            "dilated_bonus",
+            "DiscountedMDP",
+            "FiniteHorizonMDP(mdp.transition, mdp.reward, mdp.initial, horizon=..., available=mdp.available) is one",
+        ),
         ("robust_evaluate", "DiscountedMDP", "RobustMDP.from_mdp(mdp, ambiguity) is one"),
         ("DRPG", "DiscreteDP", "RobustMDP.from_mdp(models.from_quantecon(problem), ambiguity) is one"),
         ("to_arrays", "RobustMDP", "mdp.against() is one"),
@@ -185,7 +189,9 @@ def test_the_remedies_are_true():
     assert isinstance(MODELS["LinearMDP"].tabular, models.FiniteHorizonMDP)
     assert isinstance(MODELS[FACTORED].nominal, models.FiniteHorizonMDP)
     mdp = MODELS[ROBUST].against()
-    assert isinstance(models.FiniteHorizonMDP(mdp.transition, mdp.reward, mdp.initial, horizon=3), models.FiniteHorizonMDP)
+    assert isinstance(
+        models.FiniteHorizonMDP(mdp.transition, mdp.reward, mdp.initial, horizon=3, available=mdp.available), models.FiniteHorizonMDP
+    )
     assert isinstance(models.from_arrays(dense.transition.transpose(1, 0, 2), dense.reward, horizon=3), models.FiniteHorizonMDP)
     assert isinstance(models.RobustMDP.from_mdp(models.from_quantecon(FOREIGN["DiscreteDP"]), L1), models.RobustMDP)
     assert isinstance(models.from_gymnasium(FOREIGN["TimeLimit"], horizon=3), models.FiniteHorizonMDP)

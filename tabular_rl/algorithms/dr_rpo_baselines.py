@@ -71,7 +71,7 @@ class LinearOPPO:
     def run(self, problem, n, seed=0):
         """See ``DRRPO.run``; nominal values and an elliptical bonus, or with ``robust`` the worst case and the factor bonus."""
         H, _, A = check.kind("problem", problem, RobustLinearMDP).shape
-        eta = self.eta or float(np.sqrt(2 * np.log(max(A, 2)) / (H**2 * n)))
+        eta = self.eta or float(np.sqrt(2 * np.log(max(A, 2)) / (H**2 * check.integer("n", n, 1))))
         options: dict[str, Any] = {} if self.robust else {"radius": 0.0, "bonus": "elliptical", "factor_clip": False, "shrink": False}
         learner = DRRPO(tau=0.0, beta=np.full(H, float(self.beta)), update="mirror", eta=eta, rare=self.rare, **options)
         return learner.run(problem, n, seed)

@@ -61,7 +61,7 @@ class RAVIUCB:
     basis: Any = field(default=None, repr=False)
 
     def __post_init__(self):
-        if self.learning_rate is not None and self.learning_rate != math.inf:
+        if self.learning_rate is not None and not (isinstance(self.learning_rate, float) and self.learning_rate == math.inf):
             check.rate("learning_rate", self.learning_rate)
         check.rate("scale", self.scale, zero=True)
         check.failure("delta", self.delta, at_most=1)

@@ -54,7 +54,7 @@ class RobustMirrorDescent:
             check.number("growth", self.growth, at_least=1, at_most=check.MOST)
         if self.start is not None:
             start = check.distribution("start", self.start, (None, None))
-            if start.min() == 0:
+            if (start == 0).any():
                 raise ValueError(f"start{list(check.first_index(start == 0))} is 0, expected probabilities > 0: they stay 0 for ever")
             object.__setattr__(self, "start", check.frozen(start, self.start))
 

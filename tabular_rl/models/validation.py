@@ -24,7 +24,7 @@ _WAYS = {
     "FiniteHorizonMDP": {
         "LinearMDP": "{0}.tabular",
         "RobustLinearMDP": "{0}.nominal",
-        "DiscountedMDP": "FiniteHorizonMDP({0}.transition, {0}.reward, {0}.initial, horizon=...)",
+        "DiscountedMDP": "FiniteHorizonMDP({0}.transition, {0}.reward, {0}.initial, horizon=..., available={0}.available)",
         "environment": "instances.from_gymnasium(env, horizon=...)",
         "array": "models.from_arrays(P, R, horizon=...)",
     },
