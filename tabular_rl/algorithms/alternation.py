@@ -13,14 +13,14 @@ import numpy as np
 
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.robust_evaluation import evaluate_policy, kernel_gradient, occupy, project_simplex_rows, total, worst_kernel
+from tabular_rl.kernels.robust_evaluation import evaluate_policy, kernel_gradient, occupy, project_policy, total, worst_kernel
 from tabular_rl.kernels.robust_rows import PROJECTABLE, workspace
 from tabular_rl.kernels.robust_sweeps import expected, project
 from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning import evaluate, solve
-from tabular_rl.planning.robust import compiled, flat_kernel, kernel_of
-from tabular_rl.planning.robust_policy import robust_evaluate
+from tabular_rl.planning.robust import compiled, flat_kernel, kernel_of, missing_pairs
+from tabular_rl.planning.robust_policy import first_policy, robust_evaluate
 
 LARGEST_STEP = 1e6  # a kernel is projected back from there without a loss of digits that matter
 SOLVES = 1000  # at most, of the adversary's policy iteration, which takes a handful
@@ -36,7 +36,7 @@ class BestResponses:
         "true": worst rows everywhere. "stale": rows of unused actions as the policy iteration of the adversary leaves them (nominal at
         the start). "lazy": the nominal rows for every action that the policy does not play.
     start : array [S] of actions, or [S, A], optional
-        The first policy. Default: action 0 everywhere.
+        The first policy. Default: the first action of every state.
     """
 
     adversary: str = "true"
@@ -53,8 +53,8 @@ class BestResponses:
         """
         check.kind("problem", problem, RobustMDP)
         check.generator(seed)
-        n, S = check.integer("n", n, 1), problem.n_states
-        policy = np.zeros(S, np.int64) if self.start is None else np.asarray(self.start)
+        n = check.integer("n", n, 1)
+        policy = problem.available.argmax(axis=1) if self.start is None else np.asarray(self.start)
         seen, objective, period, converged = {}, np.empty(n + 1), None, True
         for k in range(n + 1):
             response = robust_evaluate(problem, policy, complete=self.adversary == "true")
@@ -105,19 +105,25 @@ class GradientDescentAscent:
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
         if game.code not in PROJECTABLE:
             raise TypeError(f"gradient descent-ascent needs a set with a Euclidean projection, got {type(problem.ambiguity).__name__}")
-        policy = np.full((S, A), 1 / A) if self.start is None else np.array(self.start)
-        if policy.shape != (S, A):
-            raise ValueError(f"start must have shape {(S, A)}, got {policy.shape}")
+        policy = first_policy(problem, self.start)
         policies = np.empty((n + 1 if self.keep else 0, S, A))
         objective, played, solves = _descend_ascend(
-            *game, problem.initial, problem.discount, self.step, n, policy, policies, workspace(game.rows, game.code)
+            *game,
+            problem.initial,
+            problem.discount,
+            self.step,
+            n,
+            policy,
+            missing_pairs(problem),
+            policies,
+            workspace(game.rows, game.code),
         )
         parameters = {"step": self.step, "converged": solves < SOLVES} | ({"policies": policies} if self.keep else {})
         return Trace(np.arange(n + 1), {"objective": objective, "played": played}, policy, parameters, seed, "iteration")
 
 
 @njit
-def _descend_ascend(code, rows, listed, initial, discount, step, n, policy, policies, work):
+def _descend_ascend(code, rows, listed, initial, discount, step, n, policy, missing, policies, work):
     S, A = policy.shape
     picked, nnz = np.arange(S * A), len(rows.nominal)
     p, worst, greedy, moved = rows.nominal.copy(), rows.nominal.copy(), np.empty(nnz), np.empty(nnz)
@@ -143,5 +149,5 @@ def _descend_ascend(code, rows, listed, initial, discount, step, n, policy, poli
             for s in range(S):
                 for a in range(A):
                     policy[s, a] -= step * occupancy[s] * q[s, a] / (1 - discount)
-            project_simplex_rows(policy)
+            project_policy(policy, missing)
     return objective, played, most

@@ -29,11 +29,12 @@ import numpy as np
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.markov_systems import factor, solve_factored
-from tabular_rl.kernels.robust_evaluation import occupy, policy_chain, project_simplex_rows, total, worst_kernel
+from tabular_rl.kernels.robust_evaluation import occupy, policy_chain, project_policy, total, worst_kernel
 from tabular_rl.kernels.robust_rows import CONTAMINATION, workspace
 from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
-from tabular_rl.planning.robust import compiled
+from tabular_rl.planning.robust import compiled, missing_pairs
+from tabular_rl.planning.robust_policy import first_policy
 
 RULES = ("constant", "smooth")
 SOLVES = 100  # of Newton's method, which takes about ten cold and three warm
@@ -93,13 +94,20 @@ class ContaminationGradient:
         if problem.ambiguity.code != CONTAMINATION:
             raise TypeError(f"ContaminationGradient needs the set Contamination, got {type(problem.ambiguity).__name__}; DRPG takes others")
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
-        policy = np.full((S, A), 1 / A) if self.start is None else np.array(self.start)
-        if policy.shape != (S, A):
-            raise ValueError(f"start must have shape {(S, A)}, got {policy.shape}")
+        policy = first_policy(problem, self.start)
         step = (0.25 if self.scale is None else self.scale) if self.rule == "constant" else (self.scale or 1.0) / self.smoothness(problem)
         policies = np.empty((n + 1 if self.keep else 0, S, A))
         objective, smoothed, gradient, inner, residual, best = _run(
-            *game[1:], problem.initial, problem.discount, self.sigma, step, n, policy, policies, workspace(game.rows, game.code)
+            *game[1:],
+            problem.initial,
+            problem.discount,
+            self.sigma,
+            step,
+            n,
+            policy,
+            missing_pairs(problem),
+            policies,
+            workspace(game.rows, game.code),
         )
         missed = int(np.sum(residual > 100 * SETTLED))
         if missed:
@@ -121,13 +129,13 @@ class ContaminationGradient:
 
     def smoothness(self, problem):
         """ell: the largest second derivative of the smoothed objective along unit directions of the policy."""
-        g, A, R = problem.discount, problem.n_actions, float(np.max(problem.ambiguity.fraction))
+        g, A, R = problem.discount, int(problem.available.sum(axis=1).max()), float(np.max(problem.ambiguity.fraction))
         largest = max(np.abs(problem.cost_range)) / (1 - g) + self.bias(problem)
         return float(2 * g * A * largest / (1 - g) ** 2 + g * R * self.sigma * A * largest**2 / (1 - g) ** 3)
 
 
 @njit
-def _run(rows, listed, initial, discount, sigma, step, n, policy, policies, work):
+def _run(rows, listed, initial, discount, sigma, step, n, policy, missing, policies, work):
     S, A = policy.shape
     picked, nnz = np.arange(S * A), len(rows.nominal)
     p, worst, greedy, system = np.empty(nnz), rows.nominal.copy(), np.empty(nnz), np.empty((S, S))
@@ -159,6 +167,8 @@ def _run(rows, listed, initial, discount, sigma, step, n, policy, policies, work
         factor(system)
         occupy(system, initial, discount, occupancy)
         square = 0.0
+        for r in missing:
+            q[r // A, r % A] = 0.0
         for s in range(S):
             for a in range(A):
                 q[s, a] *= occupancy[s] / (1 - discount)  # the gradient
@@ -172,7 +182,7 @@ def _run(rows, listed, initial, discount, sigma, step, n, policy, policies, work
             for s in range(S):
                 for a in range(A):
                     policy[s, a] -= step * q[s, a]
-            project_simplex_rows(policy)
+            project_policy(policy, missing)
     return objective, smoothed, gradients, counts, residuals, best
 
 

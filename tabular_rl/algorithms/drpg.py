@@ -27,7 +27,7 @@ from tabular_rl.kernels.robust_evaluation import (
     ascend_kernel,
     evaluate_policy,
     occupy,
-    project_simplex_rows,
+    project_policy,
     total,
     weaken,
     worst_kernel,
@@ -37,8 +37,8 @@ from tabular_rl.kernels.robust_rows import LIST, PROJECTABLE, workspace
 from tabular_rl.kernels.robust_sweeps import expected
 from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
-from tabular_rl.planning.robust import compiled, kernel_of, precision
-from tabular_rl.planning.robust_policy import constants, optimality_radius
+from tabular_rl.planning.robust import compiled, kernel_of, missing_pairs, precision
+from tabular_rl.planning.robust_policy import constants, first_policy, optimality_radius
 
 INNER = ("exact", "projected", "parametric", "nominal")  # in the order of the kernel's codes
 EXACT, PROJECTED, PARAMETRIC, NOMINAL = range(4)
@@ -120,9 +120,7 @@ class DRPG:
         game, n = self._check(problem), check.integer("n", n, 1)
         check.generator(seed)
         S, A = problem.shape
-        policy = np.full((S, A), 1 / A) if self.start is None else np.array(self.start)
-        if policy.shape != (S, A):
-            raise ValueError(f"start must have shape {(S, A)}, got {policy.shape}")
+        policy = first_policy(problem, self.start)
         steps = self.steps(problem, n)
         eps = (0.0 if self.inner in ("exact", "nominal") else 1.0) if self.tolerance is None else self.tolerance
         decay = np.arange(n + 1)
@@ -131,7 +129,7 @@ class DRPG:
         objective, gap, gradient, inner, best = _run(
             *game, problem.initial, problem.discount, INNER.index(self.inner), steps, eps * problem.discount**decay,
             self.loss * self.loss_factor**decay, self.inner_step or INNER_STEP.get(self.inner, 1.0), self.inner_limit,
-            _family(problem), policy, policies, kernels, workspace(game.rows, game.code),
+            _family(problem), policy, missing_pairs(problem), policies, kernels, workspace(game.rows, game.code),
         )  # fmt: skip
         upper = objective + gap + precision(problem)
         ended = int(np.sum(inner >= self.inner_limit))
@@ -199,7 +197,8 @@ def convergence_bound(mdp, step, n, excess, gaps, largest_gradient=None):
 
 @njit
 def _run(
-    code, rows, listed, initial, discount, inner, steps, tolerances, losses, inner_step, limit, family, policy, policies, kernels, work
+    code, rows, listed, initial, discount, inner, steps, tolerances, losses, inner_step, limit, family, policy, missing, policies, kernels,
+    work,
 ):  # fmt: skip
     S, A = policy.shape
     T, picked = len(steps), np.arange(S * A)
@@ -242,6 +241,8 @@ def _run(
         occupy(system, initial, discount, occupancy)
         expected(rows, rows.nominal if inner == NOMINAL else p, picked, discount, values, q.reshape(S * A))
         square = 0.0
+        for r in missing:
+            q[r // A, r % A] = 0.0
         for s in range(S):
             for a in range(A):
                 q[s, a] *= occupancy[s] / (1 - discount)  # the gradient
@@ -257,7 +258,7 @@ def _run(
             for s in range(S):
                 for a in range(A):
                     policy[s, a] -= steps[t] * q[s, a]
-            project_simplex_rows(policy)
+            project_policy(policy, missing)
     return objective, gaps, gradients, counts, best
 
 

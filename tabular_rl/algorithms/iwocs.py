@@ -97,7 +97,9 @@ class IWOCS:
             costs.append((q, float(problem.initial @ -solution.upper)))
             return np.argmin(np.max([q for q, _ in costs], axis=0), axis=1), max(lower for _, lower in costs)
         nominal, cost = _dense(problem, problem.nominal), _dense(problem, problem.cost)
-        hull = RobustMDP(nominal, cost, problem.discount, problem.initial, ambiguity.FiniteRows(np.stack(kernels)))
+        hull = RobustMDP(
+            nominal, cost, problem.discount, problem.initial, ambiguity.FiniteRows(np.stack(kernels)), available=problem.packed_available
+        )
         solution = solve_robust(hull, "partial_policy_iteration", self.tolerance / 10)
         return solution.actions, float(problem.initial @ solution.lower)
 

@@ -37,7 +37,7 @@ class RobustMirrorDescent:
     growth : float, optional
         eta_{k+1} / eta_k >= 1. Default: 1 / discount, the theory's.
     start : array [S, A], optional
-        The first policy, positive everywhere. Default: uniform.
+        The first policy, positive everywhere (actions that a state lacks are left out). Default: uniform.
     keep : bool
         Whether ``parameters`` hold "values", "q_values" and "log_policies" of every iteration.
     """
@@ -65,17 +65,20 @@ class RobustMirrorDescent:
         if problem.ambiguity.rectangularity != "sa":
             raise TypeError(f"robust mirror descent needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
-        start = np.full((S, A), 1 / A) if self.start is None else self.start
+        start = problem.uniform_policy if self.start is None else self.start
         if start.shape != (S, A):
             raise ValueError(f"start must have shape {(S, A)}, got {start.shape}")
         growth = 1 / problem.discount if self.growth is None else self.growth
+        with np.errstate(divide="ignore"):
+            log_start = np.array(problem.barred(np.log(start), -np.inf))  # -infinity: for ever
         with np.errstate(over="ignore"):  # to infinity, and from there to the largest step
             rates = np.minimum(LARGEST_STEP, self.learning_rate * growth ** np.minimum(np.arange(n), 5000))
         size = n + 1 if self.keep else 0
         history = np.empty((size, S)), np.empty((size, S, A)), np.empty((size, S, A))
         objective, gaps, inner, policy = _run(
-            *game, problem.initial, problem.discount, rates, np.log(start), *history, workspace(game.rows, game.code)
+            *game, problem.initial, problem.discount, rates, log_start, *history, workspace(game.rows, game.code)
         )
+        history = history[0], problem.barred(history[1], np.inf), history[2]
         parameters: dict[str, Any] = {"learning_rate": self.learning_rate, "growth": growth, "converged": bool(inner.max() < SOLVES)}
         parameters |= dict(zip(("values", "q_values", "log_policies"), history, strict=True)) if self.keep else {}
         series = {"objective": objective, "upper": objective + gaps + precision(problem), "inner": inner}

@@ -4,8 +4,6 @@ import numpy as np
 
 from tabular_rl.kernels import robust_rows as codes
 
-LARGEST_DENSE = 2**28  # entries that a set of full support may unfold a sparse nominal kernel to
-
 
 def rows(nominal, cost, ambiguity):
     """The model as compiled kernels read it: a ``tabular_rl.kernels.robust_rows.Rows``.
@@ -34,8 +32,8 @@ def rows(nominal, cost, ambiguity):
         ambiguity.check_shape(S, A)
     full = ambiguity is not None and ambiguity.is_full
     if hasattr(nominal, "tocsr") and full:
-        if S * S * A > LARGEST_DENSE:
-            raise ValueError(f"support: the full support of this sparse kernel has {S * S * A} entries, more than {LARGEST_DENSE}")
+        if S * S * A > codes.LARGEST_DENSE:
+            raise ValueError(f"support: the full support of this sparse kernel has {S * S * A} entries, more than {codes.LARGEST_DENSE}")
         nominal = nominal.toarray().reshape(S, A, S)
         cost = cost.toarray().reshape(S, A, S) if hasattr(cost, "tocsr") else cost
     if hasattr(nominal, "tocsr"):

@@ -1,12 +1,13 @@
 """The ambiguity sets: validated, frozen, without the nominal kernel they are put around."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tabular_rl.kernels import robust_rows as codes
 from tabular_rl.models import validation as check
+from tabular_rl.models.availability import filled
 
 SUPPORTS = ("nominal", "full")
 
@@ -58,6 +59,17 @@ class AmbiguitySet:
             if expected is not None and not any(_fits(value.shape, shape) for shape in expected):
                 wanted = " or ".join("a number" if shape == () else str(shape) for shape in expected)
                 raise ValueError(f"{field.name} must have shape {wanted}, got {value.shape}")
+
+    def where(self, available):
+        """The set where some pairs [S, A] do not exist: what it says about these becomes what it says about the state's first action."""
+        changes, value = {}, None
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "kernels":
+                changes[field.name] = np.stack([filled(kernel, available) for kernel in value])
+            elif np.shape(value)[:2] == available.shape and (field.name in ("radius", "level", "fraction", "zeta") or np.ndim(value) == 3):
+                changes[field.name] = filled(value, available)
+        return replace(self, **changes)
 
     @property
     def is_full(self):

@@ -259,10 +259,20 @@ def weaken(rows, policy, discount, initial, loss, p, mixed, system, values):
 
 
 @njit
+def project_policy(policy, missing):
+    """Every row of ``policy`` [S, A] onto the simplex of the actions that the state has; ``missing``: rows s * A + a of the others."""
+    A = policy.shape[1]
+    for r in missing:
+        policy[r // A, r % A] = -np.inf
+    project_simplex_rows(policy)
+
+
+@njit
 def project_simplex_rows(policy):
     """Every row onto the simplex, in the Euclidean norm: exact threshold, by dropping what lies below it (Michelot 1986).
 
-    Rows far from 0 are moved there first, which changes nothing but how many digits are left of the threshold's differences.
+    Entries of -infinity become 0. Rows far from 0 are moved there first, which changes nothing but how many digits are left of the
+    threshold's differences.
     """
     S, A = policy.shape
     for s in range(S):

@@ -8,6 +8,7 @@ NOMINAL, L1, WEIGHTED_L1, INTERVAL, L_INFINITY, DENSITY_RATIO, L2, KL, CHI_SQUAR
 S_L1, S_KL, S_L2 = range(20, 23)
 PER_STATE = (S_L1, S_KL, S_L2)
 PROJECTABLE = (NOMINAL, L1, L2, L_INFINITY, INTERVAL, DENSITY_RATIO, CONTAMINATION, S_L1)  # have a Euclidean projection
+LARGEST_DENSE = 2**28  # entries that a set of full support may unfold a sparse nominal kernel to
 HULL, LIST = -101, -102  # of whole kernels [M, entries]: their s-rectangular hull, or one of them (not rectangular)
 
 

@@ -51,11 +51,16 @@ def optimise_l1(z, p0, pointer, radius, policy, p, mass, gain, order, spare):
     By minimax it is the largest u with sum_a x_a(u) <= radius, x_a(u) the least radius that lifts row a to u: convex and piecewise linear
     in u, so that Newton's steps from above end at the root after finitely many, each at O(A log n). The policy equalises
     policy_a * (slope of q_a). ``mass``, ``gain`` [n] (prefix sums), ``order``, ``spare`` [n] are overwritten. O(n log n).
+
+    A row of infinite z belongs to an action that the state does not have: it gets no probability and costs nature nothing.
     """
     A, origin = len(policy), pointer[0]
     ceiling, floor, lowest, easiest = np.inf, np.inf, 0, 0
     for a in range(A):
         start, stop = pointer[a] - origin, pointer[a + 1] - origin
+        if z[start] == np.inf:
+            policy[a] = np.inf
+            continue
         base, top = prepare_row(z, p0, start, stop, mass, gain, order, spare)
         policy[a] = base
         if top < ceiling:
@@ -84,7 +89,9 @@ def optimise_l1(z, p0, pointer, radius, policy, p, mass, gain, order, spare):
     for a in range(A):
         start, stop = pointer[a] - origin, pointer[a + 1] - origin
         x, slope = _least_radius(level - policy[a], z, start, stop, mass, gain, order)
-        if len(p) > 0:
+        if len(p) > 0 and z[start] == np.inf:
+            p[start:stop] = p0[start:stop]
+        elif len(p) > 0:
             _spend(p0, start, stop, 0.5 * x * shrink, p, order)
         policy[a] = slope if x > 0.0 else np.inf
         flattest = min(flattest, policy[a])

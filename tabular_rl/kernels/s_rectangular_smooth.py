@@ -91,18 +91,20 @@ def evaluate_l2(z, p0, pointer, radius, policy, p, active):
 def optimise(code, z, p0, pointer, budget, policy, p, active):
     """min over policies of the worst case: value, ``policy`` [A] and rows ``p`` [n] (both written). Newton's method on the value.
 
-    ``budget``: of the divergence, or squared radius. ``active`` [n] is overwritten.
+    ``budget``: of the divergence, or squared radius. A row of infinite z: an action that the state lacks. ``active`` [n] is overwritten.
     """
     A, origin, size = len(policy), pointer[0], 0.0
     ceiling, floor, lowest, easiest = np.inf, np.inf, 0, 0
     for a in range(A):
+        policy[a] = 0.0
+        if z[pointer[a] - origin] == np.inf:
+            continue
         top, mean, largest = _range(code, z, p0, pointer[a] - origin, pointer[a + 1] - origin)
         size = max(size, largest)
         if top < ceiling:
             ceiling, lowest = top, a
         if top + mean < floor:
             floor, easiest = top + mean, a
-        policy[a] = 0.0
     low, high = min(floor, ceiling), ceiling
     spent, _ = _spend(code, z, p0, pointer, high, policy, p, active)
     if spent <= budget:
@@ -159,8 +161,11 @@ def _spend(code, z, p0, pointer, level, times, p, active):
     spent, slope, origin = 0.0, 0.0, pointer[0]
     for a in range(len(times)):
         start, stop = pointer[a] - origin, pointer[a + 1] - origin
-        top, mean, _ = _range(code, z, p0, start, stop)
         p[start:stop] = p0[start:stop]
+        if z[start] == np.inf:
+            times[a] = 0.0
+            continue
+        top, mean, _ = _range(code, z, p0, start, stop)
         if level - top <= mean:
             times[a] = 0.0
         elif code == S_KL:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tabular_rl.kernels.robust_rows import LARGEST_DENSE
 from tabular_rl.models import availability
 from tabular_rl.models import validation as check
 from tabular_rl.models.discounted import DiscountedMDP, dense_kernel, sizes, sparse_kernel
@@ -91,18 +92,24 @@ class RobustMDP(availability.Available):
         """The robust form of a DiscountedMDP with rewards.
 
         Rewards inside [0, 1] become costs 1 - reward, others (high - reward) / (high - low) of their range; ``to_rewards`` maps back.
-        Rewards of moves become costs of moves: nature also chooses what is earned.
+        Rewards of moves become costs of moves: nature also chooses what is earned. Moves that the model does not make do not count for the
+        range, unless the set may make them: then a dense model says what they earn, and what a sparse one does not store earns 0.
         """
         check.kind("mdp", mdp, DiscountedMDP)
-        rewards = mdp.reward if mdp.move_rewards is None else mdp.move_rewards
-        low, high = reward_range(rewards if isinstance(rewards, np.ndarray) else rewards.data)
+        transition, rewards = mdp.transition, mdp.reward if mdp.move_rewards is None else mdp.move_rewards
+        full = getattr(ambiguity, "is_full", False)
+        if full and not isinstance(rewards, np.ndarray) and np.prod(transition.shape) <= LARGEST_DENSE:
+            transition, rewards = (array.toarray().reshape(*mdp.shape, -1) for array in (transition, rewards))
         if isinstance(rewards, np.ndarray):
-            cost = (high - rewards) / (high - low)
+            made = transition > 0 if rewards.ndim == 3 and not full else np.broadcast_to(True, rewards.shape)
+            low, high = reward_range(rewards[made])
+            cost = np.where(made, (high - rewards) / (high - low), 0.0)
         else:
+            low, high = reward_range(rewards.data)
             cost = rewards.copy()
             cost.data = (high - rewards.data) / (high - low)
         labels = mdp.states, mdp.actions
-        return cls(mdp.transition, cost, mdp.discount, mdp.initial, ambiguity, *labels, (low, high), mdp.packed_available)
+        return cls(transition, cost, mdp.discount, mdp.initial, ambiguity, *labels, (low, high), mdp.packed_available)
 
     def to_rewards(self, values):
         """Cost values (or J) as values of the rewards that ``from_mdp`` started from: (high - (high - low) cost), summed up."""

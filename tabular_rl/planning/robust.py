@@ -60,7 +60,7 @@ def forget(mdp):
 
 
 def _compiled(mdp):
-    uncertain = mdp.ambiguity
+    uncertain = mdp.ambiguity if mdp.has_all_actions else mdp.ambiguity.where(mdp.available)
     if uncertain.code not in (codes.HULL, codes.LIST):
         listed = np.empty((0, 0))
         if uncertain.rectangularity == "none":
@@ -88,7 +88,23 @@ def precision(mdp):
 
 
 def kernel_of(mdp, flat):
-    """A kernel from its flat entries: [S, A, S], or CSR (S*A, S) when the model is sparse."""
+    """A kernel from its flat entries: [S, A, S], or CSR (S*A, S) when the model is sparse. Missing pairs have the nominal filler."""
+    rows = compiled(mdp).rows
+    return moves_of(mdp, flat if mdp.has_all_actions else np.where(entries_of(mdp, mdp.available), flat, rows.nominal))
+
+
+def entries_of(mdp, pairs):
+    """What stands in ``pairs`` [S, A], at every flat entry of their rows."""
+    return np.repeat(pairs.ravel(), np.diff(compiled(mdp).rows.pointer))
+
+
+def missing_pairs(mdp):
+    """The rows s * A + a of pairs that do not exist."""
+    return np.flatnonzero(~mdp.available)
+
+
+def moves_of(mdp, flat):
+    """[S, A, S], or CSR (S*A, S) when the model is sparse, of flat entries."""
     rows = compiled(mdp).rows
     if not mdp.is_sparse or len(rows.successor) == 0:
         return ambiguity.kernel(rows, flat)
@@ -105,6 +121,8 @@ def flat_kernel(mdp, kernel):
         if kernel.shape != (mdp.n_actions * S, S):
             raise ValueError(f"kernel must have shape ({mdp.n_actions * S}, {S}), row s * A + a, got {kernel.shape}")
         kernel = kernel.toarray().reshape(*mdp.shape, S)
+    if not mdp.has_all_actions and np.shape(kernel) == (*mdp.shape, S):
+        kernel = np.where(mdp.available[..., None], kernel, ambiguity.kernel(rows, rows.nominal))
     kernel = check.distribution("kernel", kernel, (*mdp.shape, S))
     flat = ambiguity.flat(rows, kernel)
     if abs(flat.sum() - kernel.sum()) > 1e-9 * S:
@@ -161,12 +179,12 @@ class RobustSolution:
 
     @cached_property
     def q_values(self):
-        """[S, A]: cost of each pair against the saddle point's kernel; for (s,a)-rectangular sets its worst case."""
+        """[S, A]: cost of each pair against the saddle point's kernel; for (s,a)-rectangular sets its worst case; inf at missing pairs."""
         flat = flat_kernel(self.mdp, self.kernel)
         q = np.empty(self.mdp.shape)
         rows = compiled(self.mdp).rows
         kernels.expected(rows, flat, np.arange(q.size), self.mdp.discount, self.values, q.reshape(-1))
-        return q
+        return self.mdp.barred(q, np.inf)
 
     def __repr__(self):
         state = f"error <= {self.radius:.2g}" + ("" if self.converged else ", NOT CONVERGED")
@@ -255,7 +273,7 @@ class _Sweeps:
         S, A = mdp.shape
         self.code, self.rows, self.listed = game
         self.shape, self.discount, self.work = (S, A), mdp.discount, codes.workspace(game.rows, game.code)
-        self.actions, self._policy, self.picked = np.zeros(S, np.int64), np.empty((S, A)), np.arange(S * A)
+        self.actions, self._policy, self.missing = np.zeros(S, np.int64), np.empty((S, A)), missing_pairs(mdp)
         self.q, self.of_policy, self.row_of_policy = np.zeros((S, A)), np.empty(S * A), np.empty(S, np.int64)
 
     def evaluate(self, values, scratch, target):
@@ -284,7 +302,12 @@ class _Sweeps:
 
 
 class _PairSweeps(_Sweeps):
-    """(s,a)-rectangular: deterministic policies; rows that cannot be optimal any more are left out."""
+    """(s,a)-rectangular: deterministic policies; rows that do not exist or cannot be optimal any more are left out."""
+
+    def __init__(self, mdp, game):
+        super().__init__(mdp, game)
+        self.picked = np.flatnonzero(mdp.available)
+        self.q.reshape(-1)[self.missing] = np.inf
 
     @property
     def policy(self):  # type: ignore[override]
@@ -293,6 +316,7 @@ class _PairSweeps(_Sweeps):
     def improve(self, values, cut, improved, worst=None):
         if self.rows.pair_costs and worst is None and not values.any():  # the sweep from zero needs no look at P
             self.q.reshape(-1)[:] = self.rows.cost
+            self.q.reshape(-1)[self.missing] = np.inf
             return kernels.greedy(self.q, values, improved, self.actions)
         count, low, high = evaluation.improve_pairs(
             self.code, self.rows, self.picked, cut, self.discount,
@@ -305,6 +329,13 @@ class _PairSweeps(_Sweeps):
 class _StateSweeps(_Sweeps):
     """s-rectangular: randomised policies."""
 
+    def __init__(self, mdp, game):
+        super().__init__(mdp, game)
+        self.barred = self.rows  # what optimizes over policies reads infinite costs at pairs that do not exist
+        if len(self.missing):
+            there = mdp.available.ravel() if self.rows.pair_costs else entries_of(mdp, mdp.available)
+            self.barred = self.rows._replace(cost=ambiguity.read_only(np.where(there, self.rows.cost, np.inf)))
+
     @property
     def policy(self):  # type: ignore[override]
         return self._policy.copy()
@@ -312,4 +343,4 @@ class _StateSweeps(_Sweeps):
     def improve(self, values, cut, improved, worst=None):
         self.actions[:] = 0
         kernel = NOTHING if worst is None else worst
-        return kernels.state_backup(self.code, self.rows, self.discount, values, improved, self._policy, kernel, self.work)
+        return kernels.state_backup(self.code, self.barred, self.discount, values, improved, self._policy, kernel, self.work)

@@ -11,7 +11,14 @@ from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.discounted import solve_discounted
 from tabular_rl.planning.evaluation import as_policy, evaluate
-from tabular_rl.planning.robust import DIRECT_STATES, compiled, flat_kernel, kernel_of
+from tabular_rl.planning.robust import DIRECT_STATES, compiled, entries_of, flat_kernel, kernel_of, moves_of
+
+
+def first_policy(mdp, start=None):
+    """``start`` [S, A] as a policy of the model, writable; None: uniform over the actions that a state has."""
+    if start is not None and np.shape(start) != mdp.shape:
+        raise ValueError(f"start must have shape {mdp.shape}, got {np.shape(start)}")
+    return np.array(mdp.uniform_policy if start is None else as_policy(mdp, start))
 
 
 class RobustEvaluation(NamedTuple):
@@ -64,7 +71,7 @@ def robust_evaluate(mdp, policy, tolerance=1e-10, kernel=None, complete=True, ma
     else:
         solves, gap, values, floor = _by_library(mdp, game, policy, tolerance, limit, p, greedy, improved, q, picked, work)
     if complete:
-        unused = np.repeat((policy == 0).ravel(), np.diff(game.rows.pointer))
+        unused = entries_of(mdp, policy == 0)
         p[unused] = greedy[unused]
     return RobustEvaluation(values, kernel_of(mdp, p), float(mdp.initial @ values), float(gap), solves, bool(gap <= max(tolerance, floor)))
 
@@ -104,7 +111,7 @@ def saddle_certificate(mdp, policy, kernel):
 
 class Gradients(NamedTuple):
     """At (policy, kernel): ``objective`` J, ``values``, ``occupancy`` [S], ``q_values``, ``policy`` = dJ/dpolicy [S, A], and ``kernel`` =
-    dJ/dP [S, A, S] (of a sparse model as CSR).
+    dJ/dP [S, A, S] (of a sparse model as CSR). At pairs that do not exist gradients are 0 and ``q_values`` infinite.
     """
 
     objective: float
@@ -128,8 +135,9 @@ def gradients(mdp, policy, kernel=None):
     evaluation.occupy(system, mdp.initial, mdp.discount, occupancy)
     kernels.expected(rows, p, np.arange(q.size), mdp.discount, values, q.reshape(-1))
     evaluation.kernel_gradient(rows, occupancy, policy, mdp.discount, values, gradient)
-    of_policy = occupancy[:, None] * q / (1 - mdp.discount)
-    return Gradients(float(mdp.initial @ values), values, occupancy, q, of_policy, kernel_of(mdp, gradient))
+    of_policy = np.where(mdp.available, occupancy[:, None] * q / (1 - mdp.discount), 0.0)
+    q = mdp.barred(q, np.inf)
+    return Gradients(float(mdp.initial @ values), values, occupancy, q, of_policy, moves_of(mdp, gradient))
 
 
 class Constants(NamedTuple):
@@ -146,9 +154,10 @@ def constants(mdp):
     """The theory's constants, Euclidean norms, times the size of the costs (1 for costs in [0, 1]).
 
     L_pi = sqrt(A) / (1-g)^2, ell_pi = 2 g A / (1-g)^3, L_P = sqrt(S) / (1-g)^2, ell_P = 2 g S / (1-g)^3, D = 1 / min initial (infinite
-    where a state cannot be the start) [derived; L_pi and ell_pi are the paper's; drpg spec 7].
+    where a state cannot be the start); A is the most actions that a state has [derived; L_pi and ell_pi are the paper's; drpg spec 7].
     """
-    (S, A), g, size = check.kind("mdp", mdp, RobustMDP).shape, mdp.discount, max(np.abs(mdp.cost_range))
+    S, g, size = check.kind("mdp", mdp, RobustMDP).n_states, mdp.discount, max(np.abs(mdp.cost_range))
+    A = int(mdp.available.sum(axis=1).max())
     slope, bend = size / (1 - g) ** 2, 2 * g * size / (1 - g) ** 3
     least = float(mdp.initial.min())
     return Constants(np.sqrt(A) * slope, A * bend, np.sqrt(S) * slope, S * bend, 1 / least if least > 0 else np.inf)
