@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tabular_rl.extras import extra
 from tabular_rl.terminal import command
 
 SCRIPTS = Path(__file__).parent
@@ -51,7 +52,8 @@ def make_figures(
     """
     import runpy
 
-    import matplotlib.pyplot as plt
+    with extra("figures"):
+        import matplotlib.pyplot as plt
     from rich.console import Console
 
     from tabular_rl.experiments import BACKENDS

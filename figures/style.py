@@ -3,7 +3,10 @@
 import os
 from pathlib import Path
 
-import matplotlib
+from tabular_rl.extras import extra
+
+with extra("figures"):
+    import matplotlib
 
 if os.environ.get("TABULAR_RL_FIGURES"):  # a run of the whole gallery draws into files
     matplotlib.use("Agg")

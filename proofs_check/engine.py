@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 from proofs_check.strategies import Drawn, rational
+from tabular_rl.models import validation as check
 from tabular_rl.models.files import replacing
 
 
@@ -168,7 +169,7 @@ class Search:
         """The Comparison on one instance, and a note of it."""
         self.started += 1
         values = [rational(part.value, part.space) if self.fractions else part.value for part in parts]
-        comparison = self.claim.kind(*self.claim.sides(*values, **self.keywords))
+        comparison = compared(self.claim, values, self.keywords)
         self.examples += 1
         self.vacuous += bool(comparison.vacuous)
         if comparison.violation > 0:  # the last one is Hypothesis's simplest
@@ -185,6 +186,20 @@ class Search:
     def code(self):
         """Python that rebuilds the instance and the two sides on it."""
         return "" if self.parts is None else code_of(self.claim, self.parts, self.keywords)
+
+
+def compared(claim, values, keywords=None):
+    """The Comparison of the two sides that an exact claim returns."""
+    return claim.kind(*returned(claim, claim.sides(*values, **keywords or {})))
+
+
+def returned(claim, value):
+    """What the claim returned, which must have the form that its kind asks for."""
+    if not claim.kind.admits(value):
+        raise TypeError(
+            f"a claim of the kind {claim.kind.name} must return {claim.kind.returns}; {claim.id} returned {check.describe(value)}"
+        )
+    return value
 
 
 def _verify_exact(claim, profile, database):
@@ -295,7 +310,7 @@ def _test(claim, name, keywords, profile, level):
     rng, instance = np.random.default_rng(words), claim.given[name]()
     batches, have = [], 0
     while have < _needed(claim, profile):
-        batches.append(claim.sides(*instance, rng, **keywords))
+        batches.append(returned(claim, claim.sides(*instance, rng, **keywords)))
         have += claim.kind.count(batches[-1])
     return claim.kind.judge(batches, level)
 

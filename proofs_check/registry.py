@@ -176,7 +176,7 @@ def find_claims(ids=()):
 def unknown(what, name, known):
     """The message for a name that is not ``known``."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"no {what} {name!r}" + (f", did you mean {near[0]!r}?" if near else "")
+    return f"no {what} {name!r}" + (f", did you mean {near[0]!r}?" if near else "; `tabular-rl list` shows what there is")
 
 
 def _check_provenance(id, provenance):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from proofs_check.engine import Search, code_of
+from proofs_check.engine import Search, code_of, compared
 from proofs_check.strategies import Box, Drawn, Model, Simplex
 
 ROUNDS = 4  # from 60 shapes to 15, 3, 1
@@ -69,7 +69,7 @@ def _climb(claim, parts, steps, rng):
 
 
 def _judge(claim, parts):
-    return claim.kind(*claim.sides(*(part.value for part in parts)))
+    return compared(claim, [part.value for part in parts])
 
 
 def _moved(part, size, rng):

@@ -47,6 +47,11 @@ class Exact:
 
     name: str
     statistical: ClassVar[bool] = False
+    returns: ClassVar[str] = "two sides (lhs, rhs), or (lhs, rhs, scale), or (lhs, rhs, scale, trivial)"
+
+    def admits(self, returned):
+        """Whether a claim may return this."""
+        return isinstance(returned, tuple | list) and 2 <= len(returned) <= 4 and all(side is not None for side in returned[:3])
 
     def __call__(self, *sides):
         """The Comparison of two sides, up to rounding; exactly when they are fractions."""
@@ -102,6 +107,11 @@ class HighProbability:
     level: float = LEVEL
     name: ClassVar[str] = "high_probability"
     statistical: ClassVar[bool] = True
+    returns: ClassVar[str] = "the flags of its replicates, an array that is True where the event happened"
+
+    def admits(self, returned):
+        """Whether a claim may return this."""
+        return np.size(returned) > 0 and np.asarray(returned).dtype.kind in "buif"
 
     def judge(self, batches, level):
         good = np.concatenate([np.atleast_1d(batch).ravel().astype(bool) for batch in batches])
@@ -128,6 +138,11 @@ class Expectation:
     level: float = LEVEL
     name: ClassVar[str] = "expectation"
     statistical: ClassVar[bool] = True
+    returns: ClassVar[str] = "(samples, bound, low, high), or with a fifth entry for how many of the samples the bound is vacuous"
+
+    def admits(self, returned):
+        """Whether a claim may return this."""
+        return isinstance(returned, tuple | list) and 4 <= len(returned) <= 5 and all(part is not None for part in returned)
 
     def judge(self, batches, level):
         samples = np.concatenate([np.reshape(batch[0], (self.count(batch), -1)).astype(float) for batch in batches])
@@ -167,6 +182,11 @@ class Rate:
     level: float = 1e-3
     name: ClassVar[str] = "rate"
     statistical: ClassVar[bool] = True
+    returns: ClassVar[str] = "(x [m], y [n, m]): where it was measured, and what, in n replicates"
+
+    def admits(self, returned):
+        """Whether a claim may return this."""
+        return isinstance(returned, tuple | list) and len(returned) == 2 and all(part is not None for part in returned)
 
     def judge(self, batches, level):
         x = np.asarray(batches[0][0], float)

@@ -119,7 +119,9 @@ def run(
 
     kind = _algorithms().get(algorithm)
     if kind is None:
-        raise ValueError(f"there is no algorithm {algorithm!r}; there are {', '.join(_algorithms())}")
+        near = difflib.get_close_matches(algorithm, _algorithms(), n=1, cutoff=0.4)
+        guess = f", did you mean {near[0]}?" if near else ";"
+        raise ValueError(f"there is no algorithm {algorithm!r}{guess} there are {', '.join(_algorithms())}")
     given = dict(_assignment(text) for text in parameters or ())
     mdp = problem = _factored(instance, given) if algorithm in FACTORED else None  # first: a radius is the instance's
     of_algorithm = {name: given.pop(name) for name in list(given) if name in inspect.signature(kind).parameters}
@@ -127,15 +129,17 @@ def run(
     played = ""
     if algorithm in FACTORED:
         if given:
-            raise ValueError(f"neither {algorithm} nor {instance} has a parameter {', '.join(map(repr, given))}")
+            raise ValueError(
+                f"neither {algorithm} nor {instance} has a parameter {', '.join(map(repr, given))}; "
+                f"{instance} has {_parameters(getattr(instances.robust_linear, instance))}, {algorithm} has {_parameters(kind)}"
+            )
     elif algorithm in COLLECTORS:
-        mdp = problem = instances.submodular.make(instance, **given)
+        mdp = problem = _made(kind, instances.submodular.make, instance, given)
     elif algorithm in ROBUST:
-        mdp = problem = _robust(instance, given)
-    elif algorithm in DISCOUNTED:
-        mdp = problem = instances.make(instance, **given)
+        mdp = problem = _robust(kind, instance, given)
     else:
-        mdp = instances.make(instance, **given)
+        mdp = problem = _made(kind, instances.make, instance, given)
+    if algorithm not in (*FACTORED, *COLLECTORS, *ROBUST, *DISCOUNTED) and mdp is not None:
         if hasattr(mdp, "ambiguity"):
             raise ValueError(f"{algorithm} does not know an adversary, and {instance} has one; those that do are {', '.join(ROBUST)}")
         if len(mdp.shape) != 3:
@@ -153,8 +157,8 @@ def run(
     title = f"{algorithm} on {instance}, {mdp!r},{played} seed {seed}"
     number_table(console, (trace.index_name, *trace.series), rows, title=escape(title))
     shown = {name: value for name, value in trace.parameters.items() if np.ndim(value) == 0}  # a path is too long for a line
-    shown = (f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in shown.items())
-    paragraph(console, escape(", ".join(shown)))
+    texts = (f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in shown.items())
+    paragraph(console, escape(", ".join(texts)))
 
 
 def _factored(instance, given):
@@ -166,14 +170,33 @@ def _factored(instance, given):
     return maker(**{name: given.pop(name) for name in list(given) if name in inspect.signature(maker).parameters})
 
 
-def _robust(instance, given):
+def _parameters(maker):
+    """The parameters of a class or function, with their defaults."""
+    from tabular_rl.models import validation as check
+
+    parameters = inspect.signature(maker).parameters.values()
+    texts = [x.name if x.default is x.empty else f"{x.name}={check.short(x.default)}" for x in parameters]
+    return ", ".join(texts) or "none"
+
+
+def _made(kind, make, instance, given):
+    """The instance, or an error that knows the parameters of the algorithm ``kind`` as well."""
+    try:
+        return make(instance, **given)
+    except TypeError as error:
+        if "has no parameter" not in str(error):
+            raise
+        raise TypeError(f"{error}; {kind.__name__} has {_parameters(kind)}") from None
+
+
+def _robust(kind, instance, given):
     """A robust problem: an instance that is one, or any discounted one with an ``ambiguity`` such as KL(0.1) around it."""
     from tabular_rl import instances
     from tabular_rl.models import DiscountedMDP, RobustMDP
 
     given = dict(given)
     uncertain = _set(given.pop("ambiguity")) if "ambiguity" in given else None
-    mdp = instances.make(instance, **given)
+    mdp = _made(kind, instances.make, instance, given)
     if isinstance(mdp, DiscountedMDP) and uncertain is not None:
         return RobustMDP.from_mdp(mdp, uncertain)
     if not isinstance(mdp, RobustMDP):

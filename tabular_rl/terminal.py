@@ -6,13 +6,16 @@ import sys
 
 
 def command(function):
-    """Decorator of a command: ValueError, TypeError and OSError become ``error: ...`` and exit code 1; Ctrl-C ends with code 130."""
+    """Decorator of a command: a ValueError, TypeError, OSError or a library that is missing becomes ``error: ...`` and exit code 1.
+
+    Ctrl-C ends with code 130.
+    """
 
     @functools.wraps(function)
     def run(*arguments, **keywords):
         try:
             return function(*arguments, **keywords)
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
             print(f"error: {error}", *getattr(error, "__notes__", ()), sep="\n  ", file=sys.stderr)
             raise SystemExit(1) from None
         except KeyboardInterrupt:

@@ -1,11 +1,13 @@
 """The command line: what it does, and how it answers mistakes."""
 
 import itertools
+import os
 import re
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -186,6 +188,12 @@ def test_damaged_results_are_an_error_that_names_the_file(tmp_path):
 
 MISTAKES = {
     "unknown algorithm": (["run", "UCBV", "river_swim"], "there is no algorithm 'UCBV'"),
+    "parameters of both": (["run", "UCBVI", "river_swim", "depth=3"], "middle, last_stay, initial, A; UCBVI has scale=1.0, delta="),
+    "parameters of a robust run": (["run", "DRPG", "garnet_robust", "depth=3"], "rectangularity; DRPG has "),
+    "parameters of a submodular run": (["run", "SubPO", "gp30", "n=3"], "it has k, data, slip, horizon; SubPO has "),
+    "parameters of a linear run": (["run", "DRRPO", "cliff", "depth=3"], "cliff has "),
+    "algorithms": (["run", "UCBV", "river_swim"], "did you mean UCBVI? there are BestOfBothWorlds, "),
+    "nothing near": (["verify", "zzzzzz"], "`tabular-rl list` shows what there is"),
     "unknown instance": (["run", "UCBVI", "river_swin"], "river_swim"),
     "unknown submodular instance": (["run", "SubPO", "river_swim"], "name must be one of 'bait'"),
     "unknown submodular parameter": (["run", "SubPO", "gp30", "n=3"], "gp30 has no parameter 'n'; it has k, data, slip, horizon"),
@@ -305,3 +313,58 @@ def test_a_table_is_split_and_no_cell_is_cut():
         text = console.file.getvalue()
         assert {"6.86254e-05", "-1.23457e+100", "0.5", "7", "1000000"} <= set(text.replace(",", " ").split())
     assert len(text.splitlines()) == 4
+
+
+BLOCKED = """
+import sys
+
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+
+sys.meta_path.insert(0, Blocker())
+{code}
+"""
+COMMAND = "import sys\nsys.argv = ['tabular-rl', *{words!r}]\nfrom tabular_rl.cli import app\napp()"
+EXTRAS = {
+    "cvxpy": (("cvxpy",), COMMAND.format(words=["run", "OccupancyFTRL", "bandit", "-n", "2"]), "programs"),
+    "matplotlib": (("matplotlib",), COMMAND.format(words=["figures", "frozen_lake_maps"]), "figures"),
+    "program": (("cvxpy",), "import tabular_rl as t\nt.planning.linear_program(t.instances.river_swim(n=3, horizon=2))", "programs"),
+    "quantecon": (("quantecon",), "import tabular_rl as t\nt.models.to_quantecon(t.instances.river_swim(n=3))", "quantecon"),
+    "dask": (
+        ("dask", "distributed"),
+        "import tabular_rl as t\nriver = t.losses.stochastic(t.instances.bandit())\n"
+        "e = t.experiments.Experiment('e', {'r': river}, {'a': t.algorithms.Uniform()}, 2, 1)\n"
+        "e.run('store', backend='dask', progress=False)",
+        "distributed",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", EXTRAS)
+def test_a_missing_extra_is_one_line_that_names_it(what, tmp_path):
+    names, code, extra = EXTRAS[what]
+    words = [sys.executable, "-c", BLOCKED.format(names=set(names), code=code)]
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path})
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.endswith(f"is not installed; it comes with the extra {extra}: pip install 'tabular-rl[{extra}]'")
+    if "tabular-rl" in code:
+        assert done.stderr.strip() == last
+        assert last.startswith("error: ")
+
+
+def test_the_extras_that_are_named_exist():
+    import tomllib
+
+    root = Path(__file__).parents[1]
+    known = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = set()
+    for folder in ("tabular_rl", "figures", "proofs_check"):
+        for path in (root / folder).rglob("*.py"):
+            named |= set(re.findall(r'extra\("(\w+)"\)', path.read_text()))
+    assert named == set(known) - {"test", "docs"}

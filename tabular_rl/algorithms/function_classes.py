@@ -19,7 +19,7 @@ class TabularClass:
 
     def __post_init__(self):
         if not isinstance(self.shape, tuple) or not self.shape:
-            raise ValueError(f"shape must be (S, A) or (n,), got {self.shape!r}")
+            raise ValueError(f"shape must be (S, A) or (n,), got {check.short(self.shape)}")
         for size in self.shape:
             check.integer("shape", size, 1)
 

@@ -194,7 +194,7 @@ class LPO:
             ``certificate`` >= that gap, always.
         """
         if check.kind("problem", problem, DiscountedMDP, detail=" with a dense transition").is_sparse:
-            raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {problem!r}")
+            raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {check.describe(problem)}")
         if problem.reward.min() < 0 or problem.reward.max() > 1:
             raise ValueError(f"rewards must lie in [0, 1], got [{problem.reward.min()}, {problem.reward.max()}]")
         n, (S, A), keep_q = check.integer("n", n, 1), problem.shape, check.flag("keep_q", keep_q)

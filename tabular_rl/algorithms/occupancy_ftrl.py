@@ -16,6 +16,7 @@ import numpy as np
 
 from tabular_rl import losses, planning
 from tabular_rl.algorithms.trace import Trace, checkpoints
+from tabular_rl.extras import extra
 from tabular_rl.models import FiniteHorizonMDP
 from tabular_rl.models import validation as check
 
@@ -34,10 +35,10 @@ class OccupancyFTRL:
 
     def __post_init__(self):
         if not isinstance(self.solver, str):
-            raise TypeError(f"solver must be the name of one of cvxpy's, got {self.solver!r}")
+            raise TypeError(f"solver must be the name of one of cvxpy's, got {check.short(self.solver)}")
 
     def run(self, problem, n, seed=0):
-        """Play ``n`` episodes of an AdversarialMDP (or FiniteHorizonMDP); needs cvxpy (extra ``test``).
+        """Play ``n`` episodes of an AdversarialMDP (or FiniteHorizonMDP); needs cvxpy (extra ``programs``).
 
         Returns
         -------
@@ -71,7 +72,8 @@ class OccupancyFTRL:
 
     def _program(self, model):
         """(estimates, beta) -> policy: the program with its data as parameters."""
-        import cvxpy as cp
+        with extra("programs"):
+            import cvxpy as cp
 
         H, S, A = model.shape
         tilt, layers = cp.Parameter((H, S * A)), [cp.Variable(S * A, nonneg=True) for _ in range(H)]

@@ -94,7 +94,7 @@ class QLearning:
 def dense_problem(problem):
     """(S, A) of a dense DiscountedMDP with rewards in [0, 1]; anything else is a TypeError or ValueError."""
     if check.kind("problem", problem, DiscountedMDP, detail=" with a dense transition").is_sparse:
-        raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {problem!r}")
+        raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {check.describe(problem)}")
     if problem.reward.min() < 0 or problem.reward.max() > 1:
         raise ValueError(f"rewards must lie in [0, 1], got [{problem.reward.min()}, {problem.reward.max()}]")
     return problem.shape

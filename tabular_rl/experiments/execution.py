@@ -6,6 +6,7 @@ import traceback
 from itertools import islice
 from typing import Any, NamedTuple
 
+from tabular_rl.extras import extra
 from tabular_rl.models import validation as check
 
 BACKENDS = ("threads", "processes", "dask")
@@ -77,8 +78,9 @@ def _renew_processes(files):
 
 def _on_dask(tasks, jobs):
     """On the cluster at ``DASK_SCHEDULER_ADDRESS``, or on one of ``jobs`` processes started here."""
-    import dask
-    from distributed import Client, as_completed
+    with extra("distributed"):
+        import dask
+        from distributed import Client, as_completed
 
     local = {} if dask.config.get("scheduler-address", None) else {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
     with Client(**local) as client:

@@ -144,6 +144,6 @@ def _parameters(schedule, values):
     """The parameters of the schedule as floats, each within its bounds."""
     expected = PARAMETERS[schedule]
     if not isinstance(values, tuple | list) or len(values) != len(expected):
-        raise ValueError(f"parameters of a {schedule} schedule must be ({', '.join(expected)}), got {values!r}")
+        raise ValueError(f"parameters of a {schedule} schedule must be ({', '.join(expected)}), got {check.short(values)}")
     forever = schedule == "anti_greedy" and values[0] == np.inf
     return (np.inf,) if forever else tuple(check.number(name, x, **expected[name]) for name, x in zip(expected, values, strict=True))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tabular_rl.extras import extra
 from tabular_rl.models import availability
 from tabular_rl.models import validation as check
 from tabular_rl.models.assembly import assemble, check_dense, check_setting
@@ -45,7 +46,8 @@ def to_quantecon(mdp):
     Actions that a state does not have are infeasible there; rewards of moves become their means.
     """
     A = check.kind("mdp", mdp, DiscountedMDP).n_actions
-    from quantecon.markov import DiscreteDP
+    with extra("quantecon"):
+        from quantecon.markov import DiscreteDP
 
     if not mdp.is_sparse:
         return DiscreteDP(np.array(mdp.barred_reward), np.array(mdp.transition), mdp.discount)

@@ -92,7 +92,7 @@ def _lines(path):
             header = [name.strip().lower() for name in next(reader, [])]
             named = [name for name in header if name not in INDEX]
             if sorted(set(named) - {"idoutcome"}) != sorted(COLUMNS) or len(named) != len(set(named)):
-                raise ValueError(f"{path}, line 1: expected the header {','.join(COLUMNS)}, got {','.join(header)!r}")
+                raise ValueError(f"{path}, line 1: expected the header {','.join(COLUMNS)}, got {check.short(','.join(header))}")
             places = [header.index(name) for name in (*COLUMNS, *(["idoutcome"] if "idoutcome" in header else []))]
             for fields in reader:
                 if fields:
@@ -109,7 +109,7 @@ def _parse(fields, place):
         s, a, t, outcome = (int(field) for field in (*fields[:3], *(fields[5:] or ["0"])))
         probability, reward = float(fields[3]), float(fields[4])
     except ValueError:
-        raise ValueError(f"{place}: expected three integers and two numbers, got {','.join(fields)!r}") from None
+        raise ValueError(f"{place}: expected three integers and two numbers, got {check.short(','.join(fields))}") from None
     if min(s, a, t) < 0 or not 0 <= probability <= 1 + NORMALIZABLE or not np.isfinite(reward):
-        raise ValueError(f"{place}: expected ids >= 0, a probability in [0, 1] and a finite reward, got {','.join(fields)!r}")
+        raise ValueError(f"{place}: expected ids >= 0, a probability in [0, 1] and a finite reward, got {check.short(','.join(fields))}")
     return (s, a, t, probability, reward), outcome

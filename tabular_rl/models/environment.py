@@ -33,7 +33,7 @@ class TabularEnv(gymnasium.Env):
         if self.state is None:
             raise gymnasium.error.ResetNeeded("call reset() before step()")
         if not self.action_space.contains(action):
-            raise ValueError(f"action must be in 0..{self.mdp.n_actions - 1}, got {action!r}")
+            raise ValueError(f"action must be in 0..{self.mdp.n_actions - 1}, got {check.short(action)}")
         mdp, s, h = self.mdp, self.state, self._step
         if not self._info()["action_mask"][action]:
             raise ValueError(f'action {action} does not exist in state {s}: info["action_mask"] tells which ones do')

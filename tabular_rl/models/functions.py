@@ -58,7 +58,7 @@ def from_functions(
         states = check.distinct("states", states, check.integer("max_states", max_states, 1))
         outside = start.keys() - set(states)
         if outside:
-            raise ValueError(f"initial state {outside.pop()!r} is not among the states")
+            raise ValueError(f"initial state {check.short(outside.pop())} is not among the states")
     walk = _Walk(transition, reward, actions, terminal, max_states, horizon, normalize)
     walk.run(start if states is None else states, fixed=states is not None)
     S, A = len(walk.index), max(1, len(walk.actions))
@@ -103,12 +103,12 @@ class _Walk:
             frontier, step = following, step + 1
 
     def _expand(self, state, following):
-        choices = self._choices(f"actions of state {state!r}", self.actions_of(state), ENDS) if self.actions_of else self.actions
+        choices = self._choices(f"actions of state {check.short(state)}", self.actions_of(state), ENDS) if self.actions_of else self.actions
         for action in choices:
             a, total = self.actions.setdefault(action, len(self.actions)), 0.0
             for successor, probability in self._outcomes(state, action):
                 if not _is_plain(probability) or probability < 0:
-                    name = f"probability of {successor!r} after state {state!r}, action {action!r}"
+                    name = f"probability of {check.short(successor)} after state {check.short(state)}, action {check.short(action)}"
                     probability = check.number(name, probability, at_least=0)
                 if probability == 0:
                     continue  # not a way to get there
@@ -117,17 +117,18 @@ class _Walk:
                     break  # also the end of an endless iterator
                 gain = self.reward(state, action, successor)
                 if not _is_plain(gain):
-                    gain = check.number(f"reward of state {state!r}, action {action!r}", gain)
+                    gain = check.number(f"reward of state {check.short(state)}, action {check.short(action)}", gain)
                 try:
                     t = self._number(successor, following)
                 except (ValueError, TypeError) as error:
-                    raise type(error)(f"{error}, after state {state!r}, action {action!r}") from None
+                    raise type(error)(f"{error}, after state {check.short(state)}, action {check.short(action)}") from None
                 self.transitions.append((self.index[state], a, t, float(probability), float(gain)))
             if abs(total - 1) > self.tolerance:
                 rounded = not self.normalize and abs(total - 1) <= NORMALIZABLE
                 remedy = "; if they were rounded, normalize=True divides them by their sum" if rounded else ""
                 raise ValueError(
-                    f"transition: the probabilities after state {state!r}, action {action!r} sum to {total}, expected 1{remedy}"
+                    f"transition: the probabilities after state {check.short(state)}, action "
+                    f"{check.short(action)} sum to {total}, expected 1{remedy}"
                 )
 
     def _outcomes(self, state, action):
@@ -138,7 +139,10 @@ class _Walk:
         elif isinstance(outcome, Iterable) and not isinstance(outcome, str | bytes | tuple | frozenset):
             for item in outcome:
                 if not (isinstance(item, tuple | list) and len(item) == 2):
-                    raise TypeError(f"transition({state!r}, {action!r}) must hold pairs (successor, probability), got {item!r}")
+                    raise TypeError(
+                        f"transition({check.short(state)}, {check.short(action)}) must hold pairs (successor, probability), "
+                        f"got {check.short(item)}"
+                    )
                 yield item
         else:
             yield outcome, 1.0
@@ -155,10 +159,10 @@ class _Walk:
         try:
             number = self.index.get(state)
         except TypeError:
-            raise TypeError(f"states must be hashable, got {state!r}") from None
+            raise TypeError(f"states must be hashable, got {check.short(state)}") from None
         if number is None:
             if self.fixed:
-                raise ValueError(f"successor {state!r} is not among the states")
+                raise ValueError(f"successor {check.short(state)} is not among the states")
             if len(self.index) >= self.max_states:
                 raise ValueError(f"there are more than max_states={self.max_states} states")
             number = self.index[state] = len(self.index)
@@ -170,7 +174,7 @@ def _start(initial, normalize):
     """{state: probability > 0} of the start."""
     if not isinstance(initial, Mapping):
         return dict.fromkeys(check.distinct("initial", [initial], 1), 1.0)
-    start = {state: check.number(f"initial probability of {state!r}", p, at_least=0) for state, p in initial.items()}
+    start = {state: check.number(f"initial probability of {check.short(state)}", p, at_least=0) for state, p in initial.items()}
     check.check_row_sums("initial", np.sum(list(start.values())), normalize)
     return {state: p for state, p in start.items() if p > 0}
 
@@ -181,7 +185,7 @@ def _never(state):
 
 def _function(name, value):
     if not callable(value):
-        raise TypeError(f"{name} must be a function, got {value!r}")
+        raise TypeError(f"{name} must be a function, got {check.short(value)}")
     return value
 
 

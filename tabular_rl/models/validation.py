@@ -321,7 +321,7 @@ def _seeded(make, name, seed):
 def choice(name, value, choices):
     """``value``, which must be one of ``choices``."""
     if not any(isinstance(value, type(option)) and value == option for option in choices):
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {short(value)}")
     return value
 
 
@@ -350,7 +350,7 @@ def distinct(name, value, most):
         except TypeError:
             raise TypeError(f"{name} must be hashable, got {describe(item)}") from None
         if twice:
-            raise ValueError(f"{name} must be distinct, {item!r} stands there twice")
+            raise ValueError(f"{name} must be distinct, {short(item)} stands there twice")
         seen[item] = None
     return tuple(seen)
 

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tabular_rl.extras import extra
+
 ROUNDS = 20  # exchanges between the states at 0 and the others; the solver's answer is one or two away
 ROUNDING = 1e-13
 
@@ -102,7 +104,8 @@ def _bound(ball, y, mu):
 
 def _by_solver(ball):
     """(p, mu, bound): the states at 0 by CLARABEL, the maximiser from them; the solver's own where the exchange does not end."""
-    import cvxpy as cp
+    with extra("programs"):
+        import cvxpy as cp
 
     z, p0, Q, radius, support = ball
     L, n = np.linalg.cholesky(Q), len(z)

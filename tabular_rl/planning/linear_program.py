@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tabular_rl.extras import extra
 from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
 
@@ -34,12 +35,13 @@ def linear_program(mdp, solver="CLARABEL"):
     Raises
     ------
     ImportError
-        Without cvxpy (extra ``test``).
+        Without cvxpy (extra ``programs``).
     RuntimeError
         When the solver does not report an optimum.
     """
     check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP)
-    import cvxpy as cp
+    with extra("programs"):
+        import cvxpy as cp
 
     check.choice("solver", solver, tuple(cp.installed_solvers()))
 

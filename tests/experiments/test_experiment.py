@@ -126,9 +126,93 @@ def test_interrupted_experiment_resumes(tmp_path):
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
 
 
+@dataclass(frozen=True)
+class Returning:
+    """An algorithm whose run returns what it is told to."""
+
+    what: str
+
+    def run(self, problem, n, seed):
+        index = np.arange(1, 3)
+        return {
+            "nothing": None,
+            "a frame": pd.DataFrame({"episode": index, "regret": index}),
+            "a short series": Trace(index, {"regret": np.ones(3)}, None),
+            "a matrix": Trace(index, {"regret": np.ones((2, 2))}, None),
+            "texts": Trace(index, {"regret": np.array(["a", "b"])}, None),
+            "an index that falls": Trace(index[::-1], {"regret": np.ones(2)}, None),
+            "no index": Trace(np.zeros(0), {"regret": np.zeros(0)}, None),
+            "a list of series": Trace(index, [np.ones(2)], None),
+            "a label": Trace(index, {"problem": np.ones(2)}, None),
+            "its index": Trace(index, {"episode": np.ones(2)}, None),
+            "a number for a name": Trace(index, {1: np.ones(2)}, None),
+        }[self.what]
+
+
+RETURNED = {
+    "nothing": "Returning.run returned NoneType.*returns a tabular_rl.experiments.Trace",
+    "a frame": "Returning.run returned DataFrame.*returns a tabular_rl.experiments.Trace",
+    "a short series": r"series\['regret'\] is ndarray.*beside an index of 2.*increasing",
+    "a matrix": r"series\['regret'\]",
+    "texts": r"series\['regret'\]",
+    "an index that falls": "index does not increase",
+    "no index": "index is ndarray",
+    "a list of series": "not a dict",
+    "a label": "a series called 'problem'",
+    "its index": "'episode', like its index",
+    "a number for a name": "a series called 1",
+}
+
+
+@pytest.mark.parametrize("what", RETURNED)
+def test_what_run_returns_must_be_a_trace(tmp_path, what):
+    with pytest.raises((TypeError, ValueError), match=RETURNED[what]) as error:
+        experiment(algorithms={"odd": Returning(what)}, problems={"river": RIVER}, replicates=1).run(tmp_path, jobs=1, progress=False)
+    assert "in the cell test: odd on river, replicate 0" in error.value.__notes__
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+@dataclass(frozen=True)
+class Told:
+    """An algorithm without a seed."""
+
+    def run(self, problem):
+        return None
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Fails at once on replicate 0; the others take a while."""
+
+    def run(self, problem, n, seed):
+        if seed.spawn_key == (0,):
+            raise ArithmeticError("went wrong")
+        time.sleep(0.5)
+        return Trace(np.array([n]), {"regret": np.ones(1)}, np.ones((1, 1, 1)))
+
+
+def test_a_cell_that_fails_does_not_lose_its_neighbours(tmp_path):
+    failing = experiment(algorithms={"patient": Patient()}, problems={"river": RIVER}, replicates=12)
+    with pytest.raises(ArithmeticError, match="went wrong") as error:
+        failing.run(tmp_path, jobs=2, progress=False)
+    assert "in the cell test: patient on river, replicate 0" in error.value.__notes__
+    assert 1 <= len(list(tmp_path.glob("*.parquet"))) < 11  # those that ran beside it, and not all others
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "match"),
     [
+        (
+            {"algorithms": {"function": len}},
+            TypeError,
+            r"algorithms\['function'\] must be an algorithm such as UCBVI.*run\(problem, n, seed\)",
+        ),
+        (
+            {"algorithms": {"told": Told()}},
+            TypeError,
+            r"algorithms\['told'\] is called as run\(problem, n, seed=seed\), and has run\(problem\)",
+        ),
+        ({"problems": {"table": {0: {0: [(1.0, 0, 0.0, False)]}, 1: lambda: 0}}}, TypeError, r"problems\['table'\]\[1\] cannot be hashed"),
         ({"episodes": 0}, ValueError, "episodes must be at least 1"),
         ({"replicates": 1.5}, TypeError, "replicates must be an integer"),
         ({"problems": {}}, TypeError, "problems must be a dict"),

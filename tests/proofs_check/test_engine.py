@@ -182,3 +182,21 @@ def test_rate_tells_exponents_and_logarithms_apart():
     assert verify(build(sides, Rate(exponent=0.5), {"": tuple}, power=1.0)).ok
     assert not verify(build(lambda rng, power=0.7: sides(rng, power), Rate(exponent=0.5), {"": tuple}, power=1.0)).holds
     assert verify(build(lambda rng, log=True: sides(rng, log=log), Rate(exponent=0), {"": tuple}, log=False)).ok
+
+
+KINDS = [inequality, identity, HighProbability(0.1), Expectation(), Rate(0.5)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("returned", [None, (), (None, None, None, None), "sides", {}], ids=repr)
+def test_a_claim_that_returns_something_else_is_told_what_to_return(kind, returned):
+    given = {"one": lambda: ()} if kind.statistical else numbers
+    verdict = verify(build(lambda *instance, **control: returned, kind=kind, given=given, factor=2))
+    expected = f"TypeError: a claim of the kind {kind.name} must return {kind.returns}; test.claim returned {type(returned).__name__}"
+    assert verdict.error.startswith(expected)
+
+
+def test_a_control_that_returns_nothing_is_told_what_to_return():
+    verdict = verify(build(lambda x, y, broken=False: None if broken else (x, x + y), broken=True))
+    assert verdict.holds
+    assert "control: TypeError: a claim of the kind inequality must return two sides" in verdict.error
