@@ -73,7 +73,7 @@ def _certificate(graph, weights, prices, constant, relaxation):
     weights = np.maximum(weights, 0.0)
     prices = np.clip(prices, 0.0, weights)
     upper = constant + replace(graph, weights=weights).bound(prices)
-    return Certificate(upper + INFLATION * max(1.0, abs(upper)), prices, weights, relaxation)
+    return Certificate(upper + INFLATION * max(abs(constant), abs(upper)), prices, weights, relaxation)
 
 
 def _truncated_bound(mdp, entering):
@@ -108,7 +108,7 @@ def cut_bound(mdp, sets=None):
         cuts, before = np.array([0]), np.inf
         while True:
             gains, flow = solve(cuts)
-            if flow.value > before - 1e-9 * max(1.0, abs(before)) or len(cuts) > 2000:
+            if flow.value > before - 1e-9 * abs(before) or len(cuts) > 2000:
                 break
             before = flow.value
             order = np.argsort(-flow.covered, kind="stable")

@@ -79,12 +79,17 @@ def optimal_flow(program, weights, groups=None, caps=None, cuts=None, integer=Fa
     """Maximise <weights, y> over flows q >= 0 and 0 <= y <= min(1, started + entries q), as a Flow.
 
     With ``groups`` [U] and ``caps`` [K]: plus sum z, z_k <= cap_k, z_k <= sum of y over group k. With ``cuts`` = (F [m], gains [m, U]):
-    plus z, z <= F[i] + <gains[i], y>. RuntimeError when the solver finds no optimum.
+    plus z, z <= F[i] + <gains[i], y>. RuntimeError when the solver finds no optimum. The solver sees numbers of order 1, whatever the
+    unit of F: its tolerances are absolute, and it refuses very large ones.
     """
     from scipy.optimize import linprog, milp
     from scipy.sparse import block_array, coo_array, csr_array, eye_array
 
-    (U, arcs), extra = program.entries.shape, 0
+    (U, arcs), extra, size = program.entries.shape, 0, 1.0
+    if groups is None:
+        largest = max(float(np.abs(array).max(initial=0.0)) for array in (weights, *(cuts or ())))
+        size = 2.0 ** np.floor(np.log2(largest)) if largest > 0 else 1.0  # a power of two: exact
+        weights, cuts = weights / size, None if cuts is None else (cuts[0] / size, cuts[1] / size)
     blocks: list[list[Any]] = [[-program.entries, eye_array(U)]]
     right = [program.started]
     if groups is not None:
@@ -112,7 +117,7 @@ def optimal_flow(program, weights, groups=None, caps=None, cuts=None, integer=Fa
         result = milp(cost, constraints=rows, integrality=kind, bounds=Bounds(lower, upper), options={"time_limit": time_limit})
         if result.status != 0:
             raise RuntimeError(f"the mixed-integer program ended without an optimum: {result.message}")
-        return Flow(-result.fun, result.x[arcs : arcs + U], np.zeros(U), np.zeros(extra))
+        return Flow(-result.fun * size, result.x[arcs : arcs + U], np.zeros(U), np.zeros(extra))
     method = "highs-ipm" if arcs > LARGE else "highs"
     bounds = np.stack([lower, upper], axis=1)
     result = linprog(cost, A_ub, b_ub, A_eq, program.supply, bounds, method=method)
@@ -121,4 +126,4 @@ def optimal_flow(program, weights, groups=None, caps=None, cuts=None, integer=Fa
     multipliers = -result.ineqlin.marginals
     enterable = np.diff(program.entries.indptr) > 0
     prices = np.where(enterable, multipliers[:U], weights)
-    return Flow(-result.fun, result.x[arcs : arcs + U], prices, multipliers[U:])
+    return Flow(-result.fun * size, result.x[arcs : arcs + U], prices * size, multipliers[U:])

@@ -132,7 +132,7 @@ class CoverageGraph:
 
     def grain(self, value):
         """What a bound may exceed ``value`` by without a better history existing: integer weights give integer values."""
-        return 1 - 1e-6 if self._whole else 1e-9 * max(1.0, abs(value))
+        return 1 - 1e-6 if self._whole else 1e-9 * abs(value)
 
     def floor(self, bound):
         """The largest value of a deterministic policy up to ``bound``."""

@@ -44,7 +44,7 @@ class Path:
     @property
     def optimal(self):
         """Whether ``value`` is the optimum over all policies, up to 1e-9 of it."""
-        return self.value >= self.upper - 2 * ROUNDING * max(1.0, abs(self.upper))
+        return self.value >= self.upper - 2 * ROUNDING * abs(self.upper)
 
     def __repr__(self):
         return f"Path(value={self.value:.6g}, upper={self.upper:.6g}{', optimal' if self.optimal else ''})"

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from tabular_rl import planning
+from tabular_rl.algorithms import SubPO
 from tabular_rl.instances import submodular as instances
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.planning.submodular_bounds import _extension
-from tabular_rl.submodular import Concave, DDesign, Entropy, Facility, Tabulated, Truncated
+from tabular_rl.submodular import Concave, Coverage, DDesign, Entropy, Facility, Tabulated, Truncated
 
 
 def problem(kind, seed, S=4, H=3):
@@ -247,3 +248,19 @@ def test_dropping_the_start_is_seen():
 def test_forest_program_takes_seconds():
     found = planning.coverage_bound(instances.gp30(1))
     assert found.upper == pytest.approx(289.2148, abs=1e-3)
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e-12, 1e8, 1e20, 1e150])
+def test_bounds_do_not_depend_on_the_unit_of_the_objective(unit):
+    """A linear program's solver refuses numbers of 1e20 and ignores those of 1e-12: a run would end with its error."""
+    table = np.array([0.0, 1, 1, 1.5, 1, 1.7, 1.6, 1.9])
+    successors = np.eye(3)[[[1, 2], [2, 0], [0, 1]]]
+    makers = {
+        planning.cut_bound: lambda c: SubmodularMDP(successors, 0, Tabulated(c * table), 3),
+        planning.coverage_bound: lambda c: SubmodularMDP(successors, 0, Coverage(c * np.ones(4), [[0, 1], [1, 2], [2, 3]]), 3),
+        planning.integer_optimum: lambda c: SubmodularMDP(successors, 0, Coverage(c * np.ones(4), [[0, 1], [1, 2], [2, 3]]), 3),
+    }
+    for bound, make in makers.items():
+        plain, scaled = (getattr(result, "upper", result) for result in (bound(make(1.0)), bound(make(unit))))
+        assert scaled / unit == pytest.approx(plain, rel=1e-8)
+    assert SubPO().run(makers[planning.cut_bound](unit), 2).parameters["upper_bound"] / unit == pytest.approx(1.9, rel=1e-8)
