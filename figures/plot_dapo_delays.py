@@ -56,7 +56,7 @@ results["world"] = np.repeat([cell.labels[0].split(", ")[1] for cell in cells], 
 # %%
 # Four of the processes as curves. A world that changes lets the learner beat the best fixed policy: its regret turns negative.
 shown = ["none", "fixed", "pareto", "blackout"]
-fig, axes = figure(2, 4, height=2.3, sharex=True, sharey="row", width=7.4)
+fig, axes = figure(2, 4, height=2.3, sharex=True, sharey="row", width=7.0)
 for row, world in zip(axes, worlds, strict=True):
     for axis, process in zip(row, shown, strict=True):
         here = results[(results.world == world) & (results.problem == process)]

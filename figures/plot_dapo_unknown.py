@@ -26,20 +26,21 @@ episodes = size(quick=10_000, full=64_000)
 results = trl.experiments.Experiment("dapo-unknown", problems, learners, episodes, replicates=16).run()
 
 # %%
-# Above: regret. Below: the sum of u - l over all steps and states, per episode; it starts at (H - 1) S, for only the first step is known.
-fig, axes = figure(2, 2, height=2.4, sharex=True)
+# Above: regret. Below: the sum of u - l over all steps and states, averaged over the episodes so far: no probability, it starts at
+# (H - 1) S = 6, for only the first step is known.
+fig, axes = figure(2, 2, height=2.4, sharex=True, sharey="row")
 for column, name in enumerate(problems):
     here = results[results.problem == name]
     upper, lower = axes[:, column]
     upper.set(title=name, xscale="log", yscale="log", xlim=(10, episodes), ylim=(5, 1e4))
     band(upper, here, x="episode", y="regret", by="algorithm")
     reference_slope(upper, 1 / 2, r"$\sqrt{K}$", through=(10, 10))
-    lower.set(xscale="log", xlabel="episodes $K$")
+    lower.set(xscale="log", xlabel="episodes $K$", ylim=(0, 6.3))
     widths = here.assign(width=here.uncertainty.fillna(0) / here.episode)
     band(lower, widths, x="episode", y="width", by="algorithm")
 axes[0, 0].set_ylabel("regret (loss units)")
-axes[1, 0].set_ylabel("mean width $u - l$ (probability)")
-fig.suptitle("median of 16 seeds, bands 5 % to 95 %", fontsize=9)
+axes[1, 0].set_ylabel("sum of widths $u - l$\n(mean per episode)")
+fig.suptitle("The widths shrink, and with them the price of not knowing (median of 16 seeds, bands 5 % to 95 %)", fontsize=9)
 legend_below(fig, axes[0, 0])
 save(fig, "plot_dapo_unknown", results)
 

@@ -47,7 +47,7 @@ results = pd.concat(tables)
 fig, axes = figure(1, 2, height=3.0, sharey=True)
 for axis, (scale, table) in zip(axes[0], results.groupby("scale", sort=False), strict=True):
     for i, (name, line) in enumerate(table.groupby("line", sort=False)):
-        axis.plot(line.episode, np.maximum(line.value, 1e-3), color=COLOURS[i], linestyle=LINES[i], label=name)
+        axis.plot(line.episode, line.value, color=COLOURS[i], linestyle=LINES[i], label=name)
     axis.set(xscale="log", yscale="log", xlabel="episode K")
     axis.set_title(f"scale {scale:g}: " + ("guaranteed" if scale == 1 else "no guarantee"), fontsize=8)
 low = results[results.episode >= 10].value.min()

@@ -36,7 +36,7 @@ for problem, mdp in problems.items():
         for seed in range(SEEDS):
             trace = learner.run(mdp, EPISODES, seed)
             columns = {"problem": problem, "learner": name, "replicate": seed}
-            tables.append(pd.DataFrame({"episode": trace.index, "regret": np.maximum(trace["regret"], 1e-3), **columns}))
+            tables.append(pd.DataFrame({"episode": trace.index, "regret": trace["regret"], **columns}))
 regret = pd.concat(tables)
 
 # %%
@@ -45,11 +45,11 @@ fig, axes = figure(1, 2, height=3.0)
 for axis, problem in zip(axes[0], problems, strict=True):
     table = regret[(regret.problem == problem) & (regret.episode >= 30)]
     band(axis, table, x="episode", y="regret", by="learner", level=0.8, centre="mean")
-    axis.set(xscale="log", yscale="log", xlabel="episode", ylabel="cumulative robust regret (reward)")
-    start = table.regret.min() / 30  # below all curves
-    axis.set_ylim(start / 2, 3 * table.regret.max())
-    reference_slope(axis, 0.5, "slope 1/2", (30, start))
-    reference_slope(axis, 1.0, "slope 1", (30, start))
+    axis.set(xscale="log", yscale="log", xlabel="episode", ylabel="robust regret (reward)")
+    top = table.regret.max()
+    axis.set_ylim(table.regret[table.regret > 0].min() / 3, 4 * top)
+    reference_slope(axis, 0.5, "slope 1/2", (EPISODES, top / 6))
+    reference_slope(axis, 1.0, "slope 1", (EPISODES, 3 * top))
     axis.set_title(f"{problem} ({SEEDS} seeds)", fontsize=8)
 legend_below(fig, axes[0, 0], columns=3)
 save(fig, "plot_dr_rpo_regret", regret)

@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, figure, legend_below, save, size
+from figures.style import COLOURS, LINES, figure, legend_below, save, size
 from tabular_rl.algorithms import DRLSVIUCB, DRRPO, LSVIUCB, LinearOPPO
 from tabular_rl.instances import robust_linear as shelf
 from tabular_rl.planning.robust_linear import robust_linear_evaluate, robust_linear_solve
@@ -78,14 +78,17 @@ for name, (mdp, target, perturbations, _, tau, scales, episodes) in problems.ite
 results = pd.DataFrame(rows, columns=["problem", "algorithm", "replicate", "perturbation", "return"])
 
 # %%
-# Means and the middle 80 % of the seeds; a thin line where the two planners cross.
-fig, axes = figure(2, 2, height=2.6)
+# Means and the middle 80 % of the seeds. A vertical line stands where the two planners cross.
+fig, axes = figure(2, 2, height=2.8)
+looks = {"DR-RPO": "o", "DR-LSVI-UCB": "s", "LSVI-UCB": "^", "OPPO": "v"}
 for axis, name in zip(axes.ravel(), problems, strict=True):
     table = results[results.problem == name]
-    for i, learner in enumerate(["DR-RPO", "DR-LSVI-UCB", "LSVI-UCB", "OPPO"]):
+    for i, (learner, marker) in enumerate(looks.items()):
         group = table[table.algorithm == learner].groupby("perturbation")["return"]
-        axis.plot(group.mean().index, group.mean(), color=COLOURS[i], linewidth=1.4, label=f"{learner} (learned)")
-        axis.fill_between(group.mean().index, group.quantile(0.1), group.quantile(0.9), color=COLOURS[i], alpha=0.15, linewidth=0)
+        style = {"color": COLOURS[i], "linestyle": LINES[i], "marker": marker, "markersize": 6 - i, "markevery": (i % 2, 2)}
+        if len(group):
+            axis.plot(group.mean().index, group.mean(), linewidth=1.4, label=f"{learner} (learned)", **style)
+            axis.fill_between(group.mean().index, group.quantile(0.1), group.quantile(0.9), color=COLOURS[i], alpha=0.15, linewidth=0)
     planners = {p: table[table.algorithm == f"exact, {p}"].set_index("perturbation")["return"] for p in ("robust", "nominal")}
     for (planner, line), style in zip(planners.items(), ("--", ":"), strict=True):
         axis.plot(line.index, line, color="black", linewidth=1.5, linestyle=style, label=f"{planner} planner (exact)")
@@ -93,10 +96,13 @@ for axis, name in zip(axes.ravel(), problems, strict=True):
     j = int(np.argmax((lead[1:] > 0) & (lead[:-1] <= 0)))
     x = planners["robust"].index[j] + np.diff(planners["robust"].index)[j] * lead[j] / (lead[j] - lead[j + 1])
     axis.axvline(x, color="0.6", linewidth=0.8)
+    axis.annotate(
+        "planners cross", (x, 0.98), xycoords=("data", "axes fraction"), rotation=90, fontsize=7, color="0.35", ha="right", va="top"
+    )
     print(f"{name}: the planners cross at {x:.3f}")
     axis.set(xlabel=problems[name][3], ylabel="return (money)" if "put" in name else "return (reward)")
-    axis.set_title(name, fontsize=8)
-fig.suptitle(f"mean of {SEEDS} seeds, band: middle 80 %", fontsize=9)
+    axis.set_title(name if problems[name][6] else f"{name} (planners only)", fontsize=8)
+fig.suptitle(f"Right of the line robustness pays: mean of {SEEDS} seeds, band: middle 80 %", fontsize=9)
 legend_below(fig, axes[0, 0], columns=3)
 save(fig, "plot_dr_rpo_robustness", results)
 plt.close(fig)

@@ -34,10 +34,10 @@ for name, (mdp, temperatures) in problems.items():
     for tau in temperatures:
         policy = robust_linear_solve(mdp, tau).policy
         bias = best - robust_linear_evaluate(mdp, policy).values[0, mdp.initial]
-        exact.append((name, max(tau, ZERO), bias, factor_coverage(mdp, policy)[0]))
+        exact.append((name, tau, bias, factor_coverage(mdp, policy)[0]))
         for seed in range(SEEDS):
             gap = DRRPO(tau=tau, evaluate_every=10**6).run(mdp, EPISODES, seed)["plain_suboptimality"][-1]
-            learned.append((name, "learned", max(tau, ZERO), seed, gap))
+            learned.append((name, "learned", tau, seed, gap))
 learned = pd.DataFrame(learned, columns=["problem", "learner", "tau", "replicate", "gap"])
 exact = pd.DataFrame(exact, columns=["problem", "tau", "bias", "coverage"])
 
@@ -46,24 +46,30 @@ exact = pd.DataFrame(exact, columns=["problem", "tau", "bias", "coverage"])
 fig, axes = figure(2, 2, height=2.3)
 top = 4 * exact.coverage[np.isfinite(exact.coverage)].max()
 for i, name in enumerate(problems):
-    table = exact[exact.problem == name]
-    points(axes[0, i], learned[learned.problem == name], x="tau", y="gap", by="learner")
+    table = exact[exact.problem == name].assign(tau=lambda rows: rows.tau.replace(0, ZERO))
+    dots = learned[learned.problem == name].assign(tau=lambda rows: rows.tau.replace(0, ZERO))
+    points(axes[0, i], dots, x="tau", y="gap", by="learner")
     axes[0, i].plot([], [], "o", color=COLOURS[0], markersize=3.5, label=f"learned in {EPISODES} episodes, median")
     axes[0, i].plot(table.tau, table.bias, "--", color=COLOURS[1], label="bias of the best regularised policy (exact)")
     axes[0, i].set(xscale="log", ylabel="gap without KL cost (reward)" if i == 0 else "")
     axes[0, i].set_title(f"{name}", fontsize=8)
     finite = np.isfinite(table.coverage)
     axes[1, i].plot(table.tau[finite], table.coverage[finite], "s-", color=COLOURS[2], markersize=3.5)
-    axes[1, i].plot(table.tau[~finite], np.full((~finite).sum(), top), "^", color=COLOURS[2], markersize=6)
-    axes[1, i].set(
-        xscale="log", yscale="log", ylim=(0.5, 2 * top), xlabel="temperature tau (reward)", ylabel="coverage C" if i == 0 else ""
+    axes[1, i].plot(
+        table.tau[~finite],
+        np.full((~finite).sum(), top),
+        "^",
+        color=COLOURS[2],
+        markersize=6,
+        label="coverage infinite" if i == 0 else None,
     )
+    axes[1, i].set(xscale="log", yscale="log", ylim=(0.5, 2 * top), xlabel="temperature tau (reward)", ylabel="")
     for axis in axes[:, i]:
         axis.set_xticks([ZERO, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
         axis.minorticks_off()
-axes[1, 0].set_ylabel("coverage C")
+axes[1, 0].set_ylabel("coverage C of step 0")
 fig.suptitle(f"{SEEDS} seeds, whiskers: middle 90 %", fontsize=9)
-legend_below(fig, axes[0, 0], columns=2)
+legend_below(fig, axes[0, 0], axes[1, 0], columns=2)
 save(fig, "plot_dr_rpo_tau", learned.merge(exact, on=["problem", "tau"]))
 plt.close(fig)
 
@@ -71,8 +77,7 @@ plt.close(fig)
 # The numbers.
 for (name, tau), group in learned.groupby(["problem", "tau"], sort=False):
     row = exact[(exact.problem == name) & (exact.tau == tau)].iloc[0]
-    shown = 0 if tau == ZERO else tau
-    print(f"{name}, tau {shown}: learned {group.gap.mean():.4f} +- {group.gap.std():.4f}, bias {row.bias:.4f}, C {row.coverage:.3g}")
+    print(f"{name}, tau {tau:g}: learned {group.gap.mean():.4f} +- {group.gap.std():.4f}, bias {row.bias:.4f}, C {row.coverage:.3g}")
 
 # %%
 # Exercises: (1) Why is the learned gap at small tau that of never learning? (2) Give the reference ``0.7 * optimal + 0.3 * uniform`` on

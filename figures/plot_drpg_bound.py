@@ -9,7 +9,8 @@ For a convex rectangular set, a start that is positive everywhere, certified inn
           + \frac{1}{T} \sum_t \varepsilon_t, \qquad K = \frac{D \sqrt{2 S}}{1 - \gamma} + \frac{L}{2 \ell} .
 
 It holds for every instance, step and length. When does it say more than the trivial bound, that costs in [0, 1] add up to at most
-:math:`1 / (1 - \gamma)`? Left, an instance where it does: two states, discount 0.1. Right, the formula for the experiments' sizes.
+:math:`1 / (1 - \gamma)`? Left, an instance where it does: two states, discount 0.1. Right, the number of updates that the formula asks for
+at the experiments' sizes.
 """
 
 # %%
@@ -18,7 +19,7 @@ It holds for every instance, step and length. When does it say more than the tri
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, LINES, figure, legend_below, reference_slope, save, size
+from figures.style import COLOURS, figure, floor, reference_slope, save, size
 from tabular_rl import RobustMDP
 from tabular_rl.algorithms import DRPG, convergence_bound
 from tabular_rl.instances import garnet_policy, garnet_robust
@@ -55,32 +56,40 @@ results = pd.DataFrame(rows)
 assert (results.error <= results.bound).all()
 
 # %%
-# The right side alone, with Phi(pi_0) - J* at its largest possible value 1 / (1 - discount): no run is needed.
-COUNTS = np.geomspace(1, 1e24, 200)
-curves = {}
+# The right side alone, with Phi(pi_0) - J* at its largest possible value 1 / (1 - discount): no run is needed. From which T on is it less?
+COUNTS = np.geomspace(1, 1e24, 241)
+needed = {}
 for S, A, discount in ((2, 2, 0.1), (2, 2, 0.5), (5, 6, 0.5), (5, 6, 0.95), (15, 8, 0.95)):
     mdp = uniform_start(garnet_robust(S, A, 2, 0, discount=discount))
     most = 1 / (1 - discount)
-    bound = [convergence_bound(mdp, best_step(mdp, most, T), T, most, np.zeros(1)) for T in COUNTS]
-    curves[f"S={S}, A={A}, γ={discount:g}"] = np.array(bound) / most
+    bound = np.array([convergence_bound(mdp, best_step(mdp, most, T), T, most, np.zeros(1)) for T in COUNTS])
+    needed[f"S = {S}, A = {A}\n$\\gamma$ = {discount:g}"] = COUNTS[np.argmax(bound < most)]
 
 # %%
-fig, axes = figure(1, 2, height=3.5)
+# Left: both sides; an error of 0 stands at the lowest tick. Right: the lengths, beside the longest run of the left.
+fig, axes = figure(1, 2, height=3.4)
 left, right = axes[0]
 main = results[results.seed == 3]
+left.axhline(1 / (1 - DISCOUNT), color="0.6", linewidth=1.6, label="trivial bound")
 for i, (kind, name) in enumerate({"sa": "a set for each pair", "s": "one budget per state"}.items()):
     line = main[main.set == kind]
-    left.plot(line["T"], np.maximum(line.error, 1e-17), "o-", color=COLOURS[i], markersize=3, label=f"least error, {name}")
-    left.plot(line["T"], line.bound, linestyle="--", color=COLOURS[i], label=f"theorem, {name}")
-left.axhline(1 / (1 - DISCOUNT), color="0.6", linewidth=0.9, label="trivial bound")
-left.set(xscale="log", yscale="log", xlabel="updates T", ylabel="cost", ylim=(1e-6, 20), title=f"discount {DISCOUNT}, Garnet(2, 2, 2)")
-reference_slope(left, -0.25, "slope -1/4", (100, 6))
-for i, (name, curve) in enumerate(curves.items()):
-    right.plot(COUNTS, curve, linestyle=LINES[i], color=COLOURS[i], label=name)
-right.axhline(1, color="0.6", linewidth=0.9)
-right.set(xscale="log", yscale="log", xlabel="updates T", ylabel="theorem / trivial bound", title="right side of the theorem, any instance")
-right.legend(fontsize=7)
-legend_below(fig, left, columns=3)
+    left.plot(line["T"], line.bound, linestyle="--", color=COLOURS[i], marker="ox"[i], markersize=4, label=f"theorem, {name}")
+    left.plot(line["T"], line.error, color=COLOURS[i], marker="ox"[i], markersize=4, label=f"least error, {name}")
+left.set(xscale="log", yscale="log", xlabel="updates T", ylabel="error of the policy, and its bound (cost)", ylim=(1e-9, 1e4))
+left.set_title("two states, discount 0.1: true, loose, not empty", fontsize=8)
+floor(left, 1e-9)
+reference_slope(left, -0.25, "slope -1/4", (100, 12))
+left.legend(fontsize=7, loc="upper right", ncols=1)
+places = np.arange(len(needed))[::-1]
+right.plot(list(needed.values()), places, "o", color="black", markersize=5)
+for place, T in zip(places, needed.values(), strict=True):
+    right.annotate(f"{T:.0e}", (T, place), fontsize=8, xytext=(0, 6), textcoords="offset points", ha="center")
+right.axvline(LENGTHS[-1], color="0.45", linestyle=":", linewidth=0.9, label="longest run of the left")
+right.set_yticks(places, list(needed), fontsize=8)
+right.set(xscale="log", xlim=(0.3, 1e24), ylim=(-0.6, len(needed) - 0.3), xlabel="updates T until theorem < trivial bound")
+right.set_title("discount 0.95: true and empty", fontsize=8)
+right.legend(fontsize=7, loc="lower left")
+fig.suptitle("Garnets of seed 3, uniform start", fontsize=9)
 save(fig, "plot_drpg_bound", results)
 
 # %%
@@ -89,12 +98,12 @@ print(main.assign(ratio=main.error / main.bound).to_string(index=False, float_fo
 print("largest ratio over all seeds:", f"{(results.error / results.bound).max():.3g}")
 ends = main[main.set == "sa"].iloc[[0, -1]]
 print("slope of the right side:", f"{np.diff(np.log(ends.bound))[0] / np.diff(np.log(ends['T']))[0]:.4f}")
-for name, curve in curves.items():
-    print(f"{name}: below the trivial bound from T = {COUNTS[np.argmax(curve < 1)]:.0e} on")
+for name, T in needed.items():
+    print(f"{name.replace(chr(10), ', ')}: below the trivial bound from T = {T:.0e} on")
 
 # %%
-# What to see. The right side falls like T^-1/4 exactly, the error much faster, until on the pairwise set it is 0 to rounding (it leaves the
-# picture). The constants scale with the largest cost, 0.96 here, which makes the right side 3 % smaller than for costs up to 1. It is
+# What to see. The right side falls like T^-1/4 exactly, the error much faster, until on the pairwise set it is 0 to rounding (the
+# lowest tick). The constants scale with the largest cost, 0.96 here, which makes the right side 3 % smaller than for costs up to 1. It is
 # a true statement about all instances, and an empty one about those of the experiments: at discount 0.95 it starts to say something after
 # more updates than anyone can make.
 #

@@ -17,18 +17,18 @@ optimum randomises and sits at a kink, a constant step stops at a floor that gro
 import numpy as np
 import pandas as pd
 
-from figures.style import band, figure, reference_slope, save, size
+from figures.style import COLOURS, LINES, figure, floor, reference_slope, save, size
 from tabular_rl.algorithms import DRPG
 from tabular_rl.instances import garnet_policy, garnet_robust
 from tabular_rl.planning import solve
 
-SEEDS, STEPS, LEAST = size(quick=50, full=50), 200, 1e-9
+SEEDS, STEPS = size(quick=50, full=50), 200
 tables = []
 for S, A, b in ((5, 6, 3), (10, 6, 3), (15, 8, 3)):
     for seed in range(SEEDS):
         mdp = garnet_robust(S, A, b, seed)
         trace = DRPG(rule="constant", scale=0.25, start=garnet_policy(S, A, seed)).run(mdp, STEPS)
-        error = np.maximum(trace["upper"] / solve(mdp, tolerance="exact").objective - 1, LEAST)
+        error = trace["upper"] / solve(mdp, tolerance="exact").objective - 1
         tables.append(pd.DataFrame({"t": trace.index, "error": error, "name": f"Garnet({S}, {A}, {b})", "replicate": seed, "panel": "sa"}))
 
 # %%
@@ -47,32 +47,31 @@ for seed in range(JOINT):
     optimum = solve(mdp, tolerance="exact").objective
     for name, (rule, scale) in RULES.items():
         trace = DRPG(rule=rule, scale=scale, start=garnet_policy(10, 5, seed)).run(mdp, LONG)
-        error = np.maximum(np.minimum.accumulate(trace["upper"]) / optimum - 1, LEAST)
+        error = np.minimum.accumulate(trace["upper"]) / optimum - 1
         tables.append(pd.DataFrame({"t": trace.index, "error": error, "name": name, "replicate": seed, "panel": "s"}))
 results = pd.concat(tables)
 left, right = (results[results.panel == panel].assign(t=lambda table: table.t + 1) for panel in ("sa", "s"))
 
 # %%
-# Means over the Garnets, bands from the 5th to the 95th percentile. The mean lies near the upper end of the band where a few seeds have not
-# found the optimal policy yet and most have: errors below 1e-9 are drawn there.
-fig, axes = figure(1, 2, height=3.4)
+# Thick: means over the Garnets; thin: the largest. On the left most seeds have found the optimal policy long before the mean falls: what is
+# left is the few that have not, and errors of 0 stand at the lowest tick.
+fig, axes = figure(1, 2, height=3.4, sharey=True)
 for axis, table, title in (
-    (axes[0, 0], left, f"a set for each pair, {SEEDS} seeds"),
-    (axes[0, 1], right, f"one budget per state, {JOINT} seeds"),
+    (axes[0, 0], left, f"a set for each pair, {SEEDS} Garnets of each size"),
+    (axes[0, 1], right, f"one budget per state, {JOINT} Garnets(10, 5, 10)"),
 ):
-    band(axis, table, x="t", y="error", by="name", centre="mean")
-    axis.set(xscale="log", yscale="log", xlabel="updates of the policy t + 1", title=title)
-    axis.legend(fontsize=7, loc="lower left" if axis is axes[0, 1] else "upper right")
-axes[0, 0].set(ylabel=r"relative error $\Phi(\pi_t) / J^* - 1$", ylim=(1e-6, 20))
-axes[0, 1].set(ylabel="least relative error so far, Garnet(10, 5, 10)", ylim=(1e-6, 2))
-for exponent, label in ((-0.25, "slope -1/4"), (-1, "slope -1")):
-    reference_slope(axes[0, 0], exponent, label, (1, 1.5))
-    reference_slope(axes[0, 1], exponent, label, (1, 0.9))
-inset = axes[0, 0].inset_axes((0.12, 0.1, 0.32, 0.27))
-band(inset, left, x="t", y="error", by="name", centre="mean")
-inset.set(xlim=(0, STEPS), ylim=(0, None))
-inset.tick_params(labelsize=6)
-inset.set_title("the same, linear axes", fontsize=6)
+    for i, (name, group) in enumerate(table.groupby("name", sort=False)):
+        errors = group.pivot(index="t", columns="replicate", values="error")
+        axis.plot(errors.index, errors.mean(axis=1), color=COLOURS[i], linestyle=LINES[i], linewidth=1.8, label=name)
+        axis.plot(errors.index, errors.max(axis=1), color=COLOURS[i], linestyle=LINES[i], linewidth=0.6)
+    axis.set(xscale="log", yscale="log", xlabel="updates of the policy t + 1", ylim=(1e-6, 20))
+    axis.set_title(title, fontsize=8)
+    floor(axis, 1e-6)
+    for exponent, label in ((-0.25, "slope -1/4"), (-1, "slope -1")):
+        reference_slope(axis, exponent, label, (1, 4))
+    axis.legend(fontsize=7, loc="lower left")
+axes[0, 0].set_ylabel(r"$\Phi(\pi_t) / J^* - 1$ (right: least so far)")
+fig.suptitle("Faster than the theorem's slope -1/4; a constant step stops at a floor (mean, thin: largest)", fontsize=9)
 save(fig, "plot_drpg_convergence", results)
 
 # %%

@@ -15,7 +15,7 @@ Only the first is proven to arrive. That the second has period 2 is exact; the o
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, LINES, figure, save, size
+from figures.style import COLOURS, figure, guide_label, save, size
 from tabular_rl.algorithms import DRPG, BestResponses, GradientDescentAscent
 from tabular_rl.instances import pennies, pennies_values
 
@@ -41,24 +41,35 @@ tables = [pd.DataFrame({"t": np.arange(len(x)), "x": x, "cost": [worst_case(p) f
 results = pd.concat(tables)
 
 # %%
-# Left, the plane of policies and worst cases: every method moves on the curve. The last 500 iterates of each are drawn thick (of the
-# alternation, all but the start). Right, against the iteration.
-fig, axes = figure(1, 2, height=3.2, sharey=True)
+# Left, the plane of policies and worst cases, where every method moves on the curve: what its last 500 iterates cover (of the alternation,
+# all but the start), narrow ranges on top of wide ones. Right, the range of the iterates' worst cases, in windows of the iteration whose
+# ends have a ratio of 1.25: methods that jump draw an area, methods that arrive a line.
+fig, axes = figure(1, 2, height=3.3, sharey=True)
 left, right = axes[0]
 ticks = np.linspace(0, 1, 201)
 left.plot(ticks, [worst_case(x) for x in ticks], color="0.3", linewidth=0.8)
-for i, (name, path) in enumerate(results.groupby("method", sort=False)):
-    end = path.iloc[1:].iloc[-500:]
-    lift = 0.03 * (i + 1)  # beside each other instead of on top
-    left.plot(end.x, end.cost + lift, "o" if len(path) < 100 else "-", color=COLOURS[i], linewidth=3, markersize=5, solid_capstyle="round")
-    left.plot(end.x.iloc[-1], end.cost.iloc[-1] + lift, "o", color=COLOURS[i], markersize=5)
-    right.plot(path.t + 1, path.cost, color=COLOURS[i], linestyle=LINES[i], label=name, linewidth=1.3)
+for width, name in zip((4, 7, 12, None), paths, strict=True):
+    path, colour = results[results.method == name], COLOURS[list(paths).index(name)]
+    end = path.iloc[1:].iloc[-500:].sort_values("x")
+    if width is None:
+        left.plot(end.x, end.cost, "D", color=colour, markersize=7, zorder=4)
+    else:
+        left.plot(end.x, end.cost, "-", color=colour, linewidth=width, solid_capstyle="round", zorder=4 - width / 4)
+    window = np.floor(np.log(path.t + 1) / np.log(1.25))
+    low, high = (path.groupby(window).cost.agg(end).to_numpy() for end in ("min", "max"))
+    middle = np.exp(np.log(path.t + 1).groupby(window).mean())
+    right.fill_between(middle, low, high, color=colour, alpha=0.35, linewidth=1.2, label=name)
 for axis in (left, right):
     axis.axhline(worst_case(0.5), color="0.45", linewidth=0.9, linestyle=":")
-left.annotate("J*", (0.02, worst_case(0.5)), color="0.35", fontsize=8, xytext=(0, 3), textcoords="offset points")
-left.set(xlabel="x = π(0 | state 0)", ylabel="worst case Φ (cost)", title="the last 500 iterates (lifted to tell apart)", ylim=(3.5, 5.4))
-right.set(xscale="log", xlabel="iteration + 1", title="worst case of each iterate")
+guide_label(left, "$J^*$", (0.06, worst_case(0.5)))
+left.set(
+    xlabel=r"$x = \pi(0 \mid \mathrm{state}\ 0)$",
+    ylabel=r"worst case $\Phi$ (cost)",
+    title="the last 500 iterates, on the curve of all policies",
+)
+right.set(xscale="log", xlabel="iteration + 1", title="range of the iterates, by time")
 right.legend(fontsize=7, loc="upper right")
+fig.suptitle("Only robust policy gradient settles at the kink (one run each: nothing is random)", fontsize=9)
 save(fig, "plot_drpg_pennies", results)
 
 # %%

@@ -62,7 +62,7 @@ for seed in range(size(quick=200, full=2_000)):
 ratios = pd.DataFrame(ratios)
 
 # %%
-fig, axes = figure(1, 4, height=3.0, width=9.0)
+fig, axes = figure(1, 4, height=2.6, width=7.0)
 for i, (axis, (name, group)) in enumerate(zip(axes[0], results.groupby("problem", sort=False), strict=False)):
     share = group.k / K
     axis.plot(share, group.value, color=COLOURS[0], linewidth=1.6, label="$J(x_k)$ / OPT")

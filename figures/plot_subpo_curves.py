@@ -57,7 +57,7 @@ for name, problem in problems.items():
 
 # %%
 # Value against steps, with the CPU time they take on top.
-fig, axes = figure(1, 3, height=3.1, width=8.4)
+fig, axes = figure(1, 3, height=3.1, width=7.0)
 for axis, name in zip(axes[0], problems, strict=True):
     band(axis, results[results.problem == name], x="environment_steps", y="sampled_value", by="algorithm", level=1.0)
     axis.axhline(greedy[name], color="0.4", linewidth=1, linestyle=(0, (4, 2)), label="greedy (knows P and the history)")

@@ -1,4 +1,4 @@
-"""What the figure scripts share: size and look, curves with bands, reference slopes, saving."""
+"""What the figure scripts share: size and look, curves with bands, reference slopes, marks for what an axis cannot show, saving."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,10 @@ LOOK = {
     "axes.grid": True,
     "grid.alpha": 0.25,
     "legend.frameon": False,
+    "axes.formatter.min_exponent": 3,  # 0.6 and 20 beside logarithmic axes, not 6 x 10^-1
     "savefig.dpi": 200,
+    "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3, matplotlib's default
+    "ps.fonttype": 42,
     "figure.constrained_layout.use": True,
     "svg.hashsalt": "tabular_rl",
 }
@@ -36,19 +39,20 @@ def size(quick, full):
 
 
 def figure(rows=1, columns=1, height=2.8, width=None, **arguments):
-    """A figure with a grid of axes [rows, columns], sized for a text column of 7 inches."""
+    """A figure with a grid of axes [rows, columns], sized for a page whose text is 7 inches wide."""
     plt.rcParams.update(LOOK)
     width = min(7.0, 3.6 * columns) if width is None else width
     return plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, **arguments)
 
 
-def band(axis, results, x, y, by, level=0.9, centre="median"):
+def band(axis, results, x, y, by, level=0.9, centre="median", marker=None):
     """Median (or ``centre="mean"``) over replicates of column ``y`` against ``x`` for each value of ``by``, with the band of the middle
-    ``level`` of them.
+    ``level`` of them; ``marker="o"``: with dots at the values of ``x``.
     """
     for i, (name, group) in enumerate(results.groupby(by, sort=False)):
         low, middle, high = _quantiles(group, x, y, level, centre)
-        axis.plot(middle.index, middle, label=name, linewidth=1.6, color=COLOURS[i % len(COLOURS)], linestyle=LINES[i % len(LINES)])
+        style = {"color": COLOURS[i % len(COLOURS)], "linestyle": LINES[i % len(LINES)], "marker": marker, "markersize": 4}
+        axis.plot(middle.index, middle, label=name, linewidth=1.6, **style)
         axis.fill_between(middle.index, low, high, color=COLOURS[i % len(COLOURS)], alpha=0.2, linewidth=0)
 
 
@@ -67,16 +71,67 @@ def _quantiles(group, x, y, level, centre="median"):
 
 
 def reference_slope(axis, exponent, label, through):
-    """A thin grey line of slope ``exponent`` on log-log axes through the point ``through``, named at its right end; set limits first."""
-    x = np.array(axis.get_xlim())
+    """A thin grey line of slope ``exponent`` on log-log axes through the point ``through``, named on the line where the most room is; plot
+    the data and set limits first.
+    """
+    x = np.geomspace(*axis.get_xlim(), 201)
     y = through[1] * (x / through[0]) ** exponent
-    axis.plot(x, y, color="0.45", linewidth=0.9, linestyle=":", zorder=0, scalex=False, scaley=False)
-    axis.annotate(label, (x[1], y[1]), color="0.35", fontsize=8, ha="right", xytext=(-2, 4), textcoords="offset points")
+    axis.plot(x, y, color="0.45", linewidth=0.9, linestyle=":", zorder=0, scalex=False, scaley=False, gid="guide")
+    shares = axis.transData + axis.transAxes.inverted()
+    spots, taken = shares.transform(np.column_stack([x, y])), axis.transAxes.inverted().transform(_drawn(axis))
+    seen = np.flatnonzero(((spots > (0.12, 0.06)) & (spots < (0.88, 0.94))).all(axis=1))
+    if len(seen):
+        best = seen[np.argmax([np.hypot(*(taken - spots[i]).T).min(initial=1) for i in seen])]
+        guide_label(axis, label, (x[best], y[best]))
 
 
-def legend_below(fig, axis, columns=4):
-    """One legend for all axes, under the figure, from the labels of ``axis``."""
-    fig.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
+def guide_label(axis, label, place):
+    """The small grey name of a reference line, at ``place`` on the line, which it interrupts."""
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+    axis.text(*place, label, color="0.35", fontsize=8, ha="center", va="center", bbox=box, in_layout=False)
+
+
+def _drawn(axis):
+    """Points [n, 2] of the page along all that is drawn in ``axis`` but for guides."""
+    paths = [line.get_path().transformed(line.get_transform()).interpolated(8) for line in axis.lines if line.get_gid() != "guide"]
+    paths += [path.transformed(artist.get_transform()).interpolated(8) for artist in axis.collections for path in artist.get_paths()]
+    names = axis.transData.transform([text.get_position() for text in axis.texts]).reshape(-1, 2)
+    points = np.concatenate([*(path.vertices for path in paths), names])
+    return points[np.isfinite(points).all(axis=1)]
+
+
+def floor(axis, least):
+    """Draw what is below ``least``, a power of ten, at ``least``, and say so at its tick: for zeros and for errors below what was solved
+    for, on a logarithmic y axis; after plotting and setting its upper limit. Only the drawing changes: files keep the numbers.
+    """
+    top = axis.get_ylim()[1]
+    for line in axis.lines:
+        line.set_ydata(np.maximum(line.get_ydata(), least))
+    for path in (path for artist in axis.collections for path in artist.get_paths()):
+        path.vertices[:, 1] = np.maximum(path.vertices[:, 1], least)
+    low, high = round(np.log10(least)), int(np.floor(np.log10(top)))
+    powers = range(low, high + 1, 1 + (high - low) // 6)
+    axis.set_yticks([10.0**power for power in powers], [rf"$\leq 10^{{{low}}}$", *(f"$10^{{{power}}}$" for power in powers[1:])])
+    axis.set_ylim(least / (top / least) ** 0.03, top)
+    axis.axhline(least, color="0.45", linewidth=0.9, linestyle=":", zorder=0, gid="guide")
+
+
+def beyond(axis):
+    """A caret at the edge for every drawn dot that the limits of the y axis cut off, and for every place where a curve leaves them."""
+    low, high = axis.get_ylim()
+    for line in [line for line in axis.lines if line.get_transform() == axis.transData and line.get_gid() != "guide"]:
+        x, y = (np.asarray(values, float) for values in line.get_data())
+        for edge, caret, out in ((low, "v", y < low), (high, "^", y > high)):
+            entered = np.append(True, ~out[:-1]) if line.get_marker() in ("None", None) else True
+            marked = x[out & entered & (x >= axis.get_xlim()[0]) & (x <= axis.get_xlim()[1])]
+            style = {"color": line.get_color(), "markersize": 5, "clip_on": False, "zorder": 4, "gid": "guide"}
+            axis.plot(marked, np.full(len(marked), edge), caret, scalex=False, scaley=False, **style)
+
+
+def legend_below(fig, *axes, columns=4):
+    """One legend for all axes, under the figure, from the labels of ``axes``, each label once."""
+    named = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    fig.legend(list(named.values()), list(named), loc="outside lower center", ncols=columns)
 
 
 def save(fig, name, data):
