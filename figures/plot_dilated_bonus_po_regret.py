@@ -40,19 +40,19 @@ algorithms = {
 }
 
 # %%
-# Every learner meets every world, 16 times. The learning rate belongs to the number of episodes, and so does the theorem: it speaks of
+# Every learner meets every world, eight times. The learning rate belongs to the number of episodes, and so does the theorem: it speaks of
 # the end of a run, not of the way there. Hence runs of several lengths, and of each its last episode. Finished runs are kept: run the
 # script again and only the plot is redrawn.
-SEEDS, lengths = 16, size(quick=[300, 3_000, 30_000], full=[1_000, 10_000, 100_000, 1_000_000])
+SEEDS, lengths = 8, size(quick=[300, 3_000, 30_000], full=[1_000, 10_000, 100_000, 1_000_000])
 grid = [trl.experiments.Experiment(f"dilated-bonus-po-regret, K={K}", problems, algorithms, K, replicates=SEEDS) for K in lengths]
 results = trl.experiments.run_cells([cell for experiment in grid for cell in experiment.cells])
 ends = results[results.episode == results.length]
 
 # %%
 # Regret is exact: the occupancy measure of each policy against the best fixed policy in hindsight. Dotted lines have slope 1/2, the
-# theorem's, and slope 1: a learner that learns nothing. On the left the first one goes through the start of "theory".
+# theorem's, and slope 1: a learner that learns nothing.
 fig, axes = figure(1, 3, height=3.1, sharex=True, sharey=True)
-axes[0, 0].set(xscale="log", yscale="log", xlim=(0.7 * lengths[0], 1.4 * lengths[-1]), ylabel="regret after K episodes (loss units)")
+axes[0, 0].set(xscale="log", yscale="log", xlim=(0.7 * lengths[0], 1.4 * lengths[-1]), ylabel="regret (loss units)")
 for axis, name in zip(axes[0], problems, strict=True):
     band(axis, ends[ends.problem == name], x="length", y="regret", by="algorithm", marker="o")
     axis.set(title=name, xlabel="episodes $K$")
@@ -60,11 +60,9 @@ axes[0, 0].set_ylim(0.6 * ends.regret.min(), 2 * ends.regret.max())
 for axis, name in zip(axes[0], problems, strict=True):
     first = ends[(ends.problem == name) & (ends.length == lengths[0])].groupby("algorithm").regret.median()
     reference_slope(axis, 1, "$K$", through=(lengths[0], 2 * first.max()))
-    reference_slope(axis, 1 / 2, r"$\sqrt{K}$", through=(lengths[0], first["PO, theory"]))
-fig.suptitle(
-    f"Against an adversary policy optimization keeps to its theorem; optimism does not learn\nmedian and middle 90 % of {SEEDS} seeds",
-    fontsize=9,
-)
+    reference_slope(axis, 1 / 2, r"$\sqrt{K}$", through=(lengths[0], first["PO, practical"] / 2.5))
+message = "Against an adversary the regret of policy optimization is sublinear, that of optimism linear"
+fig.suptitle(f"{message}\nmedian and middle 90 % of {SEEDS} seeds", fontsize=9)
 legend_below(fig, axes[0, 0])
 save(fig, "plot_dilated_bonus_po_regret", ends)
 
@@ -76,8 +74,8 @@ print(slopes.round(2).to_string())
 
 # %%
 # What to see. Against the adversary UCBVI suffers in every episode alike: its regret has slope 1, whatever it has learned. Policy
-# optimization turns to slope 1/2. In the stochastic world UCBVI wins: the constants of :math:`H^2 \sqrt{S A K}` are the price of a
-# guarantee against everybody.
+# optimization turns to slope 1/2: at full size (a million episodes) 0.5 in the river, and still 0.6 on the lake, which has four times the
+# states. In the stochastic world UCBVI wins: the constants of :math:`H^2 \sqrt{S A K}` are the price of a guarantee against everybody.
 #
 # Exercises: (1) Set ``bonus_scale=0`` and find a map where it matters. (2) Draw the way of one long run beside the ends of short ones: why
 # does it rise faster than the square root in the end?

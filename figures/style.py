@@ -125,7 +125,8 @@ def beyond(axis):
             entered = np.append(True, ~out[:-1]) if line.get_marker() in ("None", None) else True
             marked = x[out & entered & (x >= axis.get_xlim()[0]) & (x <= axis.get_xlim()[1])]
             style = {"color": line.get_color(), "markersize": 5, "clip_on": False, "zorder": 4, "gid": "guide"}
-            axis.plot(marked, np.full(len(marked), edge), caret, scalex=False, scaley=False, **style)
+            if len(marked):
+                axis.plot(marked, np.full(len(marked), edge), caret, scalex=False, scaley=False, **style)
 
 
 def legend_below(fig, *axes, columns=4):
