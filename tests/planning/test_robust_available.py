@@ -4,6 +4,7 @@ The reference is filled by hand: a missing pair costs so much in every move that
 """
 
 from fractions import Fraction
+from pathlib import Path
 
 import cvxpy as cp
 import numpy as np
@@ -207,3 +208,46 @@ def test_every_algorithm_counts_costs_of_moves(kind):
     for learner in learners:
         worst = robust_evaluate(masked, learner.run(masked, 400).policy).objective
         assert optimum - 1e-9 <= worst <= optimum + (0.05 if kind == "s L1" else 1e-3)
+
+
+@pytest.mark.parametrize("kind", [sets.FiniteSRectangular, sets.FiniteKernels])
+def test_lists_of_whole_kernels(kind):
+    rng = np.random.default_rng(8)
+    kernels, cost = rng.dirichlet(np.ones(S), (3, S, A)), rng.random((S, A, S))
+    masked = RobustMDP(kernels[0], cost, 0.9, 0, kind(kernels), available=AVAILABLE)
+    filled = RobustMDP(kernels[0], np.where(AVAILABLE[..., None], cost, HIGH), 0.9, 0, kind(kernels))
+    ours, theirs = robust_evaluate(masked, masked.uniform_policy), robust_evaluate(filled, masked.uniform_policy)
+    np.testing.assert_allclose(ours.values, theirs.values, atol=1e-10)
+    np.testing.assert_array_equal(ours.kernel[~AVAILABLE], masked.nominal[~AVAILABLE])
+    trace = DRPG().run(masked, 20)
+    assert not trace.policy[~AVAILABLE].any()
+
+
+@pytest.mark.parametrize("name", ["machine_replacement", "riverswim", "riverswim2", "riverswim3"])
+@pytest.mark.parametrize("dropped", [(), ((1, 0), (3, 1))])
+def test_published_files_against_a_plain_loop(name, dropped, tmp_path):
+    """Rewards of moves under the worst of an L1 ball, by sorting the lines of the file; some pairs taken out."""
+    file = Path(trl.__file__).parent / "instances" / "data" / "rmdp" / f"{name}_mdp.csv"
+    head, *lines = [line for line in file.read_text().splitlines() if line]
+    table = [[float(x) for x in line.split(",")] for line in lines]
+    table = [row for row in table if (int(row[0]), int(row[1])) not in dropped]
+    (tmp_path / "model.csv").write_text("\n".join([head, *(",".join(f"{x:g}" for x in row) for row in table)]))
+    pairs: dict = {}
+    for s, a, t, p, r in table:
+        pairs.setdefault((int(s), int(a)), []).append((int(t), p, r))
+    values = np.zeros(1 + max(s for s, _ in pairs))
+    for _ in range(300):
+        q = {}
+        for (s, _), moves in pairs.items():
+            z = sorted((r + 0.9 * values[t], p) for t, p, r in moves)
+            worst, left = sum(x * p for x, p in z), 0.2
+            for x, p in reversed(z):
+                moved = min(p, left)
+                worst, left = worst - moved * (x - z[0][0]), left - moved
+            q[s] = max(q.get(s, -np.inf), worst)
+        values = np.array([q[s] for s in range(len(values))])
+    mdp = trl.models.read_csv(tmp_path / "model.csv", discount=0.9)
+    robust = RobustMDP.from_mdp(mdp, sets.L1(0.4))
+    assert mdp.has_all_actions == (not dropped)
+    size = np.ptp(robust.reward_range)
+    np.testing.assert_allclose(robust.to_rewards(solve(robust, tolerance=1e-11).values), values, atol=1e-9 * size)
