@@ -39,7 +39,7 @@ class Sets:
                 raise ValueError(f"{name} must have shape [n, {n_items}], got {value.shape}")
             value = [np.flatnonzero(row) for row in value]
         try:
-            rows = [list(row) for row in value]
+            rows = [row if isinstance(row, np.ndarray) and row.ndim else list(row) for row in value]
         except TypeError:
             raise TypeError(f"{name} must be lists of items, a boolean array or Sets, got {check.describe(value)}") from None
         rows = [_items(f"{name}[{e}]", row, n_items) for e, row in enumerate(rows)]
@@ -57,7 +57,7 @@ class Sets:
 
 def _items(name, row, n_items):
     """Items of one element as integers."""
-    items = check.unmasked(name, row) if row else np.zeros(0, np.int64)
+    items = check.unmasked(name, row) if len(row) else np.zeros(0, np.int64)
     if items.ndim != 1 or items.dtype.kind not in "iu":
         raise TypeError(f"{name} must be a list of items, got {check.describe(row)}")
     if len(items) and (items.min() < 0 or items.max() >= n_items):
