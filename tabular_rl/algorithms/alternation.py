@@ -54,7 +54,7 @@ class BestResponses:
         check.kind("problem", problem, RobustMDP)
         check.generator(seed)
         n = check.integer("n", n, 1)
-        policy = problem.available.argmax(axis=1) if self.start is None else np.asarray(self.start)
+        policy = problem.available.argmax(axis=1) if self.start is None else check.unmasked("start", self.start)
         seen, objective, period, converged = {}, np.empty(n + 1), None, True
         for k in range(n + 1):
             response = robust_evaluate(problem, policy, complete=self.adversary == "true")

@@ -143,7 +143,7 @@ class DAPO:
         loss, least, width, policy, drift, paid = _run(
             problem.world.packed_transition, problem.world.initial, *problem.world.world, total,
             schedule.order, schedule.pointer, slot, n_slots,
-            *switches, eta, gamma, c, self.confidence_bonus_scale, log_term, float(self.prior_visits), index,
+            *switches, eta, gamma, c, float(self.confidence_bonus_scale), log_term, float(self.prior_visits), index,
             check.generator(seed), np.random.default_rng(1), disturbed,
         )  # fmt: skip
         series = {"regret": loss - least, "loss": loss} | ({} if self._known else {"uncertainty": width})

@@ -114,9 +114,9 @@ class DRRPO:
             check.rate("penalty", self.penalty)
         if self.successors is not None:
             check.integer("successors", self.successors, 1)
-        if self.update == "mirror":
-            if self.eta is None:
-                raise ValueError("update='mirror' needs a step size eta > 0, got None")
+        if self.update == "mirror" and self.eta is None:
+            raise ValueError("update='mirror' needs a step size eta > 0, got None")
+        if self.eta is not None:
             check.rate("eta", self.eta)
         if isinstance(self.reference, str):
             check.choice("reference", self.reference, ("uniform", "previous"))
@@ -220,10 +220,10 @@ class DRRPO:
             return np.zeros(H), cap[:-1]
         if tabular:
             log_term = (self.successors or S) * np.log(2) + np.log(H * unknown.sum() * n / self.delta)
-            factor = np.sqrt(log_term / 2) + np.sqrt(self.ridge)
+            factor = np.sqrt(log_term / 2) + np.sqrt(float(self.ridge))
         else:
             inner = d * np.log(1 + n / (d * self.ridge)) + 2 * (d + 1) * np.log(1 + 2 * np.sqrt(n)) + 2 * np.log(H / self.delta)
-            factor = (np.sqrt(inner) + 1) / 2 + np.sqrt(self.ridge * d)
+            factor = (np.sqrt(inner) + 1) / 2 + np.sqrt(float(self.ridge) * d)
         return self.scale * factor * cap[1:], cap[:-1]
 
 

@@ -94,8 +94,8 @@ class RAVIUCB:
             width = gamma * H * math.sqrt((S * math.log(2) + math.log(pairs * index[-1] / self.delta)) / 2)
         best = planning.solve(problem, tolerance="exact")
         series, policy = _run(
-            *sampling_tables(problem), problem.transition, problem.initial, problem.barred_reward, gamma, basis, self.scale, width, tau,
-            math.log(1 / self.delta), most, best.values, best.advantage_lost, index, check.generator(seed),
+            *sampling_tables(problem), problem.transition, problem.initial, problem.barred_reward, gamma, basis, float(self.scale), width,
+            tau, math.log(1 / self.delta), most, best.values, best.advantage_lost, index, check.generator(seed),
         )  # fmt: skip
         guarantee = self.scale >= 1
         names = ("regret", "gap", "certificate" if guarantee else "uncertified", "optimism", "rollouts", "misses")

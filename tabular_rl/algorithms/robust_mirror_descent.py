@@ -68,7 +68,7 @@ class RobustMirrorDescent:
         start = problem.uniform_policy if self.start is None else self.start
         if start.shape != (S, A):
             raise ValueError(f"start must have shape {(S, A)}, got {start.shape}")
-        growth = 1 / problem.discount if self.growth is None else self.growth
+        growth = 1 / problem.discount if self.growth is None else float(self.growth)
         with np.errstate(divide="ignore"):
             log_start = np.array(problem.barred(np.log(start), -np.inf))  # -infinity: for ever
         with np.errstate(over="ignore"):  # to infinity, and from there to the largest step

@@ -72,7 +72,7 @@ class UCBVI:
             raise ValueError("share_steps=True needs states that have the same actions at every step")
         loss, least, policy = _run(
             problem.packed_transition, problem.initial, *problem.world, problem.barrier.copy(), A,
-            self.scale, self.delta, known, self.anytime, steps, samples / n, index, check.generator(seed),
+            float(self.scale), self.delta, known, self.anytime, steps, samples / n, index, check.generator(seed),
         )  # fmt: skip
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {"scale": self.scale, "delta": self.delta}, seed)
 

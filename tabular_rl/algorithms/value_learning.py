@@ -49,7 +49,7 @@ class UCBVIDiscounted:
         best, gaps, plans, done = planning.solve(problem, tolerance="exact"), [], [], 0
         for end in index:
             arrays = visits, arrivals, at_plan, q_values, state
-            _optimistic(*tables, problem.barred_reward, problem.discount, self.scale, end - done, *arrays, rng)
+            _optimistic(*tables, problem.barred_reward, problem.discount, float(self.scale), end - done, *arrays, rng)
             done = end
             gaps.append(best.gap(np.argmax(q_values, axis=1)))
             plans.append(state[1])
