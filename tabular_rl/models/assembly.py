@@ -18,7 +18,7 @@ def check_setting(discount, horizon):
     if (discount is None) == (horizon is None):
         raise ValueError(f"give exactly one of discount and horizon, got discount={discount}, horizon={horizon}")
     if horizon is None:
-        check.number("discount", discount, above=0, below=1)
+        check.discount(discount)
     else:
         check.integer("horizon", horizon, 1)
 

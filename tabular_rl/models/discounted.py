@@ -67,7 +67,7 @@ class DiscountedMDP(availability.Available):
         for name, value in {
             "transition": transition,
             "reward": reward if moves is None else mean_of_moves(transition, moves, (S, A)),
-            "discount": check.number("discount", self.discount, above=0, below=1),
+            "discount": check.discount(self.discount),
             "initial": initial_distribution(self.initial, S, normalize),
             "states": check.labels("states", self.states, S),
             "actions": check.labels("actions", self.actions, A),

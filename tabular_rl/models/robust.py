@@ -74,7 +74,7 @@ class RobustMDP(availability.Available):
         for name, value in {
             "nominal": nominal,
             "cost": of_pairs_or_moves("cost", self.cost, nominal, available),
-            "discount": check.number("discount", self.discount, above=0, below=1),
+            "discount": check.discount(self.discount),
             "initial": initial_distribution(self.initial, S, normalize),
             "available": available,
             "reward_range": _range(self.reward_range),

@@ -293,6 +293,16 @@ def failure(name, value, *, at_most=None):
     return number(name, value, at_least=LEAST, at_most=at_most, below=1 if at_most is None else None)
 
 
+def discount(value):
+    """``value`` as a discount in (0, 1); at 1 the error says what there is instead."""
+    if not isinstance(value, bool) and isinstance(value, Real) and value == 1:
+        raise ValueError(
+            "discount must lie in (0, 1), got 1.0: take a FiniteHorizonMDP for total reward, or for the average reward a discount near 1, "
+            "say 0.99999, at which (1 - discount) * values are near the gain"
+        )
+    return number("discount", value, above=0, below=1)
+
+
 def flag(name, value):
     """``value`` as a bool: a string or a number is no flag, whatever its truth."""
     if not isinstance(value, bool | np.bool_):

@@ -21,6 +21,8 @@ def sparse_model(matrix):
 
 @pytest.mark.parametrize("discount", [0, 1, -0.5, np.nan, np.inf, 10**400, 1 - np.longdouble(1e-18)])
 def test_the_discount_lies_between_0_and_1(discount):
+    with pytest.raises(ValueError, match=r"got 1.0: take a FiniteHorizonMDP for total reward, or .* a discount near 1"):
+        DiscountedMDP(np.ones((1, 1, 1)), [[0.0]], 1)
     with pytest.raises(ValueError, match=r"^discount must lie in \(0, 1\), got"):
         DiscountedMDP(P, R, discount)
 
