@@ -186,6 +186,18 @@ def test_a_mistaken_number_of_episodes_is_named(name):
             learner.run(PROBLEMS[name], mistake)
 
 
+def test_what_another_setting_would_use_is_checked_too():
+    with pytest.raises(TypeError, match=r"^eta must be a real number, got str 'x'"):
+        algorithms.DRRPO(eta="x")
+    with pytest.raises(ValueError, match=r"^start must be a rectangular array"):
+        algorithms.BestResponses(start=[[1, 2], [3]]).run(robust, 2)
+
+
+def test_a_parameter_may_be_a_whole_number_of_any_size():
+    trace = algorithms.RobustMirrorDescent(growth=10**19).run(robust, 3)
+    np.testing.assert_array_equal(trace["objective"], algorithms.RobustMirrorDescent(growth=1e19).run(robust, 3)["objective"])
+
+
 def test_a_horizon_that_no_array_can_have_is_named():
     for horizon in (10**19, 2**62, 10**17 + 10**18):
         with pytest.raises(ValueError, match=rf"^horizon must be (below|at most) .*, got {horizon}"):
