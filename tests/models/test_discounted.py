@@ -21,10 +21,14 @@ def sparse_model(matrix):
 
 @pytest.mark.parametrize("discount", [0, 1, -0.5, np.nan, np.inf, 10**400, 1 - np.longdouble(1e-18)])
 def test_the_discount_lies_between_0_and_1(discount):
-    with pytest.raises(ValueError, match=r"got 1.0: take a FiniteHorizonMDP for total reward, or .* a discount near 1"):
-        DiscountedMDP(np.ones((1, 1, 1)), [[0.0]], 1)
     with pytest.raises(ValueError, match=r"^discount must lie in \(0, 1\), got"):
         DiscountedMDP(P, R, discount)
+
+
+def test_a_discount_of_1_is_answered_with_what_there_is():
+    for one in (1, 1.0, np.float64(1)):
+        with pytest.raises(ValueError, match=r"got 1.0: take a FiniteHorizonMDP for total reward, or .* a discount near 1"):
+            DiscountedMDP(P, R, one)
 
 
 @pytest.mark.parametrize("discount", ["0.9", None, True, [0.9], np.array(0.9), 0.9j])
