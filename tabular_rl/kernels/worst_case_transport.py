@@ -11,19 +11,22 @@ relative accuracy at every radius. Conventions as in ``worst_case_l1``; dual: l.
 Source: Mohajerin Esfahani, Kuhn 2018; Ho, Petrik, Wiesemann 2021; drpg spec 2.2, 2.7 (the duals; derived), the intersections derived here.
 """
 
+import numpy as np
+
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.ordering import argsort
 from tabular_rl.kernels.worst_case_l1 import dot
 
 ROUNDING = 4e-16
+LARGEST = 1e308  # of a multiplier
 BISECTION = 5  # every fifth step halves the bracket, whatever the lines say
 
 
 @njit
 def _meeting(low, high, gain_low, gain_high, cost_low, cost_high):
-    """The multiplier in [low, high] where the lines of both ends meet."""
+    """The multiplier in [low, high] where the lines of both ends meet; the middle where that is too large for a float."""
     meeting = low + (gain_high - gain_low + cost_high * (high - low)) / (cost_high - cost_low)
-    return min(max(meeting, low), high)
+    return min(max(meeting, low), high) if abs(meeting) < np.inf else 0.5 * low + 0.5 * high
 
 
 @njit
@@ -33,7 +36,7 @@ def worst_weighted_l1(z, p0, weights, radius, p):
     for i in range(len(z)):
         p[i] = p0[i]
         top, bottom, lightest = max(top, z[i]), min(bottom, z[i]), min(lightest, weights[i])
-    low, high = 0.0, (top - bottom) / lightest  # twice what can pay: a tie that rounding decides would still use a radius
+    low, high = 0.0, min((top - bottom) / lightest, LARGEST)  # twice what can pay: a tie that rounding decides would still use a radius
     gain_low, cost_low = _weighted_plan(z, p0, weights, low)
     gain_high, cost_high, step, multiplier = 0.0, 0.0, 0, high
     if cost_low <= radius:
@@ -42,8 +45,8 @@ def worst_weighted_l1(z, p0, weights, radius, p):
     while radius > 0.0:
         step += 1
         halve = step % BISECTION == 0
-        multiplier = 0.5 * (low + high) if halve else _meeting(low, high, gain_low, gain_high, cost_low, cost_high)
-        if multiplier in (low, high):
+        multiplier = 0.5 * low + 0.5 * high if halve else _meeting(low, high, gain_low, gain_high, cost_low, cost_high)
+        if not low < multiplier < high:
             break
         gain, cost = _weighted_plan(z, p0, weights, multiplier)
         if not halve and gain <= gain_low - cost_low * (multiplier - low) + ROUNDING * gain_low:
@@ -123,7 +126,7 @@ def worst_wasserstein(z, p0, distance, states, radius, p, places):
             d, rise = distance[states[i], states[j]], z[j] - z[i]
             if rise > steepest * d:
                 if d > 0.0:
-                    steepest = rise / d
+                    steepest = min(rise / d, 0.5 * LARGEST)
                 elif z[j] > z[there[i]]:  # a move that costs nothing pays at every multiplier
                     there[i] = j
         gain_high += p0[i] * (z[there[i]] - z[i])
@@ -137,8 +140,8 @@ def worst_wasserstein(z, p0, distance, states, radius, p, places):
         while radius > 0.0:
             step += 1
             halve = step % BISECTION == 0
-            multiplier = 0.5 * (low + high) if halve else _meeting(low, high, gain_low, gain_high, cost_low, cost_high)
-            if multiplier in (low, high):
+            multiplier = 0.5 * low + 0.5 * high if halve else _meeting(low, high, gain_low, gain_high, cost_low, cost_high)
+            if not low < multiplier < high:
                 break
             gain, cost = _plan(z, p0, distance, states, multiplier, now, there, middle, order)
             if not halve and gain <= gain_low - cost_low * (multiplier - low) + ROUNDING * gain_low:

@@ -377,3 +377,21 @@ def test_rewards_are_costs_with_the_other_sign():
 def test_errors_name_what_is_wrong(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_prices_of_moves_over_hundreds_of_magnitudes(seed):
+    """Weights and distances from 1e-250 to 1e250: certified; at 1e-300 the multipliers overflow, and the search still ends."""
+    rng = np.random.default_rng(seed)
+    n, radius = 2 + seed % 5, float(rng.choice([0, 1e-300, 1e-14, 0.1, 1, 1e3, 1e300]))
+    z, p0 = rng.normal(size=n) * 10.0 ** rng.choice([-12, 0, 12]), rng.dirichlet(np.ones(n))
+    w, D = 10.0 ** rng.choice([-250, -12, 0, 12, 250], n), rng.random((n, n)) * 10.0 ** rng.choice([-250, -12, 0, 12, 250], (n, n))
+    D[rng.random((n, n)) < 0.1] = 0
+    np.fill_diagonal(D, 0)
+    for ambiguity in (sets.WeightedL1(w, radius, "full"), sets.Wasserstein(D, radius, "full")):
+        result, size = worst_case(z, p0, ambiguity), np.abs(z).max()
+        assert -2e-13 * size <= result.gap <= 1e-12 * size
+        assert result.distribution.min() >= 0
+        assert result.distribution.sum() == pytest.approx(1, abs=1e-12)
+    for ambiguity in (sets.WeightedL1(np.maximum(1e-60 * w, 1e-305), radius, "full"), sets.Wasserstein(1e-60 * D, radius, "full")):
+        assert np.isfinite(worst_case(z, p0, ambiguity).value)
