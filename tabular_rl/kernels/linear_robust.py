@@ -96,7 +96,10 @@ def chi_square_penalty(values, order, weights, penalty):
 
 @njit
 def soft_maximum(q, log_reference, tau, policy, log_policy):
-    """tau log sum ref exp(q / tau) and its maximiser; tau = 0: the maximum, uniform on ties (within 1e-12)."""
+    """tau log sum ref exp(q / tau) and its maximiser; tau = 0: the maximum, uniform on ties (within 1e-12).
+
+    ``log_policy`` may be ``log_reference`` itself.
+    """
     A, top = len(q), -np.inf
     if tau == 0.0:
         ties = 0
@@ -110,9 +113,15 @@ def soft_maximum(q, log_reference, tau, policy, log_policy):
         return top
     for a in range(A):
         top = max(top, q[a])
-    peak, total, flat = -np.inf, 0.0, tau > abs(top)
+    peak, total, mass, excess = -np.inf, 0.0, 0.0, 0.0
+    flat = tau > abs(top)  # then tau times the rounding of a logarithm near 0 would be more than the rounding of q
     for a in range(A):
-        log_policy[a] = log_reference[a] + (q[a] - top) / tau
+        x = (q[a] - top) / tau
+        if flat and log_reference[a] > -np.inf:
+            weight = np.exp(log_reference[a])
+            mass += weight
+            excess += weight * np.expm1(x)
+        log_policy[a] = log_reference[a] + x
         peak = max(peak, log_policy[a])
     for a in range(A):
         policy[a] = np.exp(log_policy[a] - peak)
@@ -121,16 +130,7 @@ def soft_maximum(q, log_reference, tau, policy, log_policy):
     for a in range(A):
         policy[a] /= total
         log_policy[a] -= shift
-    if flat:  # tau times the rounding of a logarithm near 0 would be more than the rounding of q
-        mass = excess = 0.0
-        for a in range(A):
-            weight = np.exp(log_reference[a])
-            mass += weight
-            if weight > 0.0:
-                excess += weight * np.expm1((q[a] - top) / tau)
-        if excess > -0.5 * mass:
-            shift = np.log1p(excess / mass)
-    return top + tau * shift
+    return top + tau * (np.log1p(excess / mass) if flat and excess > -0.5 * mass else shift)
 
 
 @njit

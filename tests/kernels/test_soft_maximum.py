@@ -39,6 +39,9 @@ def test_soft_maximum(tau, size):
         np.testing.assert_allclose(policy, maximiser, rtol=0, atol=1e-13)
         attained = kernels.regularized_mean(q, policy, logs, np.log(reference), tau)
         assert attained == pytest.approx(value, rel=1e-13, abs=1e-13 * scale + underflow)
+        in_place, again = np.log(reference), np.empty(n)
+        assert kernels.soft_maximum(q, in_place, tau, again, in_place) == value
+        np.testing.assert_array_equal(in_place, logs)
         own = kernels.regularized_mean(q, reference, np.log(reference), np.log(reference), tau)
         assert own == pytest.approx(reference / reference.sum() @ q, rel=1e-13, abs=1e-13 * scale)
         assert own <= value + 1e-14 * scale + underflow
