@@ -15,5 +15,5 @@ def certified_share(problem, policy, value):
     if not (objective.is_monotone and objective.is_submodular):
         return {"upper_bound": np.nan, "bound_method": "none", "share": np.nan}
     upper, method = planning.submodular_upper_bound(problem, policy)
-    share = value / upper if upper > 0 else 1.0
+    share = min(value / upper, 1.0) if upper > 0 else 1.0  # the mean of samples may lie above what no policy's mean exceeds
     return {"upper_bound": upper, "bound_method": method, "share": share}

@@ -42,6 +42,13 @@ class Certificate:
         return f"Certificate(upper={self.upper:.8g})"
 
 
+def require_monotone_submodular(mdp):
+    """Raise unless the objective of ``mdp`` is monotone and submodular: the bounds here hold for no other."""
+    objective = check.kind("mdp", mdp, SubmodularMDP).objective
+    if not (objective.is_monotone and objective.is_submodular):
+        raise ValueError(f"the objective must be monotone and submodular, got {check.describe(objective)}: no bound here holds for it")
+
+
 def coverage_bound(mdp, entering=True):
     """Bound by the coverage program: P(u is covered) <= min(1, expected number of entries into what covers u).
 
@@ -90,9 +97,11 @@ def _truncated_bound(mdp, entering):
 def cut_bound(mdp, sets=None):
     """U4: z <= F(A) + sum_v y_v F(v | A) for every set A, y_v <= min(1, expected entries into v); n <= 20 elements.
 
-    ``sets``: bit masks of the cuts; default all for n <= 10, else generated until z is stable. Any monotone submodular F.
+    ``sets``: bit masks of the cuts; default all for n <= 10, else generated until z is stable. Any monotone submodular F; ValueError
+    for others.
     """
-    ground, F = check.kind("mdp", mdp, SubmodularMDP).ground_set(), mdp.table()
+    require_monotone_submodular(mdp)
+    ground, F = mdp.ground_set(), mdp.table()
     n = ground.n
     graph = _ground_graph(mdp, ground)
     program, bits = flow_program(graph), 1 << np.arange(n)

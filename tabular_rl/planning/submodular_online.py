@@ -11,17 +11,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tabular_rl.models import SubmodularMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning import submodular_exact as exact
 from tabular_rl.planning.simulation import sample_trajectories
-from tabular_rl.planning.submodular_bounds import coverage_bound, cut_bound, priced_visits, tangent_bound
+from tabular_rl.planning.submodular_bounds import (
+    concave_bound,
+    coverage_bound,
+    cut_bound,
+    priced_visits,
+    require_monotone_submodular,
+    tangent_bound,
+)
 from tabular_rl.planning.submodular_graph import coverage_form
-from tabular_rl.planning.submodular_search import ROUNDING, coverage_prices, everything
+from tabular_rl.planning.submodular_search import ROUNDING, coverage_prices
 from tabular_rl.submodular import Concave, DDesign, Entropy, Tabulated, Truncated
 
 FEW_ARCS = 3000  # H S A up to which a linear program takes a fraction of a second
 FEW_ELEMENTS = 1000  # of a dense covariance
+FEW_CUTS = 12  # elements whose cuts take a second at most, with a tenth of those arcs
 
 
 class OnlineBound(NamedTuple):
@@ -46,7 +53,7 @@ def online_bound(mdp, policy=None, trajectories=None, seed=0):
     for any number: the same for the empirical distribution of that many samples, which bounds OPT just as surely (see the module). There,
     without ``repeats``, an element pays once however often it is visited (prices know that, the additive problem does not).
     """
-    _require_monotone_submodular(mdp)
+    require_monotone_submodular(mdp)
     check.seed_sequence(seed)
     if trajectories is not None:
         return _sampled(mdp, policy, check.integer("trajectories", trajectories, 1), seed)
@@ -80,19 +87,20 @@ def _sampled(mdp, policy, m, seed):
 def submodular_upper_bound(mdp, policy=None, trajectories=200, seed=0):
     """The smallest bound on what any policy reaches that is to be had within about a second: what a run reports beside its value.
 
-    Tried: F of everything; the additive problem that pays F({v}) for every visit; prices for coverages; a linear program for truncated
-    groups and all cuts for tables, where these are small; and where none of these three applies, what ``trajectories`` of ``policy``
-    (default: uniform) show: a tangent for D-designs, entropies and concave functions that are not too large, or U7.
+    Tried: F of everything; the additive problem that pays F({v}) for every visit; prices for coverages; linear programs for truncated
+    groups, for all cuts of few elements and for the concave extension, where these are small; and where none of these applies, what
+    ``trajectories`` of ``policy`` (default: uniform) show: a tangent for D-designs, entropies and concave functions that are not too
+    large, or U7.
 
     Raises
     ------
     ValueError
         For an objective that is not monotone and submodular: no bound here holds for it.
     """
-    _require_monotone_submodular(mdp)
+    require_monotone_submodular(mdp)
     check.seed_sequence(seed)
     bounds = list(_certain(mdp))
-    if len(bounds) == 2:
+    if not {"prices", "linear program", "concave"} & {bound.method for bound in bounds}:
         ground = mdp.ground_set()
         if isinstance(mdp.objective, Concave | DDesign | Entropy) and ground.n <= FEW_ELEMENTS:
             states = sample_trajectories(mdp, _policy(mdp, policy), trajectories, seed).states
@@ -106,24 +114,25 @@ def submodular_upper_bound(mdp, policy=None, trajectories=200, seed=0):
 
 @lru_cache(maxsize=16)  # models are compared by identity: the replicates of an experiment share it
 def _certain(mdp):
-    """UpperBounds that the model alone gives: two that always exist, and one at most that takes longer."""
-    H, S, A = mdp.shape
+    """UpperBounds that the model alone gives: two that always exist, and those that take longer."""
+    (H, S, A), ground = mdp.shape, mdp.ground_set()
     additive = exact.additive_optimum(mdp, mdp.additive_reward)[0]
-    bounds = [UpperBound(everything(mdp), "all elements"), UpperBound(additive * (1 + ROUNDING), "additive")]
+    whole = mdp.objective.value(ground.types) if ground.n <= FEW_ELEMENTS or not mdp.repeats else np.inf
+    bounds = [UpperBound(whole * (1 + ROUNDING), "all elements"), UpperBound(additive * (1 + ROUNDING), "additive")]
     if coverage_form(mdp) is not None:
         bounds.append(UpperBound(coverage_prices(mdp).upper, "prices"))
+        if H * S * A <= FEW_ARCS // 10:  # prices may stop far above the minimum
+            least = float(coverage_bound(mdp).upper)
+            bounds += [UpperBound(least, "linear program")] * (least < bounds[-1].upper * (1 - 1e-4))
     elif isinstance(mdp.objective, Truncated) and H * S * A <= FEW_ARCS:
         bounds.append(UpperBound(coverage_bound(mdp).upper, "linear program"))
-    elif isinstance(mdp.objective, Tabulated) and mdp.objective.n_elements <= 10:
+    elif isinstance(mdp.objective, Concave | DDesign | Entropy) and H * S * A <= FEW_ARCS // 10:
+        bounds.append(UpperBound(float(concave_bound(mdp).upper), "concave"))
+    small = ground.n <= FEW_CUTS and H * S * A <= FEW_ARCS // 10
+    if small or (isinstance(mdp.objective, Tabulated) and ground.n <= 10):
         bounds.append(UpperBound(cut_bound(mdp).upper, "cuts"))
     return tuple(bounds)
 
 
 def _policy(mdp, policy):
     return np.full(mdp.shape, 1 / mdp.n_actions) if policy is None else policy
-
-
-def _require_monotone_submodular(mdp):
-    check.kind("mdp", mdp, SubmodularMDP)
-    if not (mdp.objective.is_monotone and mdp.objective.is_submodular):
-        raise ValueError(f"the objective must be monotone and submodular, got {type(mdp.objective).__name__}")

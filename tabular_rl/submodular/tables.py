@@ -1,6 +1,7 @@
 """Objectives given by their table of all subsets, the checks that make such a table an objective, and two controls that are none."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,18 +19,27 @@ def check_table(table, tolerance=1e-12):
         With the counterexample: the set, the elements, and the values of F.
     """
     F = check.real_array("table", table, (None,))
-    n, tolerance = _elements_of(F), check.number("tolerance", tolerance, at_least=0)
-    slack = tolerance * max(1.0, np.abs(F).max())
+    _elements_of(F)
+    slack = check.number("tolerance", tolerance, at_least=0) * max(1.0, np.abs(F).max())
+    _check_monotone(F, slack)
+    _check_submodular(F, slack)
+
+
+def _check_monotone(F, slack):
+    masks = np.arange(len(F))
     if abs(F[0]) > slack:
         raise ValueError(f"table is not normalised: F of nothing is {F[0]}, expected 0")
-    masks = np.arange(len(F))
-    for i in range(n):
+    for i in range(_elements_of(F)):
         without = masks[masks >> i & 1 == 0]
         gain = F[without | 1 << i] - F[without]
         if gain.min() < -slack:
             m = without[np.argmin(gain)]
             raise ValueError(f"table is not monotone: F{_set(m)} = {F[m]:.12g}, with {i} more it is {F[m | 1 << i]:.12g}")
-    for i in range(n):
+
+
+def _check_submodular(F, slack):
+    masks = np.arange(len(F))
+    for i in range(_elements_of(F)):
         for j in range(i):
             m = masks[(masks >> i & 1 == 0) & (masks >> j & 1 == 0)]
             growth = (F[m | 1 << i | 1 << j] - F[m | 1 << j]) - (F[m | 1 << i] - F[m])
@@ -63,7 +73,7 @@ class Tabulated(Objective):
     """Your own objective: ``values`` [2^n] of F over bit masks, or a Python function of a frozenset of elements, with ``n``; n <= 20.
 
     Checked to be normalised, monotone and submodular; the error shows the counterexample. ``verify=False`` admits anything finite, for
-    controls.
+    controls: ``is_monotone`` and ``is_submodular`` then say what the table is, and bounds that need both refuse one that is not.
     """
 
     values: Any
@@ -87,6 +97,23 @@ class Tabulated(Objective):
         self._set(values=check.frozen(table, self.values), n=n)
 
     n_elements = property(lambda self: self.n)
+
+    @cached_property
+    def is_monotone(self):  # type: ignore[override]
+        """Whether the table is normalised and monotone."""
+        return self.verify or self._passes(_check_monotone)
+
+    @cached_property
+    def is_submodular(self):  # type: ignore[override]
+        """Whether the table is submodular."""
+        return self.verify or self._passes(_check_submodular)
+
+    def _passes(self, test):
+        try:
+            test(self.values, 1e-12 * max(1.0, np.abs(self.values).max()))
+        except ValueError:
+            return False
+        return True
 
     def table(self, types=None):
         """[2^n] F of every subset."""
