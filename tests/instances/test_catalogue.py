@@ -91,7 +91,7 @@ WRONG = [
     ("deep_sea", {"N": 4.0}, TypeError, "N must be an integer"),
     ("deep_sea", {"seed": None}, TypeError, "seed"),
     ("delay_instance", {"H": 0}, ValueError, "H must"),
-    ("delay_instance", {"loss_seed": -1}, ValueError, "seed"),
+    ("delay_instance", {"loss_seed": -1}, ValueError, "loss_seed"),
     ("frozen_lake", {"map_name": "5x5"}, ValueError, "map_name"),
     ("frozen_lake", {"is_slippery": None}, TypeError, "is_slippery"),
     ("gap_instance", {"gap": 0.9}, ValueError, "gap must fit losses"),
