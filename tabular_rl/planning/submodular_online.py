@@ -100,13 +100,13 @@ def submodular_upper_bound(mdp, policy=None, trajectories=200, seed=0):
     require_monotone_submodular(mdp)
     check.seed_sequence(seed)
     bounds = list(_certain(mdp))
-    if not {"prices", "linear program", "concave"} & {bound.method for bound in bounds}:
+    if not {"prices", "linear program"} & {bound.method for bound in bounds}:
         ground = mdp.ground_set()
         if isinstance(mdp.objective, Concave | DDesign | Entropy) and ground.n <= FEW_ELEMENTS:
             states = sample_trajectories(mdp, _policy(mdp, policy), trajectories, seed).states
             visits = np.zeros((trajectories, ground.n + 1), bool)  # the last column stands for nothing, -1
             visits[np.arange(trajectories)[:, None], ground.elements[np.arange(mdp.horizon + 1), states]] = True
-            bounds.append(UpperBound(tangent_bound(mdp, visits[:, :-1].mean(axis=0)).upper, "tangent"))
+            bounds.append(UpperBound(float(tangent_bound(mdp, visits[:, :-1].mean(axis=0)).upper), "tangent"))
         else:
             bounds.append(UpperBound(online_bound(mdp, policy, trajectories, seed).upper, "online"))
     return min(bounds)
@@ -126,8 +126,9 @@ def _certain(mdp):
             bounds += [UpperBound(least, "linear program")] * (least < bounds[-1].upper * (1 - 1e-4))
     elif isinstance(mdp.objective, Truncated) and H * S * A <= FEW_ARCS:
         bounds.append(UpperBound(coverage_bound(mdp).upper, "linear program"))
-    elif isinstance(mdp.objective, Concave | DDesign | Entropy) and H * S * A <= FEW_ARCS // 10:
-        bounds.append(UpperBound(float(concave_bound(mdp).upper), "concave"))
+    elif isinstance(mdp.objective, Concave | DDesign | Entropy) and H * S * A <= FEW_ARCS // 3 and ground.n <= FEW_ELEMENTS:
+        steps = min(30, 3 * FEW_ARCS // (H * S * A))  # every one a linear program, and a bound
+        bounds.append(UpperBound(float(concave_bound(mdp, steps).upper), "concave"))
     small = ground.n <= FEW_CUTS and H * S * A <= FEW_ARCS // 10
     if small or (isinstance(mdp.objective, Tabulated) and ground.n <= 10):
         bounds.append(UpperBound(cut_bound(mdp).upper, "cuts"))
