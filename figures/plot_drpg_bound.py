@@ -19,7 +19,7 @@ at the experiments' sizes.
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, figure, floor, reference_slope, save, size
+from figures.style import COLOURS, figure, floor, legend_below, reference_slope, save, size
 from tabular_rl import RobustMDP
 from tabular_rl.algorithms import DRPG, convergence_bound
 from tabular_rl.instances import garnet_policy, garnet_robust
@@ -75,21 +75,22 @@ for i, (kind, name) in enumerate({"sa": "a set for each pair", "s": "one budget 
     line = main[main.set == kind]
     left.plot(line["T"], line.bound, linestyle="--", color=COLOURS[i], marker="ox"[i], markersize=4, label=f"theorem, {name}")
     left.plot(line["T"], line.error, color=COLOURS[i], marker="ox"[i], markersize=4, label=f"least error, {name}")
-left.set(xscale="log", yscale="log", xlabel="updates T", ylabel="error of the policy, and its bound (cost)", ylim=(1e-9, 1e4))
+left.set(xscale="log", yscale="log", xlabel="updates T", ylabel="error and its bound (cost)", ylim=(1e-9, 100))
 left.set_title("two states, discount 0.1: true, loose, not empty", fontsize=8)
 floor(left, 1e-9)
-reference_slope(left, -0.25, "slope -1/4", (100, 12))
-left.legend(fontsize=7, loc="upper right", ncols=1)
+reference_slope(left, -0.25, "slope -1/4", (100, 15))
 places = np.arange(len(needed))[::-1]
 right.plot(list(needed.values()), places, "o", color="black", markersize=5)
 for place, T in zip(places, needed.values(), strict=True):
-    right.annotate(f"{T:.0e}", (T, place), fontsize=8, xytext=(0, 6), textcoords="offset points", ha="center")
+    power = int(np.log10(T))
+    name = rf"${T / 10**power:.0f} \cdot 10^{{{power}}}$"
+    right.annotate(name, (T, place), fontsize=8, xytext=(0, 6), textcoords="offset points", ha="center")
 right.axvline(LENGTHS[-1], color="0.45", linestyle=":", linewidth=0.9, label="longest run of the left")
 right.set_yticks(places, list(needed), fontsize=8)
 right.set(xscale="log", xlim=(0.3, 1e24), ylim=(-0.6, len(needed) - 0.3), xlabel="updates T until theorem < trivial bound")
 right.set_title("discount 0.95: true and empty", fontsize=8)
-right.legend(fontsize=7, loc="lower left")
-fig.suptitle("Garnets of seed 3, uniform start", fontsize=9)
+fig.suptitle("left: Garnets(2, 2, 2) of seed 3, uniform start; right: any start, costs in [0, 1]", fontsize=9)
+legend_below(fig, left, right, columns=3)
 save(fig, "plot_drpg_bound", results)
 
 # %%

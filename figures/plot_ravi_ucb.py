@@ -71,14 +71,14 @@ for i, (name, group) in enumerate(shown.groupby("learner", sort=False)):
     last = wide.index[-1]
     print(f"{name}: regret {group[group.step == last].regret.mean():.4g}, certificate {group[group.step == last].certificate.mean():.4g}")
 trivial = shown.groupby("step").rollouts.mean() / (1 - swim.discount)
-axis.plot(trivial.index, trivial, color="0.6", linewidth=2.5, zorder=0, label="K H, the most there is to lose")
+axis.plot(trivial.index, trivial, color="0.6", linewidth=2.5, zorder=0, label="K H, the most to lose")
 axis.plot([], [], ":", color="0.2", linewidth=1.6, label="certificate of the run (right)")
 axis.set(xscale="log", yscale="log", xlabel="environment step", ylabel="sum of the gaps (reward)")
 axis.set_ylim(shown.regret[shown.regret > 0].min() / 5, None)
 reference_slope(axis, 0.5, "slope 1/2", (100, shown.regret[shown.regret > 0].min() / 3))
 axis.set_title("bonus scale 1: regret stays below its certificate", fontsize=8)
 fig.suptitle(f"RiverSwim, 6 states, discount 0.9; median and middle 90 % of {SEEDS} seeds", fontsize=9)
-legend_below(fig, *axes[0], columns=4)
+legend_below(fig, *axes[0], columns=3)
 save(fig, "plot_ravi_ucb", pd.concat([practical.assign(scale=0.1), theory.assign(scale=1.0)]))
 plt.close(fig)
 

@@ -62,14 +62,14 @@ for seed in range(size(quick=200, full=2_000)):
 ratios = pd.DataFrame(ratios)
 
 # %%
-fig, axes = figure(1, 4, height=2.6, width=7.0)
+fig, axes = figure(1, 4, height=3.0, width=7.0)
 for i, (axis, (name, group)) in enumerate(zip(axes[0], results.groupby("problem", sort=False), strict=False)):
     share = group.k / K
     axis.plot(share, group.value, color=COLOURS[0], linewidth=1.6, label="$J(x_k)$ / OPT")
     axis.plot(share, group.promise, color="0.45", linestyle=":", label="promise $1 - (1 - 1/K)^k$")
     axis.plot(share, group.certificate, color=COLOURS[1], linestyle="--", label="certificate / OPT")
     axis.axhline(1, color="black", linewidth=0.7)
-    axis.set(title=name, xlabel="$k / K$", ylabel="ratio to OPT" if i == 0 else None, ylim=(0, 2.2))
+    axis.set(title=name, xlabel="$k / K$", ylabel="ratio to OPT" if i == 0 else None, ylim=(0, 1.05 * results.certificate.max()))
 last = axes[0, 3]
 for i, (method, group) in enumerate(ratios.groupby("method", sort=False)):
     ordered = np.sort(group.ratio)
@@ -78,7 +78,7 @@ last.axvline(1 - np.exp(-1), color="0.45", linestyle=":")
 last.set(title=f"{len(ratios) // 3} random bandits", xlabel="$J$ / OPT", ylabel="share of the bandits", xlim=(0.45, 1.02))
 last.axvline(0.5, color="0.45", linestyle="-.")
 handles = [axis.get_legend_handles_labels() for axis in (axes[0, 0], last)]
-fig.legend(handles[0][0] + handles[1][0], handles[0][1] + handles[1][1], loc="outside lower center", ncols=6, fontsize=7.5)
+fig.legend(handles[0][0] + handles[1][0], handles[0][1] + handles[1][1], loc="outside lower center", ncols=3)
 save(fig, "plot_subpo_bandit", results)
 plt.show()
 

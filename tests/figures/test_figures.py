@@ -18,6 +18,17 @@ TINY |= {"lpo_rate": lambda quick: quick[:2] if isinstance(quick, list) else 2}
 
 
 READABLE = {"dilated_bonus_po_regret", "subpo_tiny", "lpo_certificate", "bobw_worlds", "bobw_phases", "dr_rpo_beta_need", "dapo_unknown"}
+READABLE |= {
+    "drpg_bound",
+    "drpg_pennies",
+    "dr_rpo_tau",
+    "dr_rpo_regret",
+    "dr_rpo_robustness",
+    "dr_rpo_certificate",
+    "dapo_delays",
+    "dapo_bound",
+}
+READABLE |= {"subpo_paths", "subpo_bandit"}
 
 
 def tiny(name, quick):
