@@ -45,7 +45,7 @@ class UCBVIDiscounted:
         S, A = dense_problem(problem)
         index, rng, tables = checkpoints(n), check.generator(seed), sampling_tables(problem)
         visits, arrivals, at_plan = np.zeros((S, A)), np.zeros((S, A, S)), np.full((S, A), -1.0)
-        q_values, state = np.where(problem.available, 1 / (1 - problem.discount), -np.inf), np.array([-1, 0])
+        q_values, state = np.where(problem.available, 1 / (1 - problem.discount), -np.inf), np.array([-1, 0, 1])
         best, gaps, plans, done = planning.solve(problem, tolerance="exact"), [], [], 0
         for end in index:
             arrays = visits, arrivals, at_plan, q_values, state
@@ -117,24 +117,24 @@ def _greedy(q_values):
 
 @njit
 def _optimistic(accept, alias, start, reward, gamma, scale, n, visits, arrivals, at_plan, q_values, state, rng):
-    """``n`` steps; ``state``: where the walker is (-1: at a reset), and how often it has planned."""
+    """``n`` steps; ``state``: where the walker is (-1: at a reset), how often it has planned, whether a plan is due (1) before it moves."""
     S, A = reward.shape
-    s, plan = state[0], False
+    s, due = state[0], state[2] == 1
     values = np.empty(S)
     for _ in range(n):
         if s < 0:
             s = pick_cumulated(start, rng)
-        if plan or state[1] == 0:
+        if due:
             optimistic_values(visits, arrivals, reward, gamma, scale, q_values, values)
-            at_plan[:], plan = visits, False
+            at_plan[:] = visits
             state[1] += 1
         a = np.argmax(q_values[s])
         t = successor(accept, alias, s * A + a, rng)
         visits[s, a] += 1.0
         arrivals[s, a, t] += 1.0
-        plan = visits[s, a] >= 2 * max(at_plan[s, a], 0.5)
+        due = visits[s, a] >= 2 * max(at_plan[s, a], 0.5)
         s = t if rng.random() < gamma else -1
-    state[0] = s
+    state[0], state[2] = s, int(due)
 
 
 @njit

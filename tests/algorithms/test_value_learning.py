@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tabular_rl import instances
-from tabular_rl.algorithms import LPO, RAVIUCB, QLearning, UCBVIDiscounted
+from tabular_rl.algorithms import LPO, RAVIUCB, QLearning, UCBVIDiscounted, value_learning
 from tabular_rl.algorithms.value_learning import optimistic_values
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.planning import evaluate, solve
@@ -32,6 +32,17 @@ def test_seeds_and_segments(learner):
     longer = learner.run(SWIM, 30_000, 5)
     shared = np.intersect1d(one.index, longer.index)
     np.testing.assert_array_equal(one["gap"][np.isin(one.index, shared)], longer["gap"][np.isin(longer.index, shared)])
+
+
+@pytest.mark.parametrize("learner", [UCBVIDiscounted(), QLearning()], ids=repr)
+def test_a_run_does_not_depend_on_when_it_is_looked_at(learner, monkeypatch):
+    """A plan that is due when a checkpoint comes is made after it."""
+    seldom = learner.run(SWIM, 600, 2)
+    monkeypatch.setattr(value_learning, "checkpoints", lambda n: np.arange(1, n + 1))
+    always = learner.run(SWIM, 600, 2)
+    for name in seldom.series:
+        np.testing.assert_array_equal(always[name][seldom.index - 1], seldom[name])
+    np.testing.assert_array_equal(always.policy, seldom.policy)
 
 
 def test_optimism_opens_the_lock_that_chance_does_not():
