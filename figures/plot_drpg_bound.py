@@ -67,7 +67,7 @@ for S, A, discount in ((2, 2, 0.1), (2, 2, 0.5), (5, 6, 0.5), (5, 6, 0.95), (15,
 
 # %%
 # Left: both sides; an error of 0 stands at the lowest tick. Right: the lengths, beside the longest run of the left.
-fig, axes = figure(1, 2, height=3.4)
+fig, axes = figure(1, 2, height=3.8)
 left, right = axes[0]
 main = results[results.seed == 3]
 left.axhline(1 / (1 - DISCOUNT), color="0.6", linewidth=1.6, label="trivial bound")
@@ -90,7 +90,7 @@ right.set_yticks(places, list(needed), fontsize=8)
 right.set(xscale="log", xlim=(0.3, 1e24), ylim=(-0.6, len(needed) - 0.3), xlabel="updates T until theorem < trivial bound")
 right.set_title("discount 0.95: true and empty", fontsize=8)
 fig.suptitle("left: Garnets(2, 2, 2) of seed 3, uniform start; right: any start, costs in [0, 1]", fontsize=9)
-legend_below(fig, left, right, columns=3)
+legend_below(fig, left, right, columns=2)
 save(fig, "plot_drpg_bound", results)
 
 # %%
