@@ -166,7 +166,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("learner", "problem", "sides"), OTHERS, ids=lambda x: repr(x)[:60])
+@pytest.mark.parametrize(("learner", "problem", "sides"), OTHERS, ids=lambda x: getattr(x, "__name__", repr(x)[:60]))
 def test_the_last_row_is_about_the_policy(learner, problem, sides):
     recorded, found = sides(problem, learner.run(problem, N, seed=3))
     np.testing.assert_allclose(recorded, found, rtol=1e-9, atol=1e-9)
