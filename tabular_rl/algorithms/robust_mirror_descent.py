@@ -6,7 +6,7 @@ Setting: a RobustMDP with an (s,a)-rectangular set, known model.
     log weights -= eta_k q,      pi = softmax(log weights),      eta_{k+1} = eta_k / discount
 
 Guarantee [derived, drpg spec 8.4]: v_{k+1} <= v_k and |v_{k+1} - v*| <= discount |v_k - v*| + max_s log(1 / pi_k(a_k*|s)) / eta_k,
-a_k* the greedy action of q_k: with growing steps the error falls geometrically.
+a_k* the greedy action of q_k. With steps that grow geometrically the error does fall geometrically, in the end as discount^k.
 """
 
 from dataclasses import dataclass
