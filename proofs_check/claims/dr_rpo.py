@@ -199,14 +199,14 @@ def pigeonhole(N, factor=2.0):
 
 
 def twins(radius, seed):
-    """(two models, gap, probability of the first action): same nominal law, different robust values."""
+    """(two models, gap, probability of the first action): same nominal law from the start, different robust values at step 0."""
     gap = (1 - radius) / 2 - max(1 / 2 - radius, 0)
     features, reward, radii = np.zeros((3, 2, 3)), np.zeros((2, 3, 2)), np.zeros((2, 3))
     features[0, 0], features[0, 1, 2], features[1, :, 0], features[2, :, 2] = [0.5, 0.5, 0], 1, 1, 1
     reward[0, 0, 1], reward[1, 1], radii[0, :2] = (1 - radius) / 2 - gap / 2, 1, radius
-    models = []
+    models, last = [], [[0, 1, 0], [0, 0, 1], [0, 0, 1]]  # the last step's factors agree: a learner sees the state that follows
     for first, second in (([0, 1, 0], [0, 0, 1]), ([0, 0.5, 0.5], [0, 0.5, 0.5])):
-        models.append(RobustLinearMDP(features, np.array([[first, second, [0, 0, 1]]] * 2, float), reward, 2, radii))
+        models.append(RobustLinearMDP(features, np.array([[first, second, [0, 0, 1]], last], float), reward, 2, radii))
     return models, gap, np.random.default_rng(seed).uniform(0.02, 0.98)
 
 
@@ -221,7 +221,8 @@ def coverage_needed(pair, share=1 / 4):
     policy = np.full((2, 3, 2), 1 / 2)
     policy[0, 0] = p, 1 - p
     lost = [robust_linear_solve(m).values[0, 0] - robust_linear_evaluate(m, policy).values[0, 0] for m in models]
-    apart = np.abs(models[0].nominal.transition[0, 0] - models[1].nominal.transition[0, 0]).max()
+    moves = [m.nominal.transition for m in models]
+    apart = max(np.abs(moves[0][0, 0] - moves[1][0, 0]).max(), np.abs(moves[0][1] - moves[1][1]).max())
     return np.array([share * gap, apart]), np.array([max(lost), 0.0]), 1.0
 
 
