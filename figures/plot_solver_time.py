@@ -45,9 +45,9 @@ for S in sizes:
     flat = mdp.transition.ravel()
     rows.append({"S": S, "solver": "read the model once", "seconds": seconds(flat.sum, repeats), "bytes": mdp.nbytes})
     for method in METHODS:
-        solution = trl.planning.solve(mdp, method)
+        solution = trl.planning.solve(mdp, method, tolerance=1e-6)
         assert solution.radius <= 1e-6
-        spent = seconds(lambda mdp=mdp, method=method: trl.planning.solve(mdp, method), repeats)
+        spent = seconds(lambda mdp=mdp, method=method: trl.planning.solve(mdp, method, tolerance=1e-6), repeats)
         rows.append({"S": S, "solver": method.replace("_", " "), "seconds": spent, "bytes": mdp.nbytes})
 results = pd.DataFrame(rows)
 

@@ -14,7 +14,7 @@ from hypothesis.errors import Unsatisfiable
 
 from proofs_check.strategies import Drawn, rational
 from tabular_rl.models import validation as check
-from tabular_rl.models.files import replacing
+from tabular_rl.models.atomic import replacing
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tabular_rl.models.files import replacing
+from tabular_rl.models.atomic import replacing
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 

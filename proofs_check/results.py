@@ -11,7 +11,7 @@ from proofs_check.registry import all_claims, registered
 from proofs_check.tightness import Tightest, tighten
 from tabular_rl.experiments import code_version
 from tabular_rl.experiments.sources import is_filed, sources
-from tabular_rl.models.files import replacing
+from tabular_rl.models.atomic import replacing
 
 
 def version(claim):

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from tabular_rl.models.files import replacing
+from tabular_rl.models.atomic import replacing
 
 METADATA = b"tabular_rl"
 

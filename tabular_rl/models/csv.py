@@ -8,8 +8,8 @@ import numpy as np
 
 from tabular_rl.models import validation as check
 from tabular_rl.models.assembly import assemble
+from tabular_rl.models.atomic import replacing
 from tabular_rl.models.discounted import DiscountedMDP
-from tabular_rl.models.files import replacing
 from tabular_rl.models.validation import NORMALIZABLE, ROW_TOLERANCE
 
 COLUMNS = ("idstatefrom", "idaction", "idstateto", "probability", "reward")

@@ -7,11 +7,9 @@ arguments as ``name.argument``, labels as the text of Python literals, None not 
 """
 
 import ast
-import contextlib
 import importlib
 import inspect
 import os
-import threading
 import zipfile
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tabular_rl.models import validation as check
+from tabular_rl.models.atomic import replacing
 
 FORMAT = 1
 MODELS = (
@@ -35,17 +34,6 @@ TUPLES = ("parameters", "reward_range")  # of numbers
 # arguments that a file may lack: they were None (``normalize`` has done its work)
 NOT_STORED = ("states", "actions", "available", "reward_range", "kernel", "features", "threshold", "normalize")
 PARTS = ("data", "indices", "indptr")
-
-
-@contextlib.contextmanager
-def replacing(path):
-    """A temporary path beside ``path`` that takes its place when the block ends well, and vanishes when it does not."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save(mdp, path):
