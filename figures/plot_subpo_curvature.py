@@ -10,7 +10,8 @@ makes is strictly the best given the rest, and yet
 
 .. math:: J \approx (1 - c)^L\,\mathrm{OPT}, \qquad H = L + 1,
 
-the loss that the theorem :math:`J \ge (1 - c)^H\,\mathrm{OPT}` for block-stationary points allows (proven, ``.stationary``, ``.counter``).
+all of the loss that the theorem :math:`J \ge (1 - c)^{H-1}\,\mathrm{OPT}` for block-stationary points allows (proven, ``.stationary``,
+``.counter``).
 """
 
 # %%

@@ -163,7 +163,7 @@ def greedy_has_no_factor(H, M, factor=None):
 
 
 @claim("subpo.stationary-has-no-factor", kind=inequality, source=f"{SOURCE} S5", provenance="derived",
-       given=(st.integers(3, 6), st.floats(4.0, 1e4)), control={"blocks": "all"})  # fmt: skip
+       given=(st.integers(2, 6), st.floats(4.0, 1e4)), control={"blocks": "all"})  # fmt: skip
 def stationary_has_no_factor(H, M, blocks="one"):
     """On ``bait(H, M)``, at the policy that enters the dead end and turns back in the corridor, no change of one time block improves J = 1,
     though OPT = M.  Control: changing all blocks, which reaches M.
