@@ -1,8 +1,8 @@
 """The theorems of best-of-both-worlds policy optimization as graphs of their lemmas (bobw spec, section 4), clipped-occupancy variant.
 
 The lemmas stand in ``bobw_entropy``, ``bobw_ftrl``, ``bobw_bonus``, ``bobw_steps``, ``bobw_sums`` and ``bobw_costs``, what is claimed of
-whole runs in ``bobw_runs``; ``bobw_replay`` is the algorithm once more in plain NumPy. ``bobw_shannon_rate`` and ``bobw_unknown`` go beyond
-the spec.
+whole runs in ``bobw_runs``; ``bobw_replay`` is the algorithm once more in plain NumPy. ``bobw_shannon_rate`` and ``bobw_unknown`` are
+its sections 4.8 and 4.9.
 """
 
 from proofs_check import theorem

@@ -1,6 +1,6 @@
-"""A Shannon rate without a measured ratio: the learning rate follows the entropy of the policy that is played (extends bobw spec 3.3, 4.6).
+"""A Shannon rate without a measured ratio: the learning rate follows the entropy of the policy that is played (bobw spec 4.8).
 
-The spec sets the rate of episode t by the entropy of policy t - 1 and measures how much larger that of policy t can be. Here the order is
+The rates of its section 3.3 set that of episode t by the entropy of policy t - 1 and measure how much larger that of policy t can be. Here the order is
 that of the log-barrier: the rate of an episode is known before it, the episode's own entropy moves the next one, and no move is large.
 
     hhat_t = max(Ent(pi_t) / ln A, 1 / t),   cap_t = N_{t-1} / (8 ln(e A (t + 1)))
@@ -20,7 +20,7 @@ from proofs_check import claim, inequality, theorem
 from proofs_check.calculus import state_occupancy
 from proofs_check.strategies import Box, draw, finite_horizon_mdps, policies, scales, simplex_points, vectors
 
-SOURCE = "extends bobw spec 3.3 and 4.6"
+SOURCE = "bobw spec 4.8"
 RATIO = 5 / 2
 EPS, C0 = math.sqrt(2) / 4, 1 / math.sqrt(2)
 

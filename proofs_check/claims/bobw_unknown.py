@@ -1,4 +1,4 @@
-"""Unknown transition, stochastic world: polylogarithmic regret of the clipped-occupancy variant (closes what bobw spec 3.8 leaves open).
+"""Unknown transition, stochastic world: polylogarithmic regret of the clipped-occupancy variant (bobw spec 4.9).
 
 The bias bonus R (u - mu_lo) / u sums to order sqrt(T) even on the optimal path, which is why the certificate against every policy is of
 that order. Against pi* less is charged: by telescoping the bonus costs the difference between what pi_t and pi* collect, and along the
@@ -30,7 +30,7 @@ from proofs_check.claims.bobw_shannon_rate import C0, EPS, first_N
 from proofs_check.strategies import STYLES, Box, Simplex, draw, finite_horizon_mdps, rows, scales, simplex_points
 from tabular_rl.kernels.confidence import bernstein_confidence, occupancy_bounds, optimistic_dilated_bonus
 
-SOURCE = "extends bobw spec 3.8"
+SOURCE = "bobw spec 4.9"
 
 
 def path_and_policy(mdp, style, near, seed):
@@ -210,7 +210,7 @@ def off_path_width(mdp, policies, confidence, grown, leaks=1):
 # --- counts and sums
 
 
-@claim("bobw-unknown.counts", kind=HighProbability(failure=0.05), source="Ville 1939; extends bobw spec 3.8", provenance="classical",
+@claim("bobw-unknown.counts", kind=HighProbability(failure=0.05), source="Ville 1939; bobw spec 4.9", provenance="classical",
        given={"steady": lambda: (0,), "declining": lambda: (0.5,), "following the past": lambda: (-1,)}, control={"share": 1})  # fmt: skip
 def counts(decline, rng, share=1 / 2):
     """With probability 1 - delta, at all times: n_t >= Q_t / 2 - ln(1 / delta), n_t visits and Q_t the sum of their probabilities so far.
