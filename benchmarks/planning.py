@@ -49,7 +49,7 @@ def dense_solve(repeats, S, A):
 @benchmark([(1000, 10)], tiny=[(20, 3)])
 def dense_sweep(repeats, S, A):
     """One Bellman sweep, beside NumPy and beside a plain read of P."""
-    from tabular_rl.kernels.discounted import improve_dense
+    from tabular_rl.kernels.discounted.sweeps import improve_dense
 
     mdp = trl.instances.large_garnet(S, A, branching=S)
     P, values = mdp.transition, np.random.default_rng(0).random(S)

@@ -35,8 +35,8 @@ def full_rows(S, A, moves):
 @benchmark([(kind, S) for kind in KINDS for S in SIZES], tiny=[(kind, 10) for kind in KINDS])
 def worst_cases(repeats, kind, S):
     """One worst case in a sweep, by the number of successors; beside it the nominal expectation of the same rows (the data of figure E)."""
-    from tabular_rl.kernels.robust_rows import NOMINAL, workspace
-    from tabular_rl.kernels.robust_sweeps import backup, state_backup, state_evaluation
+    from tabular_rl.kernels.robust.rows import NOMINAL, workspace
+    from tabular_rl.kernels.robust.sweeps import backup, state_backup, state_evaluation
 
     if kind == "Wasserstein" and S > 300:
         return  # quadratic in S
@@ -65,8 +65,8 @@ def robust_program(repeats, S):
     """A worst case over an L1 ball as a linear program by HiGHS, one (s, a) at a time."""
     from scipy.optimize import linprog
 
-    from tabular_rl.kernels.robust_rows import L1, workspace
-    from tabular_rl.kernels.robust_sweeps import backup
+    from tabular_rl.kernels.robust.rows import L1, workspace
+    from tabular_rl.kernels.robust.sweeps import backup
 
     nominal, cost, values = full_rows(S, 4, True)
     rows = sets.rows(nominal, cost, sets.L1(0.2))
@@ -89,8 +89,8 @@ def robust_program(repeats, S):
 @benchmark([(1000, 10, None), (100_000, 4, 6)], tiny=[(20, 2, None), (50, 2, 4)])
 def robust_sweep(repeats, S, A, branching):
     """A robust Bellman sweep over L1 balls beside an ordinary one of the same rows."""
-    from tabular_rl.kernels.robust_rows import L1, NOMINAL, workspace
-    from tabular_rl.kernels.robust_sweeps import backup
+    from tabular_rl.kernels.robust.rows import L1, NOMINAL, workspace
+    from tabular_rl.kernels.robust.sweeps import backup
 
     mdp = trl.instances.large_garnet(S, A, branching=branching or S)
     rows = sets.rows(mdp.transition, 1 - mdp.reward, sets.L1(0.2))
@@ -118,7 +118,7 @@ def robust_solve(repeats, S, A):
     "warm": the same model again. "from memory": both the solve and the plain read find nothing in the caches. Beside it the ordinary
     solve of the nominal model.
     """
-    from tabular_rl.planning.robust import forget, solve_robust
+    from tabular_rl.planning.robust.solve import forget, solve_robust
 
     plain = trl.instances.large_garnet(S, A, branching=S)
     mdp = trl.RobustMDP(plain.transition, 1 - plain.reward, plain.discount, plain.initial, sets.L1(0.2))

@@ -14,9 +14,14 @@ from tabular_rl.terminal import command
 SCRIPTS = Path(__file__).parent
 
 
+def scripts():
+    """{name: path} of all figures; a name is that of the file, without the prefix ``plot_``."""
+    return {path.stem.removeprefix("plot_"): path for path in sorted(SCRIPTS.rglob("plot_*.py"), key=lambda path: path.stem)}
+
+
 def names():
     """Names of all figures, without the prefix ``plot_``."""
-    return sorted(path.stem.removeprefix("plot_") for path in SCRIPTS.glob("plot_*.py"))
+    return list(scripts())
 
 
 def choose(chosen):
@@ -34,7 +39,7 @@ def docstring(name):
     """What a script says about its figure; the first line is its title."""
     import ast
 
-    return ast.get_docstring(ast.parse((SCRIPTS / f"plot_{name}.py").read_text(encoding="utf-8"))).strip()
+    return ast.get_docstring(ast.parse(scripts()[name].read_text(encoding="utf-8"))).strip()
 
 
 @command
@@ -69,7 +74,7 @@ def make_figures(
     for number, name in enumerate(chosen, 1):
         start = time.perf_counter()
         console.print(f"[bold]{number}/{len(chosen)} {name}[/bold]  {docstring(name).splitlines()[0]}", soft_wrap=True)
-        runpy.run_path(str(SCRIPTS / f"plot_{name}.py"), run_name="__main__")
+        runpy.run_path(str(scripts()[name]), run_name="__main__")
         plt.close("all")
         console.print(f"    {output / f'plot_{name}'}.png, .pdf, .csv   {time.perf_counter() - start:.1f} s", soft_wrap=True)
 

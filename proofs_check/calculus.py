@@ -10,40 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from proofs_check.rational import RationalMDP
 from tabular_rl import planning
 from tabular_rl.planning import Evaluation
-
-
-class Whole(Fraction):
-    """A whole number that divides into fractions, so that 1 / H is exact, and still counts: range(H)."""
-
-    def __index__(self):
-        return self.numerator
-
-
-@dataclass(frozen=True)
-class RationalMDP:
-    """A FiniteHorizonMDP or DiscountedMDP of fractions, with the attributes that claims read; ``discount`` 1 when it has a ``horizon``."""
-
-    transition: Any
-    reward: Any
-    initial: Any
-    discount: Any
-    horizon: Any = None
-
-    @classmethod
-    def near(cls, mdp):
-        """The model of fractions with denominators of 64 near ``mdp``."""
-        from proofs_check.strategies import rational_array, rational_rows
-
-        horizon = getattr(mdp, "horizon", None)
-        discount = Fraction(1) if horizon else Fraction(mdp.discount).limit_denominator(1000)
-        arrays = rational_rows(mdp.transition), rational_array(mdp.reward), rational_rows(mdp.initial)
-        return cls(*arrays, discount, horizon and Whole(horizon))
-
-    shape = property(lambda self: self.reward.shape)
-    n_states = property(lambda self: self.shape[-2])
-    n_actions = property(lambda self: self.shape[-1])
 
 
 @dataclass(frozen=True, slots=True)

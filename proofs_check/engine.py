@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings, target
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
-from proofs_check.strategies import Drawn, rational
+from proofs_check.rational import rational
+from proofs_check.strategies import Drawn
 from tabular_rl.models import validation as check
 from tabular_rl.models.atomic import replacing
 
@@ -218,7 +219,7 @@ def _verify_exact(claim, profile, database):
         fractions = Search(claim, fractions=True).run(profile.exact)
         found["exact_examples"] = fractions.examples
         if fractions.violated:
-            found |= {"holds": False, "instance": f"# in fractions near this instance (proofs_check.strategies.rational)\n{fractions.code}"}
+            found |= {"holds": False, "instance": f"# in fractions near this instance (proofs_check.rational.rational)\n{fractions.code}"}
     if claim.control and found["holds"]:
         try:
             control = Search(claim, claim.control).run(max(profile.examples, CONTROL_EXAMPLES), shrink=False)

@@ -135,8 +135,8 @@ def registered(id):
 def all_claims():
     """Every claim of ``proofs_check.claims``, by id."""
     package = importlib.import_module("proofs_check.claims")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
     return dict(sorted(_CLAIMS.items()))
 
 

@@ -4,7 +4,6 @@ What a strategy draws is a ``Drawn``: the value, the code that rebuilds it, and 
 Hypothesis shrinks sizes, styles and seeds. Strategies for things that must fit a model (policies, tables, bonuses) are functions of it.
 """
 
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -231,31 +230,3 @@ def feature_maps(max_dimension=3):
 def delay_sequences(max_episodes=12):
     """Delays of up to ``max_episodes`` episodes, those of adversaries included."""
     return draw(delays, st.integers(1, max_episodes), st.sampled_from(DELAYS))
-
-
-# --- instances of fractions
-
-
-def rational(value, space):
-    """``value`` with fractions for entries: what the engine verifies without any tolerance."""
-    from proofs_check.calculus import RationalMDP
-
-    if isinstance(space, Model):
-        return RationalMDP.near(value)
-    if isinstance(space, Simplex):
-        return rational_rows(value)
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        return rational_array(value)
-    return Fraction(round(value * 64), 64) if isinstance(value, float) else value
-
-
-def rational_array(values):
-    """Entries rounded to multiples of 1/64, as fractions in an object array."""
-    return np.array([Fraction(round(float(x) * 64), 64) for x in np.ravel(values)], dtype=object).reshape(np.shape(values))
-
-
-def rational_rows(rows):
-    """Probability rows near ``rows`` whose fractions sum to exactly 1."""
-    rounded = rational_array(rows)
-    best = np.eye(np.shape(rows)[-1], dtype=int)[np.argmax(rows, axis=-1)]
-    return rounded + best * (1 - rounded.sum(axis=-1, keepdims=True))

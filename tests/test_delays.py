@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tabular_rl import delays, instances, losses
 from tabular_rl.delays import DelayedMDP, Delays, schedule
-from tabular_rl.kernels.feedback import ADAPTED, ADAPTED_JOINT, ARRIVAL_ONLY, PLAIN, allocate_slots, delay_weight
+from tabular_rl.kernels.episodic.feedback import ADAPTED, ADAPTED_JOINT, ARRIVAL_ONLY, PLAIN, allocate_slots, delay_weight
 
 quick = settings(derandomize=True, deadline=None, max_examples=200)
 sequences = st.lists(st.integers(-1, 12), min_size=1, max_size=12).map(np.array)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tabular_rl import instances, losses
-from tabular_rl.kernels.losses import mean_losses
+from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP
 
 MDP = instances.random_episodic(2, 3, 2, 1)

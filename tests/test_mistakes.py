@@ -10,7 +10,8 @@ from scipy.sparse import csr_array, eye_array
 
 import tabular_rl
 from tabular_rl import algorithms, ambiguity, delays, instances, losses, models, planning, submodular
-from tabular_rl.planning import robust_linear, submodular_bandit
+from tabular_rl.planning.robust import linear as robust_linear
+from tabular_rl.planning.submodular import bandit as submodular_bandit
 
 HOME = Path(tabular_rl.__file__).parent
 MISTAKES = {

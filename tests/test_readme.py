@@ -22,7 +22,7 @@ def test_python_example_runs(capsys):
 
 def test_the_claim_shown_is_the_claim():
     shown = re.search(r"def at_most_e.*", blocks("python")[1], re.DOTALL)[0].strip()
-    source = (ROOT / "proofs_check" / "claims" / "bonus.py").read_text(encoding="utf-8")
+    source = (ROOT / "proofs_check" / "claims" / "foundations" / "bonus.py").read_text(encoding="utf-8")
     assert shown in source
 
 

@@ -7,7 +7,8 @@ import scipy.sparse as sp
 from quantecon.markov import DiscreteDP
 
 from tabular_rl import algorithms, ambiguity, delays, instances, losses, models, planning, submodular
-from tabular_rl.planning import robust_linear, submodular_bandit
+from tabular_rl.planning.robust import linear as robust_linear
+from tabular_rl.planning.submodular import bandit as submodular_bandit
 
 dense = instances.random_discounted(3, 2)
 episodic = instances.random_episodic(2, 3, 2)

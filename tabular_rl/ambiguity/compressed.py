@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tabular_rl.kernels import robust_rows as codes
+from tabular_rl.kernels.robust import rows as codes
 
 
 def rows(nominal, cost, ambiguity):
-    """The model as compiled kernels read it: a ``tabular_rl.kernels.robust_rows.Rows``.
+    """The model as compiled kernels read it: a ``tabular_rl.kernels.robust.rows.Rows``.
 
     Rows that sum to 1 only up to 1e-9 are normalised. A dense kernel without zeros, or any kernel of which the set may fill the zeros,
     stays dense; others are compressed to their support.
@@ -55,7 +55,7 @@ def rows(nominal, cost, ambiguity):
 
 def _from_dense(flat, cost, full):
     """(pointer, successor, nominal, cost, row sums) of a dense kernel [S*A, S]; ``successor`` is empty where it stays dense."""
-    from tabular_rl.kernels import compression  # compiles: sets alone do not
+    from tabular_rl.kernels.robust import compression  # compiles: sets alone do not
 
     counts, sums = np.empty(len(flat), np.int64), np.empty(len(flat))
     entries = compression.measure(flat, counts, sums)

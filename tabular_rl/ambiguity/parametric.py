@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tabular_rl.ambiguity.sets import AmbiguitySet
-from tabular_rl.kernels import robust_rows as codes
+from tabular_rl.kernels.robust import rows as codes
 from tabular_rl.models import validation as check
 
 

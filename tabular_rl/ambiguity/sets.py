@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tabular_rl.kernels import robust_rows as codes
+from tabular_rl.kernels.robust import rows as codes
 from tabular_rl.models import validation as check
 from tabular_rl.models.availability import filled
 

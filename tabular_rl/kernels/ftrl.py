@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.episodes import softmax
+from tabular_rl.kernels.episodic.episodes import softmax
 
 TSALLIS, SHANNON, LOG_BARRIER = range(3)
 TOLERANCE = 1e-13  # of the sum of x, before it is renormalised

@@ -75,34 +75,3 @@ def to_gymnasium(mdp, max_episode_steps=None):
     from tabular_rl.models.environment import TabularEnv
 
     return TabularEnv(mdp, max_episode_steps)
-
-
-def table_of(mdp):
-    """The toy-text table of a discounted model, [(probability, successor, reward, terminated), ...], and which states are absorbing."""
-    S, A = check.kind("mdp", mdp, DiscountedMDP, FiniteHorizonMDP="only a DiscountedMDP has one table for all steps").shape
-    flat = mdp.transition if mdp.is_sparse else mdp.transition.reshape(S * A, S)
-
-    def row(index):
-        if mdp.is_sparse:
-            start, end = flat.indptr[index : index + 2]
-            return flat.indices[start:end], flat.data[start:end]
-        successors = np.flatnonzero(flat[index])
-        return successors, flat[index, successors]
-
-    def paid(index, successors):
-        if mdp.move_rewards is None:
-            return np.full(len(successors), mdp.reward.flat[index])
-        if mdp.is_sparse:
-            return mdp.move_rewards.data[flat.indptr[index] : flat.indptr[index + 1]]
-        return mdp.move_rewards[index // A, index % A, successors]
-
-    rows = [row(index) for index in range(S * A)]
-    stays = np.array([len(t) == 1 and t[0] == index // A and p[0] == 1 for index, (t, p) in enumerate(rows)]).reshape(S, A)
-    absorbing = (stays & (mdp.reward == 0) | ~mdp.available).all(axis=1)
-    table: dict = {s: {} for s in range(S)}
-    for index in np.flatnonzero(mdp.available):
-        s, a = divmod(int(index), A)
-        successors, probabilities = rows[index]
-        numbers = zip(probabilities, successors, paid(index, successors), strict=True)
-        table[s][a] = [(float(p), int(t), float(r), bool(absorbing[t])) for p, t, r in numbers]
-    return table, absorbing

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tabular_rl.kernels.robust_rows import LARGEST_DENSE
+from tabular_rl.kernels.robust.rows import LARGEST_DENSE
 from tabular_rl.models import availability
 from tabular_rl.models import validation as check
 from tabular_rl.models.discounted import DiscountedMDP, dense_kernel, sizes, sparse_kernel

@@ -4,56 +4,57 @@ import importlib
 
 from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP, RobustMDP
 from tabular_rl.models import validation as check
+from tabular_rl.planning.bellman import bellman_backup, deterministic_policy
 from tabular_rl.planning.bonuses import dilated_bonus
 from tabular_rl.planning.evaluation import Evaluation, evaluate, occupancy, state_occupancy
 from tabular_rl.planning.linear_program import LinearProgram, linear_program
+from tabular_rl.planning.robust.worst_case import WorstCase, worst_case
 from tabular_rl.planning.simulation import Episodes, Trajectories, sample_episodes, sample_trajectories
-from tabular_rl.planning.solution import ConvergenceError, Solution, bellman_backup, deterministic_policy
-from tabular_rl.planning.worst_case import WorstCase, worst_case
+from tabular_rl.planning.solution import ConvergenceError, Solution
 
 _ROBUST = {
-    "RobustBackup": "robust",
-    "RobustEvaluation": "robust_policy",
-    "RobustSolution": "robust",
-    "constants": "robust_policy",
-    "gradients": "robust_policy",
-    "optimality_radius": "robust_policy",
-    "robust_backup": "robust",
-    "robust_evaluate": "robust_policy",
-    "saddle_certificate": "robust_policy",
+    "RobustBackup": "robust.solve",
+    "RobustEvaluation": "robust.policy",
+    "RobustSolution": "robust.solve",
+    "constants": "robust.policy",
+    "gradients": "robust.policy",
+    "optimality_radius": "robust.policy",
+    "robust_backup": "robust.solve",
+    "robust_evaluate": "robust.policy",
+    "saddle_certificate": "robust.policy",
 }
 
 _SUBMODULAR = {
-    "Certificate": "submodular_bounds",
-    "Derivative": "submodular_exact",
-    "HistoryPolicy": "submodular_exact",
-    "OnlineBound": "submodular_online",
-    "Path": "submodular_search",
-    "Prices": "submodular_search",
-    "UpperBound": "submodular_online",
-    "additive_optimum": "submodular_exact",
-    "block_ascent": "submodular_exact",
-    "branch_and_bound": "submodular_search",
-    "collected_distribution": "submodular_exact",
-    "concave_bound": "submodular_bounds",
-    "coverage_bound": "submodular_bounds",
-    "coverage_prices": "submodular_search",
-    "cut_bound": "submodular_bounds",
-    "greedy_history": "submodular_exact",
-    "history_optimum": "submodular_exact",
-    "integer_optimum": "submodular_bounds",
-    "modular_policy": "submodular_exact",
-    "natural_ascent": "submodular_exact",
-    "natural_block_step": "submodular_exact",
-    "online_bound": "submodular_online",
-    "priced_search": "submodular_search",
-    "projected_ascent": "submodular_exact",
-    "replan": "submodular_search",
-    "submodular_gradient": "submodular_exact",
-    "submodular_upper_bound": "submodular_online",
-    "submodular_value": "submodular_exact",
-    "tangent_bound": "submodular_bounds",
-    "truncated_search": "submodular_search",
+    "Certificate": "submodular.bounds",
+    "Derivative": "submodular.exact",
+    "HistoryPolicy": "submodular.exact",
+    "OnlineBound": "submodular.online",
+    "Path": "submodular.search",
+    "Prices": "submodular.search",
+    "UpperBound": "submodular.online",
+    "additive_optimum": "submodular.exact",
+    "block_ascent": "submodular.exact",
+    "branch_and_bound": "submodular.search",
+    "collected_distribution": "submodular.exact",
+    "concave_bound": "submodular.bounds",
+    "coverage_bound": "submodular.bounds",
+    "coverage_prices": "submodular.search",
+    "cut_bound": "submodular.bounds",
+    "greedy_history": "submodular.exact",
+    "history_optimum": "submodular.exact",
+    "integer_optimum": "submodular.bounds",
+    "modular_policy": "submodular.exact",
+    "natural_ascent": "submodular.exact",
+    "natural_block_step": "submodular.exact",
+    "online_bound": "submodular.online",
+    "priced_search": "submodular.search",
+    "projected_ascent": "submodular.exact",
+    "replan": "submodular.search",
+    "submodular_gradient": "submodular.exact",
+    "submodular_upper_bound": "submodular.online",
+    "submodular_value": "submodular.exact",
+    "tangent_bound": "submodular.bounds",
+    "truncated_search": "submodular.search",
 }
 _LATE = _ROBUST | _SUBMODULAR
 
@@ -127,7 +128,7 @@ def solve(mdp, method="auto", tolerance=None, max_iterations=1_000_000):
 
         return solve_discounted(mdp, method, tolerance, check.integer("max_iterations", max_iterations, 1))
     if isinstance(mdp, RobustMDP):
-        from tabular_rl.planning.robust import solve_robust
+        from tabular_rl.planning.robust.solve import solve_robust
 
         return solve_robust(mdp, method, tolerance, max_iterations)
     remedies = {"SubmodularMDP": "planning.history_optimum solves it", "RobustLinearMDP": "planning.robust_linear.robust_linear_solve does"}

@@ -12,7 +12,7 @@ def dilated_bonus(mdp, policy, local_bonus, dilation=None):
 
     ``local_bonus`` b [H, S]; the default dilation is the theory's 1 + 1/H. 0 where the state lacks the action.
     """
-    from tabular_rl.kernels import episodes
+    from tabular_rl.kernels.episodic import episodes
 
     H, S, A = check.kind("mdp", mdp, FiniteHorizonMDP, AdversarialMDP).shape
     dilation = 1 + 1 / H if dilation is None else check.number("dilation", dilation, at_least=0)

@@ -16,7 +16,7 @@ cheaper than the sweeps that are left (slow chains, discounts near 1, the last d
 
 import numpy as np
 
-from tabular_rl.kernels import discounted as kernels
+from tabular_rl.kernels.discounted import sweeps as kernels
 from tabular_rl.models import validation as check
 from tabular_rl.planning.evaluation import DIRECT_STATES, policy_system, refined, solve_chain
 from tabular_rl.planning.solution import ConvergenceError, Solution, target

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tabular_rl.kernels import episodes as kernels
+from tabular_rl.kernels.episodic import episodes as kernels
 from tabular_rl.models import validation as check
 from tabular_rl.planning.solution import Solution
 

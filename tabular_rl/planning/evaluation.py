@@ -6,7 +6,7 @@ import numpy as np
 
 from tabular_rl.models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, SubmodularMDP
 from tabular_rl.models import validation as check
-from tabular_rl.planning.solution import bellman_backup, deterministic_policy
+from tabular_rl.planning.bellman import bellman_backup, deterministic_policy
 
 DIRECT_STATES = 3000  # a dense factorisation is exact and quicker up to here
 EVALUATORS = {
@@ -42,7 +42,7 @@ def evaluate(mdp, policy):
         P, reward = policy_system(mdp, policy)
         values = solve_chain(mdp, P, reward)
         return Evaluation(values, bellman_backup(mdp, values))
-    from tabular_rl.kernels.episodes import evaluate_episodic
+    from tabular_rl.kernels.episodic.episodes import evaluate_episodic
 
     H, S, A = mdp.shape
     values, q_values = np.empty((H + 1, S)), np.empty((H, S, A))
@@ -57,7 +57,7 @@ def state_occupancy(mdp, policy):
     if isinstance(mdp, DiscountedMDP):
         P, _ = policy_system(mdp, policy)
         return (1 - mdp.discount) * solve_chain(mdp, P.T, mdp.initial)
-    from tabular_rl.kernels import episodes
+    from tabular_rl.kernels.episodic import episodes
 
     result = np.empty(mdp.shape[:2])
     episodes.state_occupancy(mdp.packed_transition, policy, mdp.initial, result)

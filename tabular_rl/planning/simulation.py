@@ -123,8 +123,8 @@ def sample_trajectories(problem, policy, n, seed=0):
     ``policy``: probabilities [H, S, A] or actions [H, S], or "greedy": the history-dependent rule that takes the action of largest
     expected next gain given what is collected already, ties at random. Trajectory i depends on ``seed`` and i alone.
     """
-    from tabular_rl.kernels.submodular_objectives import workspace
-    from tabular_rl.kernels.submodular_rollouts import greedy_rollouts, rollouts
+    from tabular_rl.kernels.submodular.objectives import workspace
+    from tabular_rl.kernels.submodular.rollouts import greedy_rollouts, rollouts
 
     sampler = "planning.sample_episodes samples it"
     H, _, A = check.kind("problem", problem, SubmodularMDP, FiniteHorizonMDP=sampler, DiscountedMDP=sampler).shape

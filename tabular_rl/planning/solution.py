@@ -1,4 +1,4 @@
-"""What a solver returns, and the Bellman backup that every solver is made of."""
+"""What a solver returns."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,6 +7,8 @@ import numpy as np
 
 from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
+from tabular_rl.planning.bellman import bellman_backup, deterministic_policy
+from tabular_rl.planning.evaluation import as_policy, evaluate, state_occupancy
 
 RELATIVE_TOLERANCE = 1e-7  # of the largest conceivable value, by default
 
@@ -64,8 +66,6 @@ class Solution:
     def q_values(self):
         if isinstance(self.mdp, DiscountedMDP):
             return bellman_backup(self.mdp, self.values)
-        from tabular_rl.planning.evaluation import evaluate
-
         return evaluate(self.mdp, self.actions).q_values  # the same sums as the solver's: its ties stay ties
 
     @property
@@ -82,8 +82,6 @@ class Solution:
         The performance difference: the sum over all pairs of how often the policy plays them times ``advantage_lost``. It has the relative
         error of that sum, where a difference of two values has the values' own.
         """
-        from tabular_rl.planning.evaluation import as_policy, state_occupancy
-
         policy = as_policy(self.mdp, policy)
         visits = np.maximum(state_occupancy(self.mdp, policy), 0.0)  # rounding leaves -1e-17 where nothing ever is
         steps = 1 / (1 - self.mdp.discount) if isinstance(self.mdp, DiscountedMDP) else 1.0
@@ -97,23 +95,3 @@ class Solution:
     def __repr__(self):
         sweeps = f"{self.iterations} sweeps, {self.evaluations} evaluation sweeps"
         return f"Solution({self.mdp!r}, {self.method}, error <= {self.radius:.2g}, {sweeps})"
-
-
-def deterministic_policy(actions, n_actions):
-    """Probabilities [..., A] of the policy that plays ``actions`` [...]."""
-    actions = check.integers("actions", actions, 0, check.integer("n_actions", n_actions, 1) - 1)
-    return (actions[..., None] == np.arange(n_actions)).astype(np.float64)
-
-
-def bellman_backup(mdp, values):
-    """q_values = reward + discount * P values (finite horizon: discount 1, ``values`` [H + 1, S] gives [H, S, A]).
-
-    -inf where the state lacks the action.
-    """
-    check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP, RobustMDP="planning.robust_backup(mdp, values) is its backup")
-    values = check.real_array("values", values, (mdp.n_states,) if isinstance(mdp, DiscountedMDP) else (mdp.horizon + 1, mdp.n_states))
-    if isinstance(mdp, DiscountedMDP):
-        flat = mdp.transition if mdp.is_sparse else mdp.transition.reshape(-1, mdp.n_states)
-        return mdp.barred_reward + mdp.discount * (flat @ values).reshape(mdp.shape)
-    P = mdp.packed_transition
-    return mdp.barred_reward + np.stack([P[h % len(P)] @ values[h + 1] for h in range(mdp.horizon)])

@@ -92,7 +92,7 @@ class Objective(ABC):
 
     def gains(self, elements, distinct=False):
         """Marginal gains [..., L] of sequences of elements [..., L]; -1 gains nothing. ``distinct``: a repeated element gains nothing."""
-        from tabular_rl.kernels.submodular_objectives import path_gains
+        from tabular_rl.kernels.submodular.objectives import path_gains
 
         elements = check.unmasked("elements", elements)
         if elements.ndim == 0:
@@ -130,7 +130,7 @@ class Objective(ABC):
         ValueError
             For m above 20, or for copies where they mean nothing.
         """
-        from tabular_rl.kernels.submodular_objectives import table
+        from tabular_rl.kernels.submodular.objectives import table
 
         types = np.arange(self.n_elements) if types is None else check.integers("types", types, 0, self.n_elements - 1, (None,))
         if len(types) > LARGEST:
@@ -199,7 +199,7 @@ def total_curvature(last, singles):
 
 def packed(code, scalars=(), sets=None, items=None, entries=None, weights=None, matrix=None):
     """(code, scalars, offsets, items, entries, weights, matrix) in the types that the kernels expect."""
-    from tabular_rl.kernels import submodular_objectives as kernels
+    from tabular_rl.kernels.submodular import objectives as kernels
 
     offsets = np.zeros(1, np.int64) if sets is None else sets.offsets
     items = (np.zeros(0, np.int64) if items is None else items) if sets is None else sets.items

@@ -39,10 +39,10 @@ from tabular_rl.algorithms import (
 )
 from tabular_rl.instances import robust_linear
 from tabular_rl.instances import submodular as shelf
-from tabular_rl.kernels.submodular_objectives import workspace
-from tabular_rl.kernels.submodular_rollouts import rollouts
-from tabular_rl.planning.robust_linear import robust_linear_evaluate, robust_linear_solve
-from tabular_rl.planning.robust_policy import robust_evaluate
+from tabular_rl.kernels.submodular.objectives import workspace
+from tabular_rl.kernels.submodular.rollouts import rollouts
+from tabular_rl.planning.robust.linear import robust_linear_evaluate, robust_linear_solve
+from tabular_rl.planning.robust.policy import robust_evaluate
 
 N = 12  # its grid has every episode
 MDP = instances.random_losses(2, 3, 2, seed=1)

@@ -20,7 +20,7 @@ from tabular_rl.algorithms import (
     TsallisINF,
     Uniform,
 )
-from tabular_rl.algorithms.delayed_hedge import deterministic_occupancies
+from tabular_rl.algorithms.delayed.hedge import deterministic_occupancies
 from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
 
 H, S, A, N = 2, 3, 3, 40

@@ -77,7 +77,7 @@ def append(path, text="\n# edited\n"):
 
 def test_an_unrelated_file_and_its_entry_change_no_key(copy):
     def edit():
-        (copy / "algorithms" / "another.py").write_text((copy / "algorithms" / "uniform.py").read_text())
+        (copy / "algorithms" / "another.py").write_text((copy / "algorithms" / "adversarial" / "uniform.py").read_text())
         append(
             copy / "algorithms" / "__init__.py", "from tabular_rl.algorithms.another import Uniform as Another\n__all__ += ['Another']\n"
         )
@@ -91,12 +91,12 @@ def test_an_unrelated_file_and_its_entry_change_no_key(copy):
 @pytest.mark.parametrize(
     ("file", "reached", "kept"),
     [
-        ("kernels/episodes.py", {"DAPO", "UCBVI"}, set()),
-        ("kernels/feedback.py", {"DAPO"}, {"UCBVI", "DRPG", "SubPO"}),
+        ("kernels/episodic/episodes.py", {"DAPO", "UCBVI"}, set()),
+        ("kernels/episodic/feedback.py", {"DAPO"}, {"UCBVI", "DRPG", "SubPO"}),
         ("planning/episodic.py", {"DAPO"}, {"UCBVI"}),  # imported inside a function
         ("models/submodular.py", {"SubPO"}, set()),
         ("submodular/objectives.py", {"SubPO"}, {"UCBVI"}),  # the objective is a field of the problem
-        ("algorithms/drpg.py", {"DRPG"}, {"DAPO", "UCBVI", "SubPO"}),
+        ("algorithms/robust/drpg.py", {"DRPG"}, {"DAPO", "UCBVI", "SubPO"}),
     ],
 )
 def test_an_edit_changes_the_keys_that_it_reaches(copy, file, reached, kept):
@@ -111,14 +111,14 @@ def test_moving_a_file_keeps_the_keys(copy):
     def edit():
         (copy / "kernels" / "rooms").mkdir()
         (copy / "kernels" / "rooms" / "__init__.py").touch()
-        (copy / "kernels" / "feedback.py").rename(copy / "kernels" / "rooms" / "feedback.py")
-        (copy / "algorithms" / "delayed").mkdir()
-        (copy / "algorithms" / "delayed" / "__init__.py").touch()
-        (copy / "algorithms" / "dapo.py").rename(copy / "algorithms" / "delayed" / "dapo.py")
+        (copy / "kernels" / "episodic" / "feedback.py").rename(copy / "kernels" / "rooms" / "feedback.py")
+        (copy / "algorithms" / "late").mkdir()
+        (copy / "algorithms" / "late" / "__init__.py").touch()
+        (copy / "algorithms" / "delayed" / "dapo.py").rename(copy / "algorithms" / "late" / "dapo.py")
         for path in copy.rglob("*.py"):
             text = path.read_text()
-            new = text.replace("tabular_rl.kernels.feedback", "tabular_rl.kernels.rooms.feedback")
-            new = new.replace("tabular_rl.algorithms.dapo ", "tabular_rl.algorithms.delayed.dapo ")
+            new = text.replace("tabular_rl.kernels.episodic.feedback", "tabular_rl.kernels.rooms.feedback")
+            new = new.replace("tabular_rl.algorithms.delayed.dapo ", "tabular_rl.algorithms.late.dapo ")
             if new != text:
                 path.write_text(new)
 

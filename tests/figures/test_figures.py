@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import figures.style
-from figures.__main__ import SCRIPTS, choose, docstring, names
+from figures.__main__ import choose, docstring, names, scripts
 
 TINY = {"dilated_bonus_po_regret": [50, 100], "solver_time": [8, 16], "subpo_curves": 6, "subpo_paths": 1}
 TINY |= {"subpo_tiny": 5, "subpo_bandit": 10, "lpo_certificate": 3, "bobw_worlds": 3_000}
@@ -53,7 +53,7 @@ def draw(monkeypatch, tmp_path):
         monkeypatch.setenv("TABULAR_RL_FIGURES", str(tmp_path / folder))
         monkeypatch.setattr(figures.style, "save", save_and_look)
         monkeypatch.setattr(figures.style, "size", lambda quick, full: tiny(name, quick))
-        runpy.run_path(str(SCRIPTS / f"plot_{name}.py"), run_name="__main__")
+        runpy.run_path(str(scripts()[name]), run_name="__main__")
         return tmp_path / folder
 
     figures.style.plt.switch_backend("Agg")
@@ -118,7 +118,7 @@ def test_a_second_run_gives_the_same_bytes(draw, name):
 
 @pytest.mark.parametrize("name", names())
 def test_every_script_is_a_lecture(name):
-    text = (SCRIPTS / f"plot_{name}.py").read_text(encoding="utf-8")
+    text = scripts()[name].read_text(encoding="utf-8")
     title, underline = docstring(name).splitlines()[:2]
     assert underline == "=" * len(title)
     assert text.count("# %%") >= 3

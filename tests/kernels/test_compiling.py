@@ -13,7 +13,7 @@ import tabular_rl
 MODULES = [
     module.name
     for package in ("kernels", "planning", "algorithms")
-    for module in pkgutil.iter_modules([f"{tabular_rl.__path__[0]}/{package}"], f"tabular_rl.{package}.")
+    for module in pkgutil.walk_packages([f"{tabular_rl.__path__[0]}/{package}"], f"tabular_rl.{package}.")
 ]
 NAMES = [
     f"{name}.{attribute}"
@@ -27,8 +27,8 @@ interpreted = bool(os.environ.get("NUMBA_DISABLE_JIT", "0") != "0")
 @pytest.mark.skipif(interpreted, reason="nothing is compiled")
 def test_the_kernels_are_found():
     assert len(NAMES) >= 25
-    assert "tabular_rl.kernels.episodes.state_occupancy" in NAMES
-    assert "tabular_rl.algorithms.ucbvi._run" in NAMES
+    assert "tabular_rl.kernels.episodic.episodes.state_occupancy" in NAMES
+    assert "tabular_rl.algorithms.optimistic.ucbvi._run" in NAMES
 
 
 @pytest.mark.parametrize("path", NAMES)

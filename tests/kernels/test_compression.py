@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tabular_rl import ambiguity as sets
-from tabular_rl.kernels import compression
+from tabular_rl.kernels.robust import compression
 
 
 @pytest.mark.parametrize("moves", [False, True])

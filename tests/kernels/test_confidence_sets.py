@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from tabular_rl.kernels.confidence import bernstein_confidence, extreme_expectation, occupancy_bounds, optimistic_dilated_bonus
-from tabular_rl.kernels.episodes import dilated_bonus, state_occupancy
+from tabular_rl.kernels.episodic.confidence import bernstein_confidence, extreme_expectation, occupancy_bounds, optimistic_dilated_bonus
+from tabular_rl.kernels.episodic.episodes import dilated_bonus, state_occupancy
 
 
 def test_the_bernstein_radius_is_its_formula():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tabular_rl.kernels.episodes import draw, sample_episode
+from tabular_rl.kernels.episodic.episodes import draw, sample_episode
 
 
 class Stream:

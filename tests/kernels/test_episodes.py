@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tabular_rl.kernels import episodes as kernels
+from tabular_rl.kernels.episodic import episodes as kernels
 
 SHAPES = [(1, 1, 1), (1, 3, 2), (4, 1, 3), (3, 2, 1), (3, 4, 2), (2, 9, 3)]  # the last one fills the blocks of eight rows
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tabular_rl.kernels.episodes import exponential_weights
+from tabular_rl.kernels.episodic.episodes import exponential_weights
 
 INPUTS = {
     "zeros": np.zeros((2, 3, 4)),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tabular_rl.kernels import losses as kernels
+from tabular_rl.kernels.episodic import losses as kernels
 from tabular_rl.models.adversarial import SCHEDULES
 
 SHAPE = (2, 3, 2)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tabular_rl import ambiguity as sets
-from tabular_rl.kernels import robust_rows as codes
-from tabular_rl.kernels.robust_sweeps import backup, project, state_evaluation
+from tabular_rl.kernels.robust import rows as codes
+from tabular_rl.kernels.robust.sweeps import backup, project, state_evaluation
 
 S, A = 6, 3
 RADII = (0, 1e-14, 0.05, 0.4, 1.3, 1e3)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tabular_rl.kernels.linear import doubled, quadratic_form, ridge_refresh, ridge_update
+from tabular_rl.kernels.linear.ridge import doubled, quadratic_form, ridge_refresh, ridge_update
 
 
 def updated(n, d, S, ridge, refresh=0, seed=0):

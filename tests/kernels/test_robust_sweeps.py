@@ -7,8 +7,8 @@ import pytest
 from scipy.sparse import csr_array
 
 from tabular_rl import ambiguity as sets
-from tabular_rl.kernels import robust_rows as codes
-from tabular_rl.kernels import robust_sweeps as sweeps
+from tabular_rl.kernels.robust import rows as codes
+from tabular_rl.kernels.robust import sweeps
 from tabular_rl.planning import worst_case
 
 S, A, DISCOUNT = 7, 3, 0.9

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tabular_rl import ambiguity as sets
-from tabular_rl.kernels import robust_rows as codes
-from tabular_rl.kernels import s_rectangular as kernels
-from tabular_rl.kernels.robust_sweeps import state_backup, state_evaluation
+from tabular_rl.kernels.robust import rows as codes
+from tabular_rl.kernels.robust import s_rectangular as kernels
+from tabular_rl.kernels.robust.sweeps import state_backup, state_evaluation
 
 
 def optimise(Z, P0, radius):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tabular_rl.instances import robust_linear as instances
-from tabular_rl.kernels import linear_robust as kernels
-from tabular_rl.planning.robust_linear import performance_difference, robust_linear_evaluate, robust_linear_solve
+from tabular_rl.kernels.linear import robust_induction as kernels
+from tabular_rl.planning.robust.linear import performance_difference, robust_linear_evaluate, robust_linear_solve
 
 TEMPERATURES = (5e-324, 1e-300, 1e-12, 1e-3, 1, 1e3, 1e6, 1e12, 1e150, 1e300)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from tabular_rl.kernels import discounted as kernels
+from tabular_rl.kernels.discounted import sweeps as kernels
 
 SHAPES = [(1, 1), (1, 4), (5, 1), (6, 3), (20, 4)]
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tabular_rl import ambiguity as sets
-from tabular_rl.kernels import worst_case_l1 as kernels
+from tabular_rl.kernels.robust import worst_case_l1 as kernels
 
 Z, P0 = np.array([1.0, 3, 2, 0]), np.array([0.4, 0.1, 0.2, 0.3])
 

@@ -24,7 +24,7 @@ def test_the_world_is_what_the_compiled_loops_read(schedule):
 
 
 def test_schedules_are_in_the_order_of_the_kernels():
-    from tabular_rl.kernels import losses as kernel
+    from tabular_rl.kernels.episodic import losses as kernel
 
     assert [getattr(kernel, name.upper()) for name in SCHEDULES] == list(range(len(SCHEDULES)))
 

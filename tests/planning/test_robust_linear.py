@@ -7,9 +7,9 @@ import pytest
 from scipy.optimize import linprog, minimize
 
 from tabular_rl.instances import robust_linear as instances
-from tabular_rl.kernels import linear_robust as kernel
+from tabular_rl.kernels.linear import robust_induction as kernel
 from tabular_rl.models import RobustLinearMDP
-from tabular_rl.planning.robust_linear import (
+from tabular_rl.planning.robust.linear import (
     factor_coverage,
     feature_moments,
     performance_difference,

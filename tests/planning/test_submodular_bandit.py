@@ -8,7 +8,7 @@ import pytest
 from tabular_rl import planning
 from tabular_rl.instances import submodular as instances
 from tabular_rl.models import SubmodularMDP
-from tabular_rl.planning import submodular_bandit as bandits
+from tabular_rl.planning.submodular import bandit as bandits
 from tabular_rl.submodular import Modular
 
 

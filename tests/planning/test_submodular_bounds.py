@@ -8,7 +8,7 @@ from tabular_rl import planning
 from tabular_rl.algorithms import SubPO
 from tabular_rl.instances import submodular as instances
 from tabular_rl.models import SubmodularMDP
-from tabular_rl.planning.submodular_bounds import _extension
+from tabular_rl.planning.submodular.bounds import _extension
 from tabular_rl.submodular import Concave, Coverage, DDesign, Entropy, Facility, Tabulated, Truncated
 
 
@@ -79,7 +79,7 @@ def test_facility_is_exactly_its_coverage_of_levels():
     rng = np.random.default_rng(0)
     K = np.round(rng.random((4, 3)), 1)
     mdp = SubmodularMDP(rng.integers(4, size=(4, 2)), 0, Facility(K, rng.random(3)), 4)
-    from tabular_rl.planning.submodular_graph import coverage_form
+    from tabular_rl.planning.submodular.graph import coverage_form
     from tabular_rl.submodular import Coverage
 
     form = coverage_form(mdp)
@@ -235,8 +235,8 @@ def test_dropping_the_start_is_seen():
     """The bound without the start's own items falls below the optimum: what U2 counts as covered at time 0 is needed."""
     from dataclasses import replace
 
-    from tabular_rl.planning.submodular_flows import flow_program, optimal_flow
-    from tabular_rl.planning.submodular_graph import coverage_graph
+    from tabular_rl.planning.submodular.flows import flow_program, optimal_flow
+    from tabular_rl.planning.submodular.graph import coverage_graph
 
     mdp = instances.tiny(3, 3, 4, 0, "self", 0)
     graph = coverage_graph(mdp)

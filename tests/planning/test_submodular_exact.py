@@ -126,7 +126,7 @@ def test_every_ascent_is_monotone_and_block_ascent_ends_where_no_block_improves(
 
 
 def test_projection_onto_the_simplex_is_the_nearest_point():
-    from tabular_rl.planning.submodular_exact import onto_simplex
+    from tabular_rl.planning.submodular.exact import onto_simplex
 
     points = np.random.default_rng(3).normal(size=(50, 4)) * 3
     x = onto_simplex(points)

@@ -6,8 +6,8 @@ import pytest
 from tabular_rl import planning
 from tabular_rl.instances import submodular as instances
 from tabular_rl.models import SubmodularMDP
-from tabular_rl.planning.submodular_graph import coverage_graph
-from tabular_rl.planning.submodular_search import _deterministic_coverage, _priced
+from tabular_rl.planning.submodular.graph import coverage_graph
+from tabular_rl.planning.submodular.search import _deterministic_coverage, _priced
 from tabular_rl.submodular import Coverage, Entropy, Facility, Mixture, Modular, Truncated
 
 

@@ -5,16 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from proofs_check.claims.bobw_bonus import PRACTICAL, theory
-from proofs_check.claims.bobw_entropy import entropy_factors
-from proofs_check.claims.bobw_ftrl import REGULARIZERS, bregman, follow_the_leader, gradient_of_psi, leader, psi, stability
-from proofs_check.claims.bobw_paths import closed_forms
-from proofs_check.claims.bobw_replay import Replay, anti_greedy, stochastic
-from proofs_check.claims.bobw_steps import best_policy
-from proofs_check.claims.bobw_sums import clip_bias, clip_growth, inverse_occupancies, occupancies
+from proofs_check.claims.adversarial.bobw_bonus import PRACTICAL, theory
+from proofs_check.claims.adversarial.bobw_entropy import entropy_factors
+from proofs_check.claims.adversarial.bobw_ftrl import REGULARIZERS, bregman, follow_the_leader, gradient_of_psi, leader, psi, stability
+from proofs_check.claims.adversarial.bobw_paths import closed_forms
+from proofs_check.claims.adversarial.bobw_replay import Replay, anti_greedy, stochastic
+from proofs_check.claims.adversarial.bobw_steps import best_policy
+from proofs_check.claims.adversarial.bobw_sums import clip_bias, clip_growth, inverse_occupancies, occupancies
 from tabular_rl import instances, losses
 from tabular_rl.algorithms import BestOfBothWorlds
-from tabular_rl.kernels.episodes import sample_episode
+from tabular_rl.kernels.episodic.episodes import sample_episode
 from tabular_rl.kernels.ftrl import leader as compiled_leader
 from tabular_rl.models import FiniteHorizonMDP
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from proofs_check import calculus
-from proofs_check.calculus import Dual, RationalMDP, solve_linear
-from proofs_check.strategies import discounted, episodic, policy, rational, rational_rows, state_table
+from proofs_check.calculus import Dual, solve_linear
+from proofs_check.rational import RationalMDP, rational, rational_rows
+from proofs_check.strategies import discounted, episodic, policy, state_table
 from tabular_rl import DiscountedMDP, FiniteHorizonMDP
 
 MODELS = [episodic(H, S, A, style, 3) for H, S, A, style in [(1, 1, 1, "smooth"), (4, 3, 2, "peaked"), (3, 4, 3, "unreachable")]]

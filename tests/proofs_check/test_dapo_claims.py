@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from proofs_check.claims.bonus import dilated_telescoping
-from proofs_check.claims.dapo_confidence import largest_expectation
-from proofs_check.claims.dapo_estimator import estimator_mean, implicit_exploration, importance_weights, trajectories
-from proofs_check.claims.dapo_steps import KAPPA, constants
-from proofs_check.claims.delays import counting, lossy_delays, tie_breaks
-from proofs_check.strategies import MODEL_STYLES, Model, Simplex, episodic, policy, rational
-from tabular_rl.kernels.feedback import delay_weight
+from proofs_check.claims.delayed.dapo_confidence import largest_expectation
+from proofs_check.claims.delayed.dapo_estimator import estimator_mean, implicit_exploration, importance_weights, trajectories
+from proofs_check.claims.delayed.dapo_steps import KAPPA, constants
+from proofs_check.claims.delayed.delays import counting, lossy_delays, tie_breaks
+from proofs_check.claims.foundations.bonus import dilated_telescoping
+from proofs_check.rational import rational
+from proofs_check.strategies import MODEL_STYLES, Model, Simplex, episodic, policy
+from tabular_rl.kernels.episodic.feedback import delay_weight
 from tabular_rl.models import FiniteHorizonMDP
 from tabular_rl.planning import dilated_bonus, evaluate, occupancy, sample_episodes, state_occupancy
 

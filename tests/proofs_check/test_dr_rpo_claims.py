@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from proofs_check.claims import dr_rpo_runs as runs
+from proofs_check.claims.robust_linear import dr_rpo_runs as runs
 from tabular_rl.algorithms import DRRPO
 
 

@@ -44,7 +44,7 @@ def test_an_edit_changes_the_versions_of_the_claims_that_reach_it(copy):
     before = json.loads(run(PACKAGE.parent, sys.executable, "-c", LOOK))
     assert all(before.values())
     (copy / "proofs_check" / "claims" / "another.py").write_text("x = 1\n")
-    for path in ("tabular_rl/algorithms/drpg.py", "tabular_rl/cli.py", "proofs_check/report.py", "proofs_check/registry.py"):
+    for path in ("tabular_rl/algorithms/robust/drpg.py", "tabular_rl/cli.py", "proofs_check/report.py", "proofs_check/registry.py"):
         (copy / path).write_text((copy / path).read_text() + "\n# edited\n")
     after = json.loads(run(copy, sys.executable, "-c", LOOK))
     redone = {id for id in before if before[id] != after[id]}
@@ -59,7 +59,7 @@ def test_resuming_keeps_what_no_edit_reaches(copy):
     seconds = lambda: {row["id"]: row["seconds"] for row in map(json.loads, (copy / "p" / "verdicts.jsonl").read_text().splitlines()[1:])}
     run(copy, *VERIFY, "p")
     first = seconds()
-    path = copy / "proofs_check" / "claims" / "bonus.py"
+    path = copy / "proofs_check" / "claims" / "foundations" / "bonus.py"
     path.write_text(path.read_text() + "\n# edited\n")
     run(copy, *VERIFY, "p")
     second = seconds()

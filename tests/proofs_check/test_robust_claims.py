@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from proofs_check.claims.drpg import game
-from proofs_check.claims.drpg_inner import adversary_step, diameter
-from proofs_check.claims.drpg_moreau import prox
+from proofs_check.claims.robust.drpg import game
+from proofs_check.claims.robust.drpg_inner import adversary_step, diameter
+from proofs_check.claims.robust.drpg_moreau import prox
 from proofs_check.registry import find_claims
 from tabular_rl.planning import constants, gradients, robust_evaluate
 

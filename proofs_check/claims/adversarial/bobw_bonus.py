@@ -1,0 +1,250 @@
+"""The local bonuses: they pay for the estimator's stability, and theory's constants keep them small (bobw spec, 3.1 to 3.4, L9, 4.4).
+
+With R the remaining horizon, mu the occupancy, u >= mu its clipped upper bound, beta the inverse learning rate, w = 2 R / (beta u):
+
+    b = penalty + stability + R (1 - mu / u)
+    tsallis       2 (beta - beta_before) h1(pi)                R^2 mu / (u^2 beta) g,   g = min(2 sum sqrt(pi), 2 h2 / (1 - w) if w < 1)
+    shannon       (beta - beta_before) Ent(pi)                 R^2 mu A / (u^2 beta)
+    log_barrier   (beta_after - beta) A log(T)                 2 (L / u)^2 zeta / beta in the visited state
+
+(C_B), the condition of ``bobw.bonus-budget``: local(pi) B / beta <= 1 / (4 H) in every (h, s, a).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from proofs_check import claim, inequality
+from proofs_check.calculus import state_occupancy
+from proofs_check.claims.adversarial.bobw_entropy import SOURCE, h1, h2, shannon, zeta
+from proofs_check.claims.adversarial.bobw_ftrl import inner, local, regularizers, stability
+from proofs_check.strategies import bonuses, draw, finite_horizon_mdps, policies, scales, simplex_points, state_tables, vectors
+from tabular_rl.planning import dilated_bonus
+
+
+class Constants(NamedTuple):
+    """Learning-rate scale ``c0``, clip ``eps`` and start ``N0`` (log barrier: N_0 is N0 R^2) of the spec, section 3.5."""
+
+    c0: float
+    eps: float
+    N0: float
+
+
+def theory(regularizer, H, S, A, T=None):
+    """The Constants of the guarantees; the log barrier needs the number ``T`` of episodes."""
+    if regularizer != "log_barrier":
+        return Constants(1 / math.sqrt(2), math.sqrt(2) / 4, (math.sqrt(2) * math.e * H * (H + 1) * (1 + math.sqrt(A))) ** 2)
+    logs, c0 = A * math.log(T), 0.5
+    eps = (4 * math.e * H * (H + 1) * logs * (1 + 4 * c0**2 + S / 2)) ** -0.5
+    return Constants(c0, eps, max((4 * math.e * c0 * H * (H + 1)) ** 2 * logs, eps**-2))
+
+
+PRACTICAL = Constants(1 / math.sqrt(2), 1.0, 1.0)
+
+
+def variance_factor(pi, w):
+    """g of the file's head along the last axis."""
+    plain = 2 * np.sum(np.sqrt(pi), axis=-1)
+    return np.where(w < 1, np.minimum(plain, 2 * h2(pi) / np.where(w < 1, 1 - w, 1)), plain)
+
+
+def tsallis_bonus(R, pi, mu, u, beta, beta_before):
+    """b; all arguments [...] but ``pi`` [..., A]."""
+    stable = R**2 * mu / (u**2 * beta) * variance_factor(pi, 2 * R / (beta * u))
+    return 2 * (beta - beta_before) * h1(pi) + stable + R * (1 - mu / u)
+
+
+def shannon_bonus(R, pi, mu, u, beta, beta_before):
+    """b, as ``tsallis_bonus``."""
+    return (beta - beta_before) * shannon(pi) + R**2 * mu * pi.shape[-1] / (u**2 * beta) + R * (1 - mu / u)
+
+
+def shannon_increment(N, u, relative_entropy):
+    """What N grows by: 1 / (u htil), but at most N / 10 where that is more than 1 / u."""
+    increment = 1 / (u * relative_entropy)
+    return np.where(increment > N / 10, np.maximum(N / 10, 1 / u), increment)
+
+
+def log_barrier_increment(R, u, clipped, visited, square):
+    """What N grows by; ``square``: L^2 zeta of the drawn action."""
+    return visited * square / u**2 + clipped * (R / u) ** 2
+
+
+def log_barrier_bonus(R, A, log_T, mu, u, beta, beta_after, visited, square):
+    """b of one trajectory."""
+    return (beta_after - beta) * A * log_T + visited * 2 * square / (u**2 * beta) + R * (1 - mu / u)
+
+
+def propagated(mdp, pi, threshold, floor):
+    """(u, inflow) [H, S] of the log barrier: u = min(1, max(inflow, floor, threshold)) flows on in place of the occupancy."""
+    u, inflow = np.empty(pi.shape[:2]), mdp.initial
+    inflows = np.empty_like(u)
+    for h in range(len(u)):
+        inflows[h] = inflow
+        u[h] = np.minimum(1, np.maximum(np.maximum(inflow, floor), threshold[h]))
+        inflow = np.einsum("s,sa,sat->t", u[h], pi[h], mdp.transition[h])
+    return u, inflows
+
+
+def to_go(H):
+    """R [H, 1]."""
+    return np.arange(H, 0, -1.0)[:, None]
+
+
+@claim("bobw.estimator-stability", kind=inequality, source=f"{SOURCE} L9", provenance="derived",
+       given=(simplex_points(8), vectors(), scales(0, 1), scales(-3, 0), scales(-3, 0), scales(0, 6), regularizers),
+       control={"constant": 0.45})  # fmt: skip
+def estimator_stability(pi, share, R, occupancy, u, beta, regularizer, constant=1.0):
+    """E stab(pi, Qhat - c, beta / 2) <= the bonus's stability, for any losses to go L_a in [0, R]. Tsallis entropy: for c = 0, and if w < 1
+    for c = <pi, Qhat>; Shannon: for c = 0; log barrier: for c = <pi, Qhat>, along every path, if 2 R / (u beta) <= 1/2.
+
+    Control: 0.45 times as much.
+    """
+    pi, L, mu, A = inner(pi, 1e-12), R * share**0.1, min(occupancy, u), len(pi)
+    if regularizer == "log_barrier":
+        beta = max(beta, 4 * R / u)
+    estimates = np.eye(A) * L / (u * pi)  # one row for each drawn action
+    plain = stability(regularizer, pi, estimates, beta / 2)
+    if regularizer == "shannon":
+        return mu * pi @ plain, constant * R**2 * mu * A / (u**2 * beta)
+    shifted = stability(regularizer, pi, estimates - L[:, None] / u, beta / 2)
+    if regularizer == "log_barrier":
+        return shifted, constant * 2 * (L / u) ** 2 * zeta(pi) / beta, (R / u) ** 2 / beta  # the shift cancels near a vertex
+    w, roots = 2 * R / (beta * u), 2 * np.sum(np.sqrt(pi))
+    lhs, factors = [mu * pi @ plain], [roots]
+    if w < 1:
+        lhs, factors = [*lhs, mu * pi @ shifted], [roots, 2 * h2(pi) / (1 - w)]
+    return lhs, constant * R**2 * mu / (u**2 * beta) * np.array(factors), (R / u) ** 2 / beta
+
+
+# --- (C_B) by theory's constants
+
+
+def _condition(mdp, regularizer, pi, b, beta):
+    """local(pi) B / beta, and 1 / (4 H)."""
+    size = local(regularizer, pi) * dilated_bonus(mdp, pi, b) / beta[..., None]
+    return size, np.full(size.shape, 1 / (4 * mdp.horizon))
+
+
+_progress = state_tables(0.0, 1.0)  # of log N, up to a factor of a million
+
+
+@claim("bobw.condition", kind=inequality, source=f"{SOURCE} 4.4", provenance="derived",
+       given=(finite_horizon_mdps(), policies(), _progress), control={"scale": "practical"})  # fmt: skip
+def condition(mdp, pi, progress, scale="theory"):
+    """Tsallis entropy, theory's constants, any N >= N_0: b <= R (1 + sqrt(A)), and (C_B) holds.  Control: the practical constants.
+
+    Proof: 1 / u <= eps sqrt(N), so that the penalty is at most R h1 / 2, the stability R g / 4 with w <= 1/2, and beta >= R sqrt(N_0) / c0.
+    """
+    H, S, A = mdp.shape
+    c0, eps, N0 = PRACTICAL if scale == "practical" else theory("tsallis", H, S, A)
+    pi, R, N, mu = inner(pi, 1e-12), to_go(H), N0 * 10 ** (6 * progress), state_occupancy(mdp, pi)
+    u = np.maximum(mu, np.minimum(1, 1 / (eps * np.sqrt(N))))
+    beta = R * np.sqrt(N + 1 / u) / c0
+    b = tsallis_bonus(R, pi, mu, u, beta, R * np.sqrt(N) / c0)
+    size, budget = _condition(mdp, "tsallis", pi, b, beta)
+    return [*(b / R).ravel(), *size.ravel()], [*np.full(b.size, 1 + np.sqrt(A)), *budget.ravel()], 1.0
+
+
+@claim("bobw.condition-shannon", kind=inequality, source=f"{SOURCE} 4.4", provenance="derived",
+       given=(finite_horizon_mdps(), policies(), _progress, bonuses(), st.sampled_from([1.0, 1.33, 6.0])),
+       control={"scale": "practical"})  # fmt: skip
+def condition_shannon(mdp, pi, progress, share, r, scale="theory"):
+    """Shannon, the same constants: if Ent(pi) <= r log(A) htil then b <= R (1 + sqrt(A) (1 + r log A) / 4), and (C_B) holds for r <= 6.
+
+    Control: the practical constants.
+    """
+    H, S, A = mdp.shape
+    c0, eps, N0 = PRACTICAL if scale == "practical" else theory("shannon", H, S, A)
+    pi, R, N, mu = inner(pi, 1e-12), to_go(H), N0 * 10 ** (6 * progress), state_occupancy(mdp, pi)
+    least = np.minimum(1, np.maximum(shannon(pi) / (r * np.log(max(A, 2))), 1e-6))
+    u = np.maximum(mu, np.minimum(1, 1 / (eps * np.sqrt(N))))
+    after = N + shannon_increment(N, u, least + share * (1 - least))
+    beta = R * np.sqrt(A * after) / c0
+    b = (A > 1) * shannon_bonus(R, pi, mu, u, beta, R * np.sqrt(A * N) / c0)
+    size, budget = _condition(mdp, "shannon", pi, b, beta)
+    return [*(b / R).ravel(), *size.ravel()], [*np.full(b.size, 1 + np.sqrt(A) * (1 + r * np.log(A)) / 4), *budget.ravel()], 1.0
+
+
+def a_path(mdp, seed):
+    """(states [H], actions [H]) of a path that has positive probability under every policy that tries everything."""
+    rng, s, states, actions = np.random.default_rng(seed), None, [], []
+    for h in range(mdp.horizon):
+        row = mdp.initial if s is None else mdp.transition[h - 1, s, actions[-1]]
+        s = int(rng.choice(np.flatnonzero(row)))
+        states.append(s)
+        actions.append(int(rng.integers(mdp.n_actions)))
+    return np.array(states), np.array(actions)
+
+
+_a_path = draw(a_path, fit=True)
+lengths = st.sampled_from([10, 1_000, 1_000_000])
+
+
+@claim("bobw.condition-log-barrier", kind=inequality, source=f"{SOURCE} 4.7", provenance="derived",
+       given=(finite_horizon_mdps(), policies(), _progress, _a_path, lengths), control={"scale": "practical"})  # fmt: skip
+def condition_log_barrier(mdp, pi, progress, a_path, T, scale="theory"):
+    """Log barrier, theory's constants, any N >= N_0: 2 R / (u beta) <= 1/2, and (C_B) holds, along every path and for the largest losses.
+
+    Control: the practical constants.
+
+    Proof: u[h+1, s'] >= u[h, s] pi P, so that pi(a) times the probability to reach a later state is at most a ratio of u.
+    """
+    H, S, A = mdp.shape
+    c0, eps, N0 = PRACTICAL if scale == "practical" else theory("log_barrier", H, S, A, T)
+    (states, actions), pi, R = a_path, inner(pi, 1e-12), to_go(H)
+    N, log_T, steps = N0 * R**2 * 10 ** (6 * progress), math.log(T), np.arange(H)
+    threshold = np.minimum(1, R / (eps * np.sqrt(N)))
+    u, inflow = propagated(mdp, pi, threshold, 1 / T)
+    visited, square = np.zeros((H, S)), np.zeros((H, S))
+    visited[steps, states] = 1
+    square[steps, states] = R[:, 0] ** 2 * zeta(pi)[steps, states, actions]
+    after = N + log_barrier_increment(R, u, np.maximum(inflow, 1 / T) < threshold, visited, square)
+    beta, beta_after = (np.sqrt(each / (A * log_T)) / c0 for each in (N, after))
+    b = log_barrier_bonus(R, A, log_T, state_occupancy(mdp, pi), u, beta, beta_after, visited, square)
+    size, budget = _condition(mdp, "log_barrier", pi, b, beta)
+    ratio = 2 * R / (u * beta)
+    return [*ratio.ravel(), *size.ravel()], [*np.full(ratio.size, 0.5), *budget.ravel()], 1.0
+
+
+@claim("bobw.propagated-occupancy", kind=inequality, source=f"{SOURCE} 3.1 and 4.7", provenance="derived",
+       given=(finite_horizon_mdps(), policies(), bonuses(), lengths), control={"flows": False})  # fmt: skip
+def propagated_occupancy(mdp, pi, threshold, T, flows=True):
+    """mu <= u and u[h,s] pi P(s'|s,a) <= u[h+1,s'] for the u that flows on.  Control: the occupancy, clipped where it stands."""
+    u, mu = propagated(mdp, pi, threshold, 1 / T)[0], state_occupancy(mdp, pi)
+    if not flows:
+        u = np.minimum(1, np.maximum(np.maximum(mu, 1 / T), threshold))
+    flow = (u[:-1, :, None, None] * pi[:-1, ..., None] * mdp.transition[:-1]).max(axis=(1, 2), initial=0)
+    return [*mu.ravel(), *flow.ravel()], [*u.ravel(), *u[1:].ravel()], 1.0
+
+
+@claim("bobw.propagated-clips", kind=inequality, source=f"{SOURCE} 4.7", provenance="derived",
+       given=(finite_horizon_mdps(), policies(), bonuses(), lengths), control={"later": False})  # fmt: skip
+def propagated_clips(mdp, pi, threshold, T, later=True):
+    """sum R (u - mu) <= sum over the clipped (k, s) of (u - inflow) sum_{h >= k} R_h: each clip flows into all later layers.
+
+    Control: each clip counts in its own layer only.
+    """
+    R = to_go(mdp.horizon)
+    u, inflow = propagated(mdp, pi, threshold**4, 1 / T)
+    weight = np.cumsum(R[::-1], axis=0)[::-1] if later else R
+    return np.sum(R * (u - state_occupancy(mdp, pi))), np.sum(weight * np.maximum(u - inflow, 0)), mdp.horizon**2
+
+
+@claim("bobw.unknown-bonus", kind=inequality, source=f"{SOURCE} 3.8", provenance="derived",
+       given=(finite_horizon_mdps(), policies(), _progress, bonuses(), bonuses()), control={"covered": False})  # fmt: skip
+def unknown_bonus(mdp, pi, progress, above, below, covered=True):
+    """Unknown transition, lower <= mu <= upper: the bonus with u = max(upper, threshold), mu / u -> 1 in the stability, and the bias
+    R (u - lower) / u is at least that of the true mu at the same u.  Control: upper in the place of lower.
+    """
+    H, S, A = mdp.shape
+    c0, eps, N0 = theory("tsallis", H, S, A)
+    pi, R, N, mu = inner(pi, 1e-12), to_go(H), N0 * 10 ** (6 * progress), state_occupancy(mdp, pi)
+    upper, lower = mu + above * (1 - mu), mu * below
+    u = np.maximum(upper, np.minimum(1, 1 / (eps * np.sqrt(N))))
+    before, beta = (R * np.sqrt(each) / c0 for each in (N, N + 1 / u))
+    stable = R**2 / (u * beta) * variance_factor(pi, 2 * R / (beta * u))
+    b = 2 * (beta - before) * h1(pi) + stable + R * (u - (lower if covered else upper)) / u
+    return tsallis_bonus(R, pi, mu, u, beta, before), b, 1.0

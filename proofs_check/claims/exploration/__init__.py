@@ -1,0 +1,1 @@
+"""Discounted MDPs without a generative model."""

@@ -1,0 +1,1 @@
+"""What every family stands on: Bellman equations, occupancies, bonuses, exponential weights."""

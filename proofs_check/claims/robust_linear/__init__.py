@@ -1,0 +1,1 @@
+"""Robust MDPs with linear features."""

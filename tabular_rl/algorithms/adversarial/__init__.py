@@ -1,0 +1,1 @@
+"""Adversarial losses, bandit feedback at once."""

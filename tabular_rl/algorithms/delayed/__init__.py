@@ -1,0 +1,1 @@
+"""Adversarial losses, feedback that is late."""

@@ -1,0 +1,281 @@
+"""DAPO with linear action values: delay-adapted policy optimization where Q = <phi, theta> (Lancewicki, Rosenberg, Sotnikov 2023).
+
+Setting: as in ``dapo``, transition known (or a simulator of it), |phi| <= 1 and Q^{pi,loss}[h] = phi theta_h with |theta_h| <= Theta.
+
+    when the feedback of episode j arrives, with pi its policy, q its occupancy and p the policy now, r = pi / max(pi, p):
+    G_h          = (gamma I + E_pi phi phi^T)^-1, exactly, or estimated by matrix geometric resampling
+    Qhat[h,s,a]  = r <phi[s,a], G_h phi[s_h,a_h]> L_h,   L_h = losses from step h on
+    x2[h,s,a]    = phi^T G_h phi
+    b[h,s,a]     = beta r x2 + beta' sum_a' p r x2
+    B[h,s,a]     = b[h,s,a] + (1 + 1/H) E_{t ~ P, a' ~ p} B[h+1,t,a']
+    log weights -= eta * (Qhat - B);    p = softmax(log weights)
+
+Provenance: dapo spec, section 3 [reconstructed, 70 %; dilated bonuses as in Luo, Wei, Lee 2021]. Theorem LIN (section 3.3) [derived] bounds
+the mean regret for exact covariances and sequential batches; at the lengths of the experiments it is vacuous. ``practical`` are the
+constants of section 9.6: no theorem. With indicators as features, beta = 0 and beta' = c this is tabular DAPO.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tabular_rl.algorithms.delayed.dapo import KAPPA
+from tabular_rl.algorithms.trace import Trace, checkpoints
+from tabular_rl.delays import as_delayed
+from tabular_rl.kernels.compiling import njit
+from tabular_rl.kernels.episodic.episodes import expected_loss, exponential_weights, least_loss, sample_episode, state_occupancy
+from tabular_rl.kernels.episodic.feedback import allocate_slots
+from tabular_rl.kernels.episodic.losses import mean_losses
+from tabular_rl.kernels.linear.ridge import add_covariance, invert, quadratic_form, resample_inverse
+from tabular_rl.models import validation as check
+from tabular_rl.models.linear import feature_map
+
+LEAST_EXPLORATION = 1e-10  # gamma I + E phi phi^T is still well inverted
+MOST_SAMPLES = 10**7
+
+
+@dataclass(frozen=True)
+class LinearDAPO:
+    """Exponential weights on late losses, whose estimates share what they know through features.
+
+    Parameters
+    ----------
+    features : array [S, A, d], or [H, S, A, d]
+        phi, rows of norm at most 1.
+    preset : str
+        "theory" (the numbers that minimise theorem LIN) or "practical".
+    learning_rate, exploration, bonus, policy_bonus : float, optional
+        eta > 0, gamma >= 1e-10, beta >= 0 and beta' >= 0.
+    adapted : bool
+        Whether estimates are adapted to the delay.
+    batch : str
+        "joint" or "sequential" (the theorem's), as in DAPO.
+    covariance : str
+        "exact", or "resampling": from simulated episodes, ``samples`` of them for each feedback (default: as many as make the bias of
+        the inverse at most a tenth).
+    parameter_norm : float, optional
+        Theta >= 0; default sqrt(d) H, which serves losses phi lambda with lambda in [0, 1]^d and features in the simplex.
+    """
+
+    features: Any = field(repr=False)
+    preset: str = "theory"
+    learning_rate: float | None = None
+    exploration: float | None = None
+    bonus: float | None = None
+    policy_bonus: float | None = None
+    adapted: bool = True
+    batch: str = "sequential"
+    covariance: str = "exact"
+    samples: int | None = None
+    parameter_norm: float | None = None
+
+    def __post_init__(self):
+        features = feature_map(self.features)
+        object.__setattr__(self, "features", check.frozen(features, self.features))
+        check.choice("preset", self.preset, ("theory", "practical"))
+        check.choice("batch", self.batch, ("joint", "sequential"))
+        check.choice("covariance", self.covariance, ("exact", "resampling"))
+        check.flag("adapted", self.adapted)
+        for name in ("learning_rate", "bonus", "policy_bonus", "parameter_norm"):
+            if getattr(self, name) is not None:
+                check.rate(name, getattr(self, name), zero=name != "learning_rate")
+        if self.exploration is not None:
+            check.number("exploration", self.exploration, at_least=LEAST_EXPLORATION, at_most=check.MOST)
+        if self.samples is not None:
+            check.integer("samples", self.samples, 1)
+
+    def run(self, problem, n, seed=0):
+        """Play ``n`` episodes of a DelayedMDP (an AdversarialMDP or FiniteHorizonMDP has no delays) with linear action values.
+
+        Returns
+        -------
+        Trace
+            ``regret`` (exact, against the best fixed policy in hindsight) and ``loss``. ``parameters`` hold the numbers in force, and
+            theorem LIN's ``bound`` with whether it is ``vacuous`` (None where the theorem says nothing, as for losses that look at the
+            policies, or where action values are not seen to be linear with parameters within Theta: see ``covers``).
+        """
+        problem = as_delayed(problem)
+        H, S, A = problem.shape
+        sizes = problem.world.sizes
+        if self.features.shape[:-1] not in ((S, A), (H, S, A)):
+            raise ValueError(f"features must have shape ({S}, {A}, d) or ({H}, {S}, {A}, d) for this problem, got {self.features.shape}")
+        features = self.features if self.features.ndim == 4 else self.features[None]
+        schedule, index = problem.schedule(n), checkpoints(n)
+        numbers = self.resolve(sizes, n, schedule)
+        eta, gamma, beta, beta_p = numbers
+        slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
+        step = 0.5 if gamma <= 1 else 0.5 / gamma
+        samples = 0
+        if self.covariance == "resampling":
+            samples = self.samples or int(np.ceil(np.log(max(10 / gamma, math.e)) / (step * gamma)))
+            if samples > MOST_SAMPLES:
+                raise ValueError(f"exploration {gamma:.3g} asks for {samples} samples for each feedback: give samples, or a larger one")
+        loss, least, policy = _run(
+            problem.world.packed_transition, problem.world.initial, *problem.world.world, problem.world.barrier.copy(),
+            schedule.order, schedule.pointer, slot, n_slots,
+            features, self.adapted, self.batch == "joint", samples, step, eta, gamma, beta, beta_p, index, check.generator(seed),
+        )  # fmt: skip
+        proven = self.adapted and self.batch == "sequential" and samples == 0 and self.covers(problem.world)
+        bound = self.bound(sizes, n, schedule, *numbers) if proven else None
+        parameters = {"learning_rate": eta, "exploration": gamma, "bonus": beta, "policy_bonus": beta_p, "samples": samples}
+        parameters |= {"delay": schedule.total, "effective_delay": schedule.effective_total}
+        parameters |= {"bound": bound, "vacuous": None if bound is None else bound >= H * n}
+        return Trace(index, {"regret": loss - least, "loss": loss}, policy, parameters, seed)
+
+    def resolve(self, shape, n, schedule):
+        """(eta, gamma, beta, beta') in force for shape (H, S, A), n episodes and their delivery."""
+        H, _, A = shape
+        d, log_actions = self.features.shape[-1], np.log(max(A, 2))
+        if self.preset == "practical":
+            defaults = 4 * np.sqrt(log_actions / (H**2 * d * (n + schedule.effective_total))), 0.05, 0.002, 0.002
+        else:
+            grid = [(eta, gamma) for eta in np.geomspace(1e-7, 1, 40) for gamma in np.geomspace(1e-5, 1, 25)]
+            candidates = [(eta, gamma, *self._bonuses(H, d, eta, gamma)) for eta, gamma in grid]
+            bounds = [self.bound(shape, n, schedule, *numbers) or np.inf for numbers in candidates]
+            defaults = candidates[int(np.argmin(bounds))]
+        given = self.learning_rate, self.exploration, self.bonus, self.policy_bonus
+        return tuple(float(default if value is None else value) for value, default in zip(given, defaults, strict=True))
+
+    def bound(self, shape, n, schedule, eta, gamma, beta, beta_p):
+        """Theorem LIN's bound on the mean regret; None where its conditions fail."""
+        H, _, A = shape
+        d, to_go, dilation = self.features.shape[-1], np.arange(H, 0, -1), (1 + 1 / H) ** H
+        largest = (beta + beta_p) / gamma
+        betas = largest * H * ((1 + 1 / H) ** to_go - 1)
+        charged = beta > 0 and beta_p >= beta + 2 * KAPPA * eta * H**2 - 1e-15
+        if not charged or eta * (H / gamma + betas[0]) > 1 or 2 * KAPPA * eta * betas[0] * H > 1:
+            return None
+        step = (math.e - 1) * eta * (to_go / np.sqrt(gamma) + betas)
+        drift = np.sum((2 * to_go + dilation * largest * (to_go - 1)) * step)
+        bias = n * H * gamma * self._parameter_norm(H, d) ** 2 / (2 * beta)
+        learning = H * np.log(max(A, 2)) / eta + dilation * (beta + beta_p) * d * H * n
+        return float(learning + bias + schedule.effective_total * drift)
+
+    def covers(self, world):
+        """Whether theorem LIN's assumption is seen to hold: losses fixed in advance, Q = <phi, theta_h> and |theta_h| <= Theta.
+
+        Sufficient: transition rows and mean losses are linear in phi, and the least-squares theta of the losses, plus the largest
+        |factors V| with 0 <= V <= H - h - 1, is within Theta. Losses that drift lie between a table and its mirror image; those of
+        ``losses.block`` are as arbitrary as their coins and are not looked into.
+        """
+        if not world.oblivious or world.schedule == "block":
+            return False
+        H, S, A = world.shape
+        tables = np.concatenate([world.tables, 1 - world.tables]) if world.schedule == "drifting" else world.tables
+        features = np.broadcast_to(self.features, (H, *self.features.shape[-3:])).reshape(H, S * A, -1)
+        for h in range(H):
+            rows, there = np.column_stack([tables[:, h].reshape(-1, S * A).T, world.transition[h].reshape(S * A, S)]), world.available[h]
+            phi, rows = features[h][there.ravel()], rows[there.ravel()]
+            found = np.linalg.lstsq(phi, rows, rcond=None)[0]
+            checked = len(tables) + (S if h + 1 < H else 0)  # the last transition leads nowhere
+            if np.abs(phi @ found - rows)[:, :checked].max() > 1e-9:
+                return False
+            factors = found[:, len(tables) :]
+            swing = np.maximum(np.maximum(factors, 0).sum(axis=1), np.maximum(-factors, 0).sum(axis=1))
+            largest = np.linalg.norm(found[:, : len(tables)], axis=0).max() + (H - h - 1) * np.linalg.norm(swing)
+            if largest > self._parameter_norm(H, self.features.shape[-1]) * (1 + 1e-9):
+                return False
+        return True
+
+    def _bonuses(self, H, d, eta, gamma):
+        """beta = alpha and beta' = alpha + 2 kappa eta H^2, with the alpha that balances bias and bonus."""
+        alpha = np.sqrt(gamma) * self._parameter_norm(H, d) / (2 * np.sqrt((1 + 1 / H) ** H * d))
+        return alpha, alpha + 2 * KAPPA * eta * H**2
+
+    def _parameter_norm(self, H, d):
+        return np.sqrt(d) * H if self.parameter_norm is None else self.parameter_norm
+
+
+@njit
+def _run(
+    P, initial, schedule, tables, parameters, bernoulli, total, order, pointer, slot, n_slots,
+    features, adapted, joint, samples, step, eta, gamma, beta, beta_p, index, rng,
+):  # fmt: skip
+    _, H, S, A = tables.shape
+    d = features.shape[3]
+    log_weights, policy, occupancy = 0.0 - total, np.empty((H, S, A)), np.empty((H, S))
+    exponential_weights(log_weights, policy)
+    bonus, values, following = np.empty((H, S, A)), np.zeros(S), np.zeros(S)
+    ratio, x2 = np.empty(A), np.empty(A)
+    covariance, inverse = np.empty((H, d, d)), np.empty((H, d, d))
+    product, work, direction = np.empty((H, d, d)), np.empty(d), np.empty(d)
+    means, least_work = np.empty((H, S, A)), np.empty((2, S))
+    states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
+    old_policy, old_occupancy = np.empty((n_slots, H, S, A)), np.empty((n_slots, H, S))
+    old_states, old_actions, old_losses = np.empty((n_slots, H), np.int64), np.empty((n_slots, H), np.int64), np.empty((n_slots, H))
+    loss, losses, least, row = 0.0, np.empty(len(index)), np.empty(len(index)), 0
+
+    for k in range(index[-1]):
+        mean_losses(schedule, tables, parameters, k, policy, means)
+        state_occupancy(P, policy, initial, occupancy)
+        loss += expected_loss(occupancy, policy, means)
+        total += means
+        sample_episode(P, policy, initial, means, bernoulli, rng, states, actions, path_losses)
+        i = slot[k]
+        if i >= 0:
+            old_policy[i], old_occupancy[i] = policy, occupancy
+            old_states[i], old_actions[i], old_losses[i] = states, actions, path_losses
+
+        for j in order[pointer[k] : pointer[k + 1]]:
+            i = slot[j]
+            if i < 0:
+                continue
+            played = old_policy[i]
+            if samples == 0:
+                covariance[:] = 0.0
+                for h in range(H):
+                    for m in range(d):
+                        covariance[h, m, m] = gamma
+                    add_covariance(features[h % len(features)], old_occupancy[i, h], played[h], covariance[h])
+                    invert(covariance[h], inverse[h])
+            else:
+                product[:], inverse[:] = 0.0, 0.0
+                for h in range(H):
+                    for m in range(d):
+                        product[h, m, m], inverse[h, m, m] = 1.0, step
+                for _ in range(samples):
+                    sample_episode(P, played, initial, means, False, rng, states, actions, path_losses)
+                    for h in range(H):
+                        resample_inverse(features[h % len(features), states[h], actions[h]], gamma, step, product[h], work, inverse[h])
+
+            to_go = 0.0
+            following[:] = 0.0
+            for h in range(H - 1, -1, -1):
+                to_go += old_losses[i, h]
+                phi = features[h % len(features)]
+                seen = phi[old_states[i, h], old_actions[i, h]]
+                for m in range(d):
+                    direction[m] = 0.0
+                    for m2 in range(d):
+                        direction[m] += inverse[h, m, m2] * seen[m2]
+                for s in range(S):
+                    shared = 0.0
+                    for a in range(A):
+                        larger = max(played[h, s, a], policy[h, s, a], 1e-300)
+                        ratio[a] = played[h, s, a] / larger if adapted else 1.0
+                        x2[a] = max(0.0, quadratic_form(inverse[h], phi[s, a], phi[s, a]))
+                        shared += policy[h, s, a] * ratio[a] * x2[a]
+                    values[s] = 0.0
+                    for a in range(A):
+                        expected = 0.0
+                        for t in range(S):
+                            expected += P[h % len(P), s, a, t] * following[t]
+                        bonus[h, s, a] = beta * ratio[a] * x2[a] + beta_p * shared + (1 + 1 / H) * expected
+                        values[s] += policy[h, s, a] * bonus[h, s, a]
+                        estimate = 0.0
+                        for m in range(d):
+                            estimate += phi[s, a, m] * direction[m]
+                        log_weights[h, s, a] -= eta * ratio[a] * estimate * to_go
+                following[:] = values
+            log_weights += eta * bonus
+            if not joint:
+                exponential_weights(log_weights, policy)
+        if joint:
+            exponential_weights(log_weights, policy)
+
+        if k + 1 == index[row]:
+            losses[row], least[row] = loss, least_loss(P, total, initial, least_work)
+            row += 1
+    return losses, least, policy

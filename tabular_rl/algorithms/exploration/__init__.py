@@ -1,0 +1,1 @@
+"""Discounted MDPs without a generative model: the learner has to find its way."""

@@ -1,0 +1,1 @@
+"""Stochastic losses, optimistic planning."""

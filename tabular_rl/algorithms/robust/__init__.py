@@ -1,0 +1,1 @@
+"""Robust MDPs, the sets known."""

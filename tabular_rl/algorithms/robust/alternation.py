@@ -1,0 +1,153 @@
+"""Two ways to play a robust MDP that do not converge: alternating best responses, and simultaneous gradient descent-ascent.
+
+    BestResponses:          P <- worst kernel of pi;   pi <- best policy of the ordinary MDP of P
+    GradientDescentAscent:  P <- project(P + step dJ/dP),  pi <- project(pi - step dJ/dpi), both from the same point
+
+Teaching controls, without any guarantee: on matching pennies the first cycles for ever and the second orbits (drpg spec 8.6) [derived].
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tabular_rl.algorithms.trace import Trace
+from tabular_rl.kernels.compiling import njit
+from tabular_rl.kernels.robust.evaluation import evaluate_policy, kernel_gradient, occupy, project_policy, total, worst_kernel
+from tabular_rl.kernels.robust.rows import PROJECTABLE, workspace
+from tabular_rl.kernels.robust.sweeps import expected, project
+from tabular_rl.models import RobustMDP
+from tabular_rl.models import validation as check
+from tabular_rl.planning import evaluate, solve
+from tabular_rl.planning.robust.policy import first_policy, robust_evaluate
+from tabular_rl.planning.robust.solve import compiled, flat_kernel, kernel_of, missing_pairs
+
+LARGEST_STEP = 1e6  # a kernel is projected back from there without a loss of digits that matter
+SOLVES = 1000  # at most, of the adversary's policy iteration, which takes a handful
+
+
+@dataclass(frozen=True, eq=False)
+class BestResponses:
+    """Each side answers the other's last move in full.
+
+    Parameters
+    ----------
+    adversary : str
+        "true": worst rows everywhere. "stale": rows of unused actions as the policy iteration of the adversary leaves them (nominal at
+        the start). "lazy": the nominal rows for every action that the policy does not play.
+    start : array [S] of actions, or [S, A], optional
+        The first policy. Default: the first action of every state.
+    """
+
+    adversary: str = "true"
+    start: Any = None
+
+    def __post_init__(self):
+        check.choice("adversary", self.adversary, ("true", "stale", "lazy"))
+
+    def run(self, problem, n, seed=0):
+        """``n`` >= 1 rounds on a RobustMDP with a rectangular set. Trace on 0..n: ``objective`` = Phi(pi_k).
+
+        ``policy`` is the last; ``parameters["period"]``: the length of the cycle the policies ended in (1: a fixed point, None: none seen);
+        "converged": whether every worst case was found.
+        """
+        check.kind("problem", problem, RobustMDP)
+        check.generator(seed)
+        n = check.integer("n", n, 1)
+        policy = problem.available.argmax(axis=1) if self.start is None else check.unmasked("start", self.start)
+        seen, objective, period, converged = {}, np.empty(n + 1), None, True
+        for k in range(n + 1):
+            response = robust_evaluate(problem, policy, complete=self.adversary == "true")
+            objective[k], converged = response.objective, converged and response.converged
+            key = policy.tobytes()
+            period = k - seen[key] if period is None and key in seen else period
+            seen[key] = k
+            if k < n:
+                policy = _best_response(problem, self._kernel(problem, policy, response.kernel))
+        return Trace(np.arange(n + 1), {"objective": objective}, policy, {"period": period, "converged": converged}, seed, "iteration")
+
+    def _kernel(self, problem, policy, kernel):
+        if self.adversary != "lazy":
+            return kernel
+        rows, p = compiled(problem).rows, flat_kernel(problem, kernel)
+        played = policy > 0 if policy.ndim == 2 else policy[:, None] == np.arange(problem.n_actions)
+        return kernel_of(problem, np.where(np.repeat(played.ravel(), np.diff(rows.pointer)), p, rows.nominal))
+
+
+def _best_response(problem, kernel):
+    """Optimal actions [S] of the ordinary MDP of a kernel; ties, up to rounding, to the lowest index."""
+    mdp = problem.against(kernel)
+    q = evaluate(mdp, solve(mdp, "policy_iteration", tolerance="exact").actions).q_values
+    return np.argmax(q >= q.max(axis=1, keepdims=True) - 1e-10 / (1 - mdp.discount), axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class GradientDescentAscent:
+    """Both sides follow their gradient at once, with the same constant ``step`` > 0. ``start`` [S, A], default uniform.
+
+    ``keep``: whether ``parameters`` hold all "policies" [n + 1, S, A].
+    """
+
+    step: float = 0.01
+    start: Any = None
+    keep: bool = False
+
+    def __post_init__(self):
+        check.rate("step", self.step, most=LARGEST_STEP)
+        check.flag("keep", self.keep)
+        if self.start is not None:
+            object.__setattr__(self, "start", check.frozen(check.distribution("start", self.start, (None, None)), self.start))
+
+    def run(self, problem, n, seed=0):
+        """``n`` >= 1 steps on a RobustMDP whose set has a projection. Trace on 0..n: ``objective`` Phi(pi_k), ``played`` J(pi_k, P_k)."""
+        check.kind("problem", problem, RobustMDP)
+        check.generator(seed)
+        game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
+        if game.code not in PROJECTABLE:
+            raise TypeError(f"gradient descent-ascent needs a set with a Euclidean projection, got {type(problem.ambiguity).__name__}")
+        policy = first_policy(problem, self.start)
+        policies = np.empty((n + 1 if self.keep else 0, S, A))
+        objective, played, solves = _descend_ascend(
+            *game,
+            problem.initial,
+            problem.discount,
+            self.step,
+            n,
+            policy,
+            missing_pairs(problem),
+            policies,
+            workspace(game.rows, game.code),
+        )
+        parameters = {"step": self.step, "converged": solves < SOLVES} | ({"policies": policies} if self.keep else {})
+        return Trace(np.arange(n + 1), {"objective": objective, "played": played}, policy, parameters, seed, "iteration")
+
+
+@njit
+def _descend_ascend(code, rows, listed, initial, discount, step, n, policy, missing, policies, work):
+    S, A = policy.shape
+    picked, nnz = np.arange(S * A), len(rows.nominal)
+    p, worst, greedy, moved = rows.nominal.copy(), rows.nominal.copy(), np.empty(nnz), np.empty(nnz)
+    system, values, improved, occupancy, q = np.empty((S, S)), np.empty(S), np.empty(S), np.empty(S), np.empty((S, A))
+    objective, played, most = np.empty(n + 1), np.empty(n + 1), 0
+    for k in range(n + 1):
+        solves = worst_kernel(code, rows, listed, policy, discount, 0.0, SOLVES, worst, greedy, system, values, improved, q, picked, work)[
+            0
+        ]
+        most = max(most, solves)
+        objective[k] = total(initial, values)
+        evaluate_policy(rows, p, policy, discount, system, values)
+        played[k] = total(initial, values)
+        if len(policies) > 0:
+            policies[k] = policy
+        if k < n:
+            occupy(system, initial, discount, occupancy)
+            expected(rows, p, picked, discount, values, q.reshape(S * A))
+            kernel_gradient(rows, occupancy, policy, discount, values, moved)
+            for i in range(nnz):
+                moved[i] = p[i] + step * moved[i]
+            project(code, rows, moved, p, work)
+            for s in range(S):
+                for a in range(A):
+                    policy[s, a] -= step * occupancy[s] * q[s, a] / (1 - discount)
+            project_policy(policy, missing)
+    return objective, played, most

@@ -1,0 +1,273 @@
+"""DRPG: double-loop robust policy gradient (Wang, Ho, Petrik 2023).
+
+Setting: a RobustMDP, the agent minimises Phi(pi) = max over kernels P of the set of J(pi, P). Known model, exact gradients.
+
+    for t = 0 .. T:
+        P, gap_t  = inner(pi)                         J(pi, P) >= Phi(pi) - gap_t
+        J_t, U_t  = J(pi, P), J(pi, P) + gap_t        U_t >= Phi(pi), certified
+        pi       -= alpha_t * G,  G[s,a] = d[s] q[s,a] / (1 - discount)
+        pi        = projection of every row onto the simplex
+    return the policy of the least U_t
+
+Provenance. Outer loop, gradients, tolerances eps_0 discount^t: the paper's. Returning the argmin of U_t instead of J_t, the certified
+gap and ``convergence_bound`` are derived (drpg spec 6.2, 7.4). Guarantee: rectangular sets and a start distribution that is positive
+everywhere; without rectangularity the claim is false (``instances.nonrect_two_kernels``).
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tabular_rl.algorithms.robust.drpg_parametric import Family, ascend_family
+from tabular_rl.algorithms.trace import Trace
+from tabular_rl.kernels.compiling import njit
+from tabular_rl.kernels.robust.evaluation import (
+    ascend_kernel,
+    evaluate_policy,
+    occupy,
+    project_policy,
+    total,
+    weaken,
+    worst_kernel,
+    worst_of_list,
+)
+from tabular_rl.kernels.robust.rows import LIST, PROJECTABLE, workspace
+from tabular_rl.kernels.robust.sweeps import expected
+from tabular_rl.models import RobustMDP
+from tabular_rl.models import validation as check
+from tabular_rl.planning.robust.policy import constants, first_policy, optimality_radius
+from tabular_rl.planning.robust.solve import compiled, kernel_of, missing_pairs, precision
+
+INNER = ("exact", "projected", "parametric", "nominal")  # in the order of the kernel's codes
+EXACT, PROJECTED, PARAMETRIC, NOMINAL = range(4)
+RULES = ("practical", "constant", "decreasing", "theory", "smooth")
+INNER_STEP = {"projected": 0.5, "parametric": 0.01}
+LARGEST_STEP = 1e6  # of the ascents: a kernel is projected back from there without a loss of digits that matter
+SETTLED = 1e-4  # the parametric inner loop ends when no value moves by as much
+
+
+@dataclass(frozen=True, eq=False)
+class DRPG:
+    """Projected gradient descent on the policy against the worst kernel of each iteration.
+
+    Parameters
+    ----------
+    inner : str
+        "exact": the adversary's policy iteration (a list of kernels: each of them is tried). "projected": gradient ascent on the kernel,
+        p <- project(p + inner_step dJ/dp). "parametric": ascent on the parameters of a ``Parametric`` set, no certificate. "nominal": no
+        adversary (the non-robust policy gradient); its series ``upper`` is still the worst case.
+    rule : str
+        Steps alpha_t. "practical": 0.25 for (s,a)-rectangular sets, else 0.5 / sqrt(t + 1). "constant": scale. "decreasing":
+        scale / sqrt(t + 1). "theory": scale / sqrt(T), the theorem's. "smooth": scale / ell_pi, of smooth optimisation.
+    scale : float, optional
+        > 0. Default: 0.25 for "constant", 0.5 for "decreasing", 1 for the others; of "practical" it is a factor.
+    start : array [S, A], optional
+        The first policy. Default: uniform.
+    tolerance : float, optional
+        eps_0 >= 0 of the inner solver, eps_t = eps_0 discount^t. Default: 0 for the exact one, else 1.
+    inner_step, inner_limit : float, int
+        Step > 0 of the ascents (default 0.5 projected, 0.01 parametric), and the most solves of an inner loop.
+    loss, loss_factor : float
+        What the inner solver gives away on purpose, loss * loss_factor^t >= 0: it mixes the worst kernel with the nominal one. An ablation.
+    keep : bool
+        Whether ``parameters`` hold "policies" [T + 1, S, A] and "kernels" (flat, [T + 1, nnz]) of all iterations.
+    """
+
+    inner: str = "exact"
+    rule: str = "practical"
+    scale: float | None = None
+    start: Any = None
+    tolerance: float | None = None
+    inner_step: float | None = None
+    inner_limit: int = 10_000
+    loss: float = 0.0
+    loss_factor: float = 1.0
+    keep: bool = False
+
+    def __post_init__(self):
+        check.choice("inner", self.inner, INNER)
+        check.choice("rule", self.rule, RULES)
+        check.flag("keep", self.keep)
+        for name, most in (("scale", check.MOST), ("inner_step", LARGEST_STEP)):
+            if getattr(self, name) is not None:
+                check.rate(name, getattr(self, name), most=most)
+        if self.tolerance is not None:
+            check.rate("tolerance", self.tolerance, zero=True)
+        check.integer("inner_limit", self.inner_limit, 1)
+        check.rate("loss", self.loss, zero=True)
+        check.number("loss_factor", self.loss_factor, at_least=0, at_most=1)
+        if self.start is not None:
+            object.__setattr__(self, "start", check.frozen(check.distribution("start", self.start, (None, None)), self.start))
+
+    def run(self, problem, n, seed=0):
+        """``n`` >= 1 updates of the policy on a RobustMDP. Nothing is random: ``seed`` changes nothing.
+
+        Returns
+        -------
+        Trace
+            On ``index`` 0..n: ``objective`` J_t, ``upper`` U_t (nan where nothing is certified), ``gradient`` |G_t|, ``inner`` (solves or
+            steps of the inner loop). ``policy`` is the one of the least U_t (of J_t without certificates). ``parameters``: ``step``
+            alpha_0, ``best_iteration``, ``guarantee`` "global" or "none", ``converged`` (every inner loop met its tolerance),
+            ``cost_range`` (the theory's constants are for costs in [0, 1] and scale with the largest).
+
+        Raises
+        ------
+        TypeError
+            An inner solver that the ambiguity set does not allow.
+        """
+        game, n = self._check(problem), check.integer("n", n, 1)
+        check.generator(seed)
+        S, A = problem.shape
+        policy = first_policy(problem, self.start)
+        steps = self.steps(problem, n)
+        eps = (0.0 if self.inner in ("exact", "nominal") else 1.0) if self.tolerance is None else self.tolerance
+        decay = np.arange(n + 1)
+        size = n + 1 if self.keep else 0
+        policies, kernels = np.empty((size, S, A)), np.empty((size, len(game.rows.nominal)))
+        objective, gap, gradient, inner, best = _run(
+            *game, problem.initial, problem.discount, INNER.index(self.inner), steps, eps * problem.discount**decay,
+            self.loss * self.loss_factor**decay, self.inner_step or INNER_STEP.get(self.inner, 1.0), self.inner_limit,
+            _family(problem), policy, missing_pairs(problem), policies, kernels, workspace(game.rows, game.code),
+        )  # fmt: skip
+        upper = objective + gap + precision(problem)
+        ended = int(np.sum(inner >= self.inner_limit))
+        if ended:
+            warnings.warn(f"the {self.inner} inner loop ended at inner_limit={self.inner_limit} in {ended} iterations", stacklevel=2)
+        guaranteed = self.inner in ("exact", "projected") and problem.ambiguity.rectangularity != "none" and problem.initial.min() > 0
+        parameters: dict[str, Any] = {
+            "step": float(steps[0]),
+            "best_iteration": int(np.argmin(objective if np.isnan(gap).any() else upper)),
+            "guarantee": "global" if guaranteed else "none",
+            "converged": ended == 0,
+            "cost_range": problem.cost_range,
+        }
+        if self.keep:
+            parameters |= {"policies": policies, "kernels": [kernel_of(problem, kernel) for kernel in kernels]}
+        series = {"objective": objective, "upper": upper, "gradient": gradient, "inner": inner}
+        return Trace(np.arange(n + 1), series, best, parameters, seed, "iteration")
+
+    def steps(self, problem, n):
+        """alpha_t [n] of the rule."""
+        if self.rule == "smooth":
+            return np.full(n, (self.scale or 1.0) / constants(problem).ell_policy)
+        if self.rule == "theory":
+            return np.full(n, (self.scale or 1.0) / np.sqrt(n))
+        constant = self.rule == "constant" or (self.rule == "practical" and problem.ambiguity.rectangularity == "sa")
+        scale = (0.25 if constant else 0.5) * (self.scale or 1.0) if self.rule == "practical" else self.scale or (0.25 if constant else 0.5)
+        return np.full(n, scale) if constant else scale / np.sqrt(np.arange(1, n + 1))
+
+    def _check(self, problem):
+        """The problem as kernels read it; TypeError where the inner solver does not know the set, UserWarning without a guarantee."""
+        check.kind("problem", problem, RobustMDP)
+        game, kind, family = compiled(problem), type(problem.ambiguity).__name__, hasattr(problem.ambiguity, "phi")
+        if (self.inner == "parametric") != family:
+            raise TypeError(f'inner="{self.inner}" does not fit the set {kind}: a Parametric set needs "parametric", others do not')
+        if self.inner == "projected" and game.code not in PROJECTABLE:
+            raise TypeError(f'inner="projected" needs a set with a Euclidean projection, got {kind}')
+        if problem.initial.min() == 0:
+            state = int(np.argmin(problem.initial))
+            warnings.warn(f"initial[{state}] is 0: no global guarantee, which needs a start in every state", UserWarning, stacklevel=3)
+        return game
+
+
+def _family(problem):
+    """The parametric set as kernels read it; empty for the others, which do not look at it."""
+    S, A = problem.shape
+    if hasattr(problem.ambiguity, "phi"):
+        f = problem.ambiguity
+        return Family(f.phi, f.zeta, f.theta, f.lam, float(f.theta_radius), float(f.lam_radius))
+    return Family(np.empty((S, 0)), np.empty((S, A, 0)), np.empty(0), np.empty(0), 0.0, 0.0)
+
+
+def convergence_bound(mdp, step, n, excess, gaps, largest_gradient=None):
+    """The theorem: min_t U_t - J* after ``n`` constant steps is at most (drpg spec 7.4) [derived]
+
+        K sqrt(2 excess / (alpha T) + 2 ell L^2 alpha + (4 ell / T) sum gaps) + sum gaps / T
+
+    Any instance with a rectangular convex set, any step; ``excess`` = Phi(pi_0) - J*, ``gaps`` [n] the certified gaps of the inner
+    solver; ``largest_gradient`` max |G_t| of the run may stand for L. Vacuous above the trivial bound (cost range) / (1 - discount).
+    """
+    c, lost = constants(mdp), float(np.sum(gaps)) / n
+    L = c.L_policy if largest_gradient is None else largest_gradient
+    inside = 2 * excess / (step * n) + 2 * c.ell_policy * L**2 * step + 4 * c.ell_policy * lost
+    return optimality_radius(mdp) * np.sqrt(inside) + lost
+
+
+@njit
+def _run(
+    code, rows, listed, initial, discount, inner, steps, tolerances, losses, inner_step, limit, family, policy, missing, policies, kernels,
+    work,
+):  # fmt: skip
+    S, A = policy.shape
+    T, picked = len(steps), np.arange(S * A)
+    p, greedy, moved = rows.nominal.copy(), np.empty(len(rows.nominal)), np.empty(len(rows.nominal))
+    system, values, improved, occupancy, q = np.empty((S, S)), np.empty(S), np.empty(S), np.empty(S), np.empty((S, A))
+    theta, lam, of_theta, of_lam = family.theta.copy(), family.lam.copy(), np.empty(len(family.theta)), np.empty(len(family.lam))
+    objective, gaps, gradients, counts = np.empty(T + 1), np.empty(T + 1), np.empty(T + 1), np.empty(T + 1, np.int64)
+    least, best = np.inf, policy.copy()
+
+    for t in range(T + 1):
+        # the adversary: a kernel p that is worst up to the gap; values and system are those of (policy, p)
+        gap = np.nan
+        if inner == PARAMETRIC:
+            counts[t] = ascend_family(
+                rows, family, theta, lam, policy, discount, initial, inner_step, SETTLED, limit,
+                p, system, values, improved, occupancy, of_theta, of_lam,
+            )  # fmt: skip
+        elif inner == PROJECTED:
+            counts[t], gap = ascend_kernel(
+                code, rows, listed, policy, discount, initial, tolerances[t], inner_step, limit,
+                p, moved, greedy, system, values, occupancy, improved, q, picked, work,
+            )  # fmt: skip
+        elif code == LIST:
+            counts[t], gap = worst_of_list(rows, listed, policy, discount, initial, p, system, values)
+        else:
+            counts[t], gap = worst_kernel(
+                code, rows, listed, policy, discount, tolerances[t], limit, p, greedy, system, values, improved, q, picked, work
+            )
+            finish_unused(rows, policy, greedy, p)
+        if losses[t] > 0.0:
+            gap += weaken(rows, policy, discount, initial, losses[t], p, moved, system, values)
+        objective[t] = total(initial, values)
+        if inner == NOMINAL:  # p stays the worst kernel, from which the next iteration starts
+            worst = objective[t] + gap
+            evaluate_policy(rows, rows.nominal, policy, discount, system, values)
+            objective[t] = total(initial, values)
+            gap = worst - objective[t]
+        gaps[t] = gap
+
+        occupy(system, initial, discount, occupancy)
+        expected(rows, rows.nominal if inner == NOMINAL else p, picked, discount, values, q.reshape(S * A))
+        square = 0.0
+        for r in missing:
+            q[r // A, r % A] = 0.0
+        for s in range(S):
+            for a in range(A):
+                q[s, a] *= occupancy[s] / (1 - discount)  # the gradient
+                square += q[s, a] ** 2
+        gradients[t] = np.sqrt(square)
+
+        bound = objective[t] if np.isnan(gap) else objective[t] + gap
+        if bound < least:
+            least, best = bound, policy.copy()
+        if len(policies) > 0:
+            policies[t], kernels[t] = policy, p
+        if t < T:
+            for s in range(S):
+                for a in range(A):
+                    policy[s, a] -= steps[t] * q[s, a]
+            project_policy(policy, missing)
+    return objective, gaps, gradients, counts, best
+
+
+@njit
+def finish_unused(rows, policy, greedy, p):
+    """Where the policy never goes the kernel is the greedy one too: J is the same, and steps become monotone (drpg spec L19)."""
+    S, A = policy.shape
+    for s in range(S):
+        for a in range(A):
+            if policy[s, a] == 0.0:
+                for i in range(rows.pointer[s * A + a], rows.pointer[s * A + a + 1]):
+                    p[i] = greedy[i]

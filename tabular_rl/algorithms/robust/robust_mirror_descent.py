@@ -1,0 +1,112 @@
+"""Robust mirror descent: exponential weights on robust q-values (after the robust natural policy gradient).
+
+Setting: a RobustMDP with an (s,a)-rectangular set, known model.
+
+    v, q        = robust values of pi, worst-case costs of every pair at v
+    log weights -= eta_k q,      pi = softmax(log weights),      eta_{k+1} = eta_k / discount
+
+Guarantee [derived, drpg spec 8.4]: v_{k+1} <= v_k and |v_{k+1} - v*| <= discount |v_k - v*| + max_s log(1 / pi_k(a_k*|s)) / eta_k,
+a_k* the greedy action of q_k. With steps that grow geometrically the error does fall geometrically, in the end as discount^k.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tabular_rl.algorithms.trace import Trace
+from tabular_rl.kernels.compiling import njit
+from tabular_rl.kernels.robust.evaluation import policy_backup, total, worst_kernel
+from tabular_rl.kernels.robust.rows import workspace
+from tabular_rl.models import RobustMDP
+from tabular_rl.models import validation as check
+from tabular_rl.planning.robust.solve import compiled, precision
+
+SOLVES = 1000  # at most, of the adversary's policy iteration, which takes a handful
+LARGEST_STEP = 1e12  # beyond this the policy is greedy to rounding
+
+
+@dataclass(frozen=True, eq=False)
+class RobustMirrorDescent:
+    """Exponential weights with geometrically growing steps.
+
+    Parameters
+    ----------
+    learning_rate : float
+        eta_0 > 0.
+    growth : float, optional
+        eta_{k+1} / eta_k >= 1. Default: 1 / discount, the theory's.
+    start : array [S, A], optional
+        The first policy, positive everywhere (actions that a state lacks are left out). Default: uniform.
+    keep : bool
+        Whether ``parameters`` hold "values", "q_values" and "log_policies" of every iteration.
+    """
+
+    learning_rate: float = 1.0
+    growth: float | None = None
+    start: Any = None
+    keep: bool = False
+
+    def __post_init__(self):
+        check.rate("learning_rate", self.learning_rate)
+        check.flag("keep", self.keep)
+        if self.growth is not None:
+            check.number("growth", self.growth, at_least=1, at_most=check.MOST)
+        if self.start is not None:
+            start = check.distribution("start", self.start, (None, None))
+            if (start == 0).any():
+                raise ValueError(f"start{list(check.first_index(start == 0))} is 0, expected probabilities > 0: they stay 0 for ever")
+            object.__setattr__(self, "start", check.frozen(start, self.start))
+
+    def run(self, problem, n, seed=0):
+        """``n`` >= 1 updates on a RobustMDP. Trace on 0..n: ``objective`` Phi(pi_k) to rounding, ``upper`` certified, ``inner`` solves."""
+        check.kind("problem", problem, RobustMDP)
+        check.generator(seed)
+        if problem.ambiguity.rectangularity != "sa":
+            raise TypeError(f"robust mirror descent needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")
+        game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
+        start = problem.uniform_policy if self.start is None else self.start
+        if start.shape != (S, A):
+            raise ValueError(f"start must have shape {(S, A)}, got {start.shape}")
+        growth = 1 / problem.discount if self.growth is None else float(self.growth)
+        with np.errstate(divide="ignore"):
+            log_start = np.array(problem.barred(np.log(start), -np.inf))  # -infinity: for ever
+        with np.errstate(over="ignore"):  # to infinity, and from there to the largest step
+            rates = np.minimum(LARGEST_STEP, self.learning_rate * growth ** np.minimum(np.arange(n), 5000))
+        size = n + 1 if self.keep else 0
+        history = np.empty((size, S)), np.empty((size, S, A)), np.empty((size, S, A))
+        objective, gaps, inner, policy = _run(
+            *game, problem.initial, problem.discount, rates, log_start, *history, workspace(game.rows, game.code)
+        )
+        history = history[0], problem.barred(history[1], np.inf), history[2]
+        parameters: dict[str, Any] = {"learning_rate": self.learning_rate, "growth": growth, "converged": bool(inner.max() < SOLVES)}
+        parameters |= dict(zip(("values", "q_values", "log_policies"), history, strict=True)) if self.keep else {}
+        series = {"objective": objective, "upper": objective + gaps + precision(problem), "inner": inner}
+        return Trace(np.arange(n + 1), series, policy, parameters, seed, "iteration")
+
+
+@njit
+def _run(code, rows, listed, initial, discount, rates, log_policy, all_values, all_q, all_log, work):
+    S, A = log_policy.shape
+    T, picked = len(rates), np.arange(S * A)
+    policy, q, system = np.empty((S, A)), np.empty((S, A)), np.empty((S, S))
+    p, greedy, values, improved = rows.nominal.copy(), np.empty(len(rows.nominal)), np.empty(S), np.empty(S)
+    objective, gaps, counts = np.empty(T + 1), np.empty(T + 1), np.empty(T + 1, np.int64)
+    for k in range(T + 1):
+        for s in range(S):
+            log_policy[s] -= np.max(log_policy[s])
+            log_policy[s] -= np.log(np.sum(np.exp(log_policy[s])))
+            policy[s] = np.exp(log_policy[s])
+            policy[s] /= np.sum(policy[s])
+        counts[k], gaps[k] = worst_kernel(
+            code, rows, listed, policy, discount, 0.0, SOLVES, p, greedy, system, values, improved, q, picked, work
+        )
+        policy_backup(code, rows, listed, policy, discount, values, improved, greedy, q, picked, work)
+        objective[k] = total(initial, values)
+        if len(all_values) > 0:
+            all_values[k], all_q[k], all_log[k] = values, q, log_policy
+        if k < T:
+            for s in range(S):
+                for a in range(A):
+                    log_policy[s, a] -= rates[k] * q[s, a]
+    return objective, gaps, counts, policy

@@ -1,0 +1,1 @@
+"""Discounted models: sweeps, chains, rollouts."""

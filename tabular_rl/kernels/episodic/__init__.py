@@ -1,0 +1,1 @@
+"""Finite horizons: episodes, losses, feedback, confidence sets, occupancy projections."""

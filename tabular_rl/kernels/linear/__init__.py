@@ -1,0 +1,1 @@
+"""Linear features: least squares and robust backward induction."""

@@ -1,0 +1,1 @@
+"""Ambiguity sets: worst cases, sweeps, evaluation."""

@@ -1,0 +1,1 @@
+"""Set functions along trajectories."""

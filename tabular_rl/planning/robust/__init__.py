@@ -1,0 +1,1 @@
+"""Robust MDPs: solvers, evaluation, worst cases."""

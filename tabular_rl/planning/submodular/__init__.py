@@ -1,0 +1,1 @@
+"""Submodular problems: exact values, bounds, search."""
