@@ -1,7 +1,8 @@
 """A Shannon rate without a measured ratio: the learning rate follows the entropy of the policy that is played (bobw spec 4.8).
 
-The rates of its section 3.3 set that of episode t by the entropy of policy t - 1 and measure how much larger that of policy t can be. Here the order is
-that of the log-barrier: the rate of an episode is known before it, the episode's own entropy moves the next one, and no move is large.
+The rates of its section 3.3 set that of episode t by the entropy of policy t - 1 and measure how much larger that of policy t can be.
+Here the order is that of the log-barrier: the rate of an episode is known before it, the episode's own entropy moves the next one, and no
+move is large.
 
     hhat_t = max(Ent(pi_t) / ln A, 1 / t),   cap_t = N_{t-1} / (8 ln(e A (t + 1)))
     N_t = N_{t-1} + max(min(1 / (u_t hhat_t), cap_t), 1 / u_t),   beta_t = R sqrt(A N_{t-1}) / c0
