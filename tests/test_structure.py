@@ -1,0 +1,56 @@
+"""The house: no circle between files, one family for an algorithm, its claims, its figures and its tests."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+ROOT = Path(__file__).parents[1]
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for package in ("tabular_rl", "proofs_check", "figures", "benchmarks")
+    for path in (ROOT / package).rglob("*.py")
+    if path.name != "__init__.py"  # a package's list of names imports all of its files, and they import names from it
+}
+
+
+def imported(path):
+    """The files that a file imports, at its top or inside of functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def circles(graph):
+    """Sets of names {name: names} that lead to each other."""
+    names = list(graph)
+    arrows = [(names.index(a), names.index(b)) for a in graph for b in graph[a] if b in graph]
+    rows, columns = np.reshape(arrows, (-1, 2)).T
+    n, which = connected_components(csr_array((np.ones(len(arrows)), (rows, columns)), (len(names),) * 2), connection="strong")
+    return [
+        {name for name, k in zip(names, which, strict=True) if k == part} for part in np.flatnonzero(np.bincount(which, minlength=n) > 1)
+    ]
+
+
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [{"a", "b", "c"}]
+
+
+def test_no_file_imports_itself_in_a_circle():
+    assert circles({name: set(imported(path)) for name, path in FILES.items()}) == []
+
+
+def folders(path):
+    return {folder.name for folder in (ROOT / path).iterdir() if folder.is_dir() and any(folder.glob("*.py"))}
+
+
+def test_algorithms_claims_figures_and_tests_have_the_same_families():
+    families = folders("tabular_rl/algorithms")
+    assert len(families) >= 7
+    for path in ("proofs_check/claims", "figures", "tests/algorithms"):
+        assert folders(path) - {"foundations"} <= families
