@@ -1,6 +1,7 @@
 """Gymnasium's toy-text tables in, a Gymnasium environment out."""
 
 from collections.abc import Mapping
+from numbers import Real
 
 import numpy as np
 
@@ -40,15 +41,11 @@ def from_gymnasium(env, *, horizon=None, discount=None, normalize=False, **make_
         raise TypeError(f"env must carry a transition table P and initial_state_distrib, {check.describe(env)} does not")
     if not isinstance(table, Mapping) or set(table) != set(range(len(table))):
         raise ValueError("env.P must be a dictionary whose keys are the states 0..S-1")
-    S, A = len(table), 1 + max((a for actions in table.values() for a in actions), default=0)
-    rows = [(s * A + a, *entry) for s in range(S) for a in table[s] for entry in table[s][a]]
-    if not rows or any(len(row) != 5 for row in rows):
-        raise ValueError("env.P[s][a] must hold transitions (probability, successor, reward, terminated)")
+    S, (A, rows) = len(table), _listed(table)
+    initial = check.real_array("env.initial_state_distrib", initial, (S,))
     pairs, probabilities, successors, rewards, ends = (np.array(column) for column in zip(*rows, strict=True))
-    if successors.min() < 0 or successors.max() >= S:
-        raise ValueError(f"env.P leads to state {successors[(successors < 0) | (successors >= S)][0]}, expected one of 0..{S - 1}")
     possible = probabilities != 0
-    ends = ends.astype(bool) & possible
+    ends = ends & possible
 
     leaves = possible & ((pairs // A != successors) | (rewards != 0))
     absorbing = np.bincount(pairs[leaves] // A, minlength=S) == 0
@@ -59,7 +56,44 @@ def from_gymnasium(env, *, horizon=None, discount=None, normalize=False, **make_
         probabilities, rewards = np.append(probabilities, np.ones(A)), np.append(rewards, np.zeros(A))
         initial, S = np.append(initial, 0.0), S + 1
     setting = {"discount": discount, "horizon": horizon, "normalize": normalize}
-    return assemble((S, A), pairs, successors, probabilities, rewards, initial=np.asarray(initial, float), **setting)
+    return assemble((S, A), pairs, successors, probabilities, rewards, initial=initial, **setting)
+
+
+def _listed(table):
+    """(A, rows (s * A + a, probability, successor, reward, terminated)) of a toy-text table."""
+    S, A = len(table), 0
+    for s in range(S):
+        if not isinstance(table[s], Mapping) or not all(isinstance(a, int | np.integer) and a >= 0 for a in table[s]):
+            raise TypeError(f"env.P[{s}] must be a dictionary whose keys are actions 0, 1, ..., got {check.describe(table[s])}")
+        A = max(A, 1 + max(table[s], default=-1))
+    rows = [(s * A + a, *_transition(s, a, entry)) for s in range(S) for a in table[s] for entry in _entries(s, a, table[s][a])]
+    if not rows:
+        raise ValueError("env.P[s][a] must hold transitions (probability, successor, reward, terminated)")
+    outside = [row[2] for row in rows if not 0 <= row[2] < S]
+    if outside:
+        raise ValueError(f"env.P leads to state {outside[0]}, expected one of 0..{S - 1}")
+    return A, rows
+
+
+def _entries(s, a, entries):
+    if not isinstance(entries, list | tuple):
+        raise _no_transition(s, a, entries)
+    return entries
+
+
+def _transition(s, a, entry):
+    """``entry``, of the right length and types; the model looks at its numbers."""
+    kinds = Real, int | np.integer, Real, bool | np.bool_
+    if not isinstance(entry, list | tuple) or len(entry) != 4 or not all(map(isinstance, entry, kinds)):
+        raise _no_transition(s, a, entry)
+    return entry
+
+
+def _no_transition(s, a, got):
+    return ValueError(
+        "env.P[s][a] must hold transitions (probability, successor, reward, terminated): two numbers around a state, then True or "
+        f"False; got {check.short(got)} in env.P[{s}][{a}]"
+    )
 
 
 def to_gymnasium(mdp, max_episode_steps=None):

@@ -224,6 +224,29 @@ def test_a_wrong_table_is_an_error(env, message):
         from_gymnasium(env, discount=0.9)
 
 
+@pytest.mark.parametrize("entry", [
+    (1.0, "a", 0.0, False), (1.0, 0.0, 0.0, False), (1.0, 0, 0.0, "False"), (1.0, 0, 0.0, 1), ("1", 0, 0.0, False), (1.0, 0, None, True),
+    1.0, None, "1000",
+])  # fmt: skip
+def test_a_transition_of_other_types_is_named(entry):
+    """ "False" is true: what the table means by it is not what would be read."""
+    with pytest.raises(ValueError, match=r"^env.P\[s\]\[a\] must hold transitions .*; got .* in env.P\[0\]\[0\]$"):
+        from_gymnasium(Toy({0: {0: [entry]}}, (1,)), discount=0.9)
+    with pytest.raises(ValueError, match=r"^env.P\[s\]\[a\] must hold transitions"):
+        from_gymnasium(Toy({0: {0: entry}}, (1,)), discount=0.9)
+
+
+@pytest.mark.parametrize("choices", [[[(1.0, 0, 0.0, False)]], {"up": [(1.0, 0, 0.0, False)]}, {-1: [(1.0, 0, 0.0, False)]}, None])
+def test_actions_that_are_no_numbers_are_named(choices):
+    with pytest.raises(TypeError, match=r"^env.P\[0\] must be a dictionary whose keys are actions 0, 1, ..., got"):
+        from_gymnasium(Toy({0: choices}, (1,)), discount=0.9)
+
+
+def test_a_start_of_another_length_is_named():
+    with pytest.raises(ValueError, match=r"^env.initial_state_distrib must have shape \(1\), got \(2,\)"):
+        from_gymnasium(Toy({0: {0: [(1.0, 0, 0.0, False)]}}, (0.5, 0.5)), discount=0.9)
+
+
 def test_what_has_no_table_is_named():
     for env in (gymnasium.make("CartPole-v1"), to_gymnasium(instances.river_swim(4, horizon=3)), 3):
         with pytest.raises(TypeError, match=r"^env must carry a transition table P and initial_state_distrib, .* does not"):

@@ -7,7 +7,7 @@ import pytest
 
 from tabular_rl import RobustMDP, ambiguity, instances
 from tabular_rl.algorithms import DRPG, BestResponses, GradientDescentAscent, RobustMirrorDescent
-from tabular_rl.planning import robust_evaluate, solve
+from tabular_rl.planning import robust_evaluate, solve, worst_case
 
 DISCOUNT = 0.9
 
@@ -130,3 +130,18 @@ def test_an_inner_loop_that_runs_out_says_so():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert DRPG().run(mdp, 3).parameters["converged"] is True
+
+
+@pytest.mark.parametrize("radius", [1e-300, 1e-150, 1e150, 1e300])
+@pytest.mark.parametrize("support", ["nominal", "full"])
+def test_general_ellipsoids_of_no_size_and_of_every_size(radius, support):
+    """1e-150 moves no float; 1e150 holds the simplex, so that the worst row is at the largest z of the support."""
+    z, p0 = np.array([0.0, 0.2, 0.5, 0.9]), np.array([0.25, 0.25, 0.5, 0.0])
+    matrix = np.array([[214.3, -201.2, -94.2, 1.0], [-201.2, 267.2, 145.4, 0.0], [-94.2, 145.4, 101.1, 0.0], [1.0, 0.0, 0.0, 3.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = worst_case(z, p0, ambiguity.Ellipsoid(matrix, radius, support))
+    wanted = p0 if radius < 1 else np.eye(4)[3 if support == "full" else 2]
+    np.testing.assert_allclose(found.distribution, wanted, atol=1e-12)
+    assert found.value == pytest.approx(wanted @ z, abs=1e-12)
+    assert abs(found.gap) <= 1e-12

@@ -19,6 +19,7 @@ from tabular_rl.extras import extra
 
 ROUNDS = 20  # exchanges between the states at 0 and the others; the solver's answer is one or two away
 ROUNDING = 1e-13
+NOWHERE, EVERYWHERE = 1e-100, 1e9  # radii that move no float, and that leave the simplex whatever the matrix that is taken for definite
 
 
 class Ball(NamedTuple):
@@ -35,11 +36,12 @@ def worst_ellipsoid(z, p0, matrix, radius, support):
     """(value, distribution, mu, bound, whether the solver was asked); z, p0 [n], ``matrix`` [n, n], ``support`` where p may be > 0."""
     top = z[support].max()
     unit = float(top - z[support].min())
-    if radius == 0 or unit == 0:
+    size = float(np.mean(np.diag(matrix)))
+    radius *= float(np.sqrt(size))
+    if radius < NOWHERE or unit == 0:
         value = float(p0 @ (z - top) + top)
         return value, p0.copy(), float(top), value, False
-    size = float(np.mean(np.diag(matrix)))
-    ball = Ball(np.minimum((z - top) / unit, 0), p0, matrix / size, radius * np.sqrt(size), support)
+    ball = Ball(np.minimum((z - top) / unit, 0), p0, matrix / size, min(radius, EVERYWHERE), support)
     best = _improve(ball, [np.zeros(0, int)], 1)
     if best is None:
         best = _improve(ball, [np.setdiff1d(support, i) for i in support[ball.z[support] == 0]], 1)
