@@ -30,6 +30,7 @@ PLAIN = (
     type(None), bool, int, float, complex, str, bytes, range, slice, type(...), type(NotImplemented), Fraction, Decimal, PurePath, np.dtype,
 )  # fmt: skip
 GENERATED = {"__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__", "__replace__", "__getstate__", "__setstate__"}
+COMPUTED = {"eval", "exec", "globals"}
 INERT = {
     "__module__", "__dict__", "__weakref__", "__doc__", "__qualname__", "__annotations__", "__annotate__", "__annotate_func__",
     "__annotations_cache__", "__dataclass_params__", "__dataclass_fields__", "__match_args__", "__abstractmethods__", "_abc_impl",
@@ -229,7 +230,11 @@ class _Reader:
         names, cells = function.__code__.co_freevars, function.__closure__ or ()
         enclosed = [(name, self.read(_content(cell), f"{name} in {where}")) for name, cell in zip(names, cells, strict=True)]
         defaults = self.read([function.__defaults__, function.__kwdefaults__], where)
-        return "function", imports.code_digest(function.__code__), enclosed, defaults, [] if filed else self.globals(function, where)
+        attached = vars(function)
+        if "registry" in attached:  # functools.singledispatch: the variants are reached from nowhere else
+            attached = {"registry": attached["registry"]}
+        tokens = [enclosed, defaults, self.read(attached, where), [] if filed else self.globals(function, where)]
+        return "function", imports.code_digest(function.__code__), *tokens
 
     def globals(self, function, where):
         """What the names in a function's code mean where it was defined."""
@@ -237,6 +242,8 @@ class _Reader:
         for name, chain in sorted(_names(function.__code__)):
             if name in ("import_module", "__import__") or chain[-1:] == ("import_module",):
                 raise TypeError(f"{where} imports by a computed name, which cannot be followed: use an import statement")
+            if name in COMPUTED and name not in known:
+                raise TypeError(f"{where} reaches what it uses through {name}(), which cannot be followed: write the names themselves")
             if name == "":
                 module, *names = chain
                 if self.is_own(module):

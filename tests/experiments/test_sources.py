@@ -325,6 +325,24 @@ def test_a_method_replaced_from_a_notebook_counts(module):
     assert len({first, second, key(mine.Mine())}) == 3
 
 
+@pytest.mark.parametrize("code", [
+    "@functools.singledispatch\ndef bonus(x): return 0.0\n@bonus.register(float)\ndef _(x): return {x}",
+    "@functools.singledispatch\ndef bonus(x): return 0.0\nbonus.register(float, lambda x: {x})",
+    "def bonus(x): return bonus.rate\nbonus.rate = {x}",
+    "@functools.lru_cache\ndef bonus(x): return bonus.__wrapped__.rate\nbonus.__wrapped__.rate = {x}",
+])  # fmt: skip
+def test_variants_and_attributes_of_functions_count(code):
+    keys = [
+        key(
+            interactive(
+                ALGORITHM.format(imports="import functools", value="bonus(2.0)") + "\n" + textwrap.indent(code.format(x=x), "    ")
+            )["Mine"]()
+        )
+        for x in (1.0, 1.0, 2.0)
+    ]
+    assert keys[0] == keys[1] != keys[2]
+
+
 def test_compiled_functions_of_a_notebook_count():
     code = "import numba\n@numba.njit{}\ndef f(x): return x + {}\nclass A:\n    def run(self): return f(1)\n"
     digests = [sources(interactive(code.format(*each))["A"]).digest for each in (("", 1), ("", 1), ("", 2), ("(fastmath=True)", 1))]
@@ -361,6 +379,9 @@ UNREADABLE = {
     "generator": ("rng = np.random.default_rng(0)", "rng", "rng, which Mine.run reaches.*Generator"),
     "open file": ("file = open('/dev/null')", "file", "file, which Mine.run reaches"),
     "computed import": ("import importlib", "importlib.import_module('a' + 'b')", "imports by a computed name"),
+    "globals": ("bonus = 1.0", "globals()['bonus']", r"Mine.run reaches what it uses through globals\(\)"),
+    "eval": ("bonus = 1.0", "eval('bonus')", r"Mine.run reaches what it uses through eval\(\)"),
+    "exec": ("bonus = 1.0", "exec('x = bonus')", r"Mine.run reaches what it uses through exec\(\)"),
 }
 
 
