@@ -83,10 +83,11 @@ def verify(
 
 @command
 def explain(name: Annotated[str, typer.Argument(help="A theorem or a claim.")], folder: Folder = FOLDER):
-    """Explain a theorem: its statement, the chain of its claims, where they come from, and what was checked in the last run."""
+    """Explain a theorem: its statement, the chain of its claims, where they come from and are proven, what was checked in the last run."""
     from rich.console import Console
     from rich.markup import escape
 
+    from proofs_check.citations import proofs
     from proofs_check.registry import all_claims, all_theorems, unknown
     from proofs_check.results import last_verdicts, version
 
@@ -94,6 +95,10 @@ def explain(name: Annotated[str, typer.Argument(help="A theorem or a claim.")], 
     if name not in theorems and name not in claims:
         raise ValueError(unknown("theorem or claim", name, [*theorems, *claims]))
     verdicts = last_verdicts(folder)
+
+    def proof(entry):
+        places = "; ".join(map(str, proofs(entry)))
+        return f"\n[dim]proof: {escape(places)}[/dim]" if places else ""
 
     def line(id):
         if id not in claims:
@@ -106,7 +111,7 @@ def explain(name: Annotated[str, typer.Argument(help="A theorem or a claim.")], 
             checked += f", tightest ratio {verdict.ratio:.3f}" if verdict.kind == "inequality" else ""
             checked += "" if verdict.code and verdict.code == version(claim) else " (before the last edit)"
         control = escape(claim.control_statement)
-        origin = f"[dim]{claim.kind.name}, {claim.provenance}: {escape(claim.source)}. Control: {control}[/dim]"
+        origin = f"[dim]{claim.kind.name}, {claim.provenance}: {escape(claim.source)}. Control: {control}[/dim]{proof(claim)}"
         return f"[bold]{id}[/bold]  {escape(claim.statement)}\n{origin}\n{checked}"
 
     if name in claims:
@@ -115,8 +120,8 @@ def explain(name: Annotated[str, typer.Argument(help="A theorem or a claim.")], 
         paragraph(console, f"used by {', '.join(used)}" if used else "used by no theorem yet")
         return
     theorem, shown = theorems[name], set()
-    head = f"[bold]{theorem.id}[/bold]\n{escape(theorem.statement)}\n[dim]{theorem.provenance}: {escape(theorem.source)}[/dim]\n"
-    paragraph(console, f"{head}\nfollows from")
+    head = f"[bold]{theorem.id}[/bold]\n{escape(theorem.statement)}\n[dim]{theorem.provenance}: {escape(theorem.source)}[/dim]"
+    paragraph(console, f"{head}{proof(theorem)}\n\nfollows from")
 
     def grow(node, depth):
         hang = min(4 * depth, console.width // 4)  # deep down it stays there, so that the text has room

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
+from proofs_check.citations import proofs
 from tabular_rl.models.atomic import replacing
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -73,14 +74,18 @@ def as_json(claims, theorems, verdicts, tightest, profile):
         "profile": asdict(profile),
         "claims": [
             {"id": claim.id, "kind": claim.kind.name, "source": claim.source, "provenance": claim.provenance, "statement": claim.statement}
-            | {"control": claim.control_statement, "status": status(verdicts.get(claim.id))}
+            | {"proofs": _proofs(claim), "control": claim.control_statement, "status": status(verdicts.get(claim.id))}
             | {"verdict": asdict(verdicts[claim.id]) if claim.id in verdicts else None}
             | {"tightest": asdict(tightest[claim.id]) if claim.id in tightest else None}
             for claim in claims
         ],
-        "theorems": [asdict(theorem) | {"edges": theorem.edges} for theorem in theorems],
+        "theorems": [asdict(theorem) | {"edges": theorem.edges, "proofs": _proofs(theorem)} for theorem in theorems],
     }
     return json.dumps(record, indent=1)
+
+
+def _proofs(entry):
+    return [asdict(place) | {"path": place.path} for place in proofs(entry)]
 
 
 def write_junit(path, claims, verdicts):
@@ -124,6 +129,7 @@ def as_html(claims, theorems, verdicts, tightest, profile):
         control_word=control_word,
         mathematics=mathematics,
         graph=graph,
+        proofs=proofs,
         slack=slack,
         counts={word: sum(status(verdicts.get(claim.id)) == word for claim in claims) for word in ("ok", "failed", "error", "missing")},
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -27,7 +27,7 @@ def periodic(mdp, tables, period, offset=0, bernoulli=True):
 
 
 def switching(mdp, period, means=None, bernoulli=True):
-    """``means`` for ``period`` episodes, then 1 - means, and so on; with period = K/2 the switch of the dapo spec."""
+    """``means`` for ``period`` episodes, then 1 - means, and so on; with period = K/2 the switch of the dapo spec 7.2."""
     means = _means(mdp, means)
     return periodic(mdp, np.stack([means, 1 - means]), period, bernoulli=bernoulli)
 

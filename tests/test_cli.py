@@ -134,6 +134,7 @@ def test_verify_shows_a_table_and_writes_reports(tmp_path):
     explained = call("explain", "dilated-bonus", "--folder", folder)
     assert explained.exit_code == 0
     assert "holds, 20 tried" in explained.output
+    assert "proof: docs/derivations/bobw.md" in explained.output
     assert "not checked yet" in call("explain", "mw.identity", "--folder", folder).output
 
 

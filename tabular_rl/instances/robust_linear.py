@@ -1,4 +1,4 @@
-"""Linear MDPs with perturbed factors and a fail state: the instances of the dr_rpo spec, section 6, with the spec's numbers.
+"""Linear MDPs with perturbed factors and a fail state: the instances of the dr_rpo spec, section 6, with its numbers.
 
 Every function returns a RobustLinearMDP; a perturbed world is the same function's with its perturbation, ``.nominal`` of it.
 """

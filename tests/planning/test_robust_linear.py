@@ -1,4 +1,4 @@
-"""The exact robust planner against linear programs, direct minimisation and the numbers of the spec."""
+"""The exact robust planner against linear programs, direct minimisation and the numbers of the dr_rpo spec, section 6."""
 
 from typing import Any
 
@@ -148,7 +148,7 @@ def test_errors_name_the_argument():
 
 
 def test_coverage_is_the_specs_and_the_least():
-    """The spec's numbers (section 4, L20; table 7.2), one-hot features, fewer feature vectors than factors; against a bisection."""
+    """The numbers of the dr_rpo spec, section 6: one-hot features, fewer feature vectors than factors; against a bisection."""
     random = instances.random_linear(6, 6, 4, 4, seed=0, radius=0.2)
     policy = robust_linear_solve(random, 0.1).policy
     np.testing.assert_allclose(factor_coverage(random, policy), [32.1, 9.1, 6.2, 4.7], atol=0.05)

@@ -1,4 +1,4 @@
-"""What the claims of best of both worlds compute with: the solver, the replay, the conditions, and controls with the spec's numbers."""
+"""What the claims of best of both worlds compute with: the solver, the replay, the conditions, controls as in the bobw spec 7.7."""
 
 import math
 
@@ -52,7 +52,7 @@ def test_stability_is_infinite_where_the_local_norm_ends():
 @pytest.mark.parametrize("regularizer", REGULARIZERS)
 @pytest.mark.parametrize("A", [2, 3])
 def test_without_its_stability_the_bound_along_a_path_fails_for_each_regularizer(regularizer, A):
-    """The spec's adversary: loss 1 on the likeliest action, beta = 1; the log barrier hides it from A = 4 on."""
+    """The adversary W4 of the bobw spec 7.0: loss 1 on the likeliest action, beta = 1; the log barrier hides it from A = 4 on."""
     run = A, "greedy", np.ones(401), np.zeros((400, A + 1))
     regret, bound, _ = follow_the_leader(run, regularizer)
     assert (regret <= bound).all()

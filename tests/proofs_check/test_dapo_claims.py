@@ -103,7 +103,7 @@ def test_a_ratio_that_has_seen_the_trajectory_is_biased_by_what_the_spec_says():
 
 @pytest.mark.parametrize("gamma", [0.05, 0.2])
 def test_implicit_exploration_has_no_room_for_twice_the_exponent(gamma):
-    """The spec's instance: an action of probability gamma, all weight on it, loss 1."""
+    """The instance of the dapo spec 5.2: an action of probability gamma, all weight on it, loss 1."""
     mdp, pi = one_state([1.0, 0.0], [gamma, 1 - gamma])
     z = np.array([1.0, 0.0])
     once, twice = (implicit_exploration(mdp, pi, pi, z, gamma, "adapted", factor=factor) for factor in (2, 4))

@@ -77,6 +77,23 @@ def test_page_renders_mathematics_and_graphs(page):
     assert "$" not in page
 
 
+def test_report_says_where_the_proofs_stand(page):
+    assert "proof: " in page
+    assert "docs/derivations/bobw.md, 4.1 Two identities, L2" in page
+    record = json.loads(report.as_json(CLAIMS, all_theorems().values(), GOOD, TIGHTEST, PROFILES["quick"]))
+    found = {entry["id"]: entry["proofs"] for entry in record["claims"] + record["theorems"]}
+    assert found["dilated-bonus"] == [
+        {
+            "document": "bobw",
+            "section": "4.1 Two identities",
+            "anchor": "41-two-identities",
+            "label": "L2",
+            "path": "docs/derivations/bobw.md",
+        }
+    ]
+    assert [(place["document"], place["label"]) for place in found["mdp.gradient"]] == [("foundations", "PD")]
+
+
 def test_page_says_what_failed():
     page = report.as_html(CLAIMS, all_theorems().values(), BROKEN, TIGHTEST, PROFILES["quick"])
     assert "p = &lt;&amp;&gt;" in page

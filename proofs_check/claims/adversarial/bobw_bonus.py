@@ -25,7 +25,7 @@ from tabular_rl.planning import dilated_bonus
 
 
 class Constants(NamedTuple):
-    """Learning-rate scale ``c0``, clip ``eps`` and start ``N0`` (log barrier: N_0 is N0 R^2) of the spec, section 3.5."""
+    """Learning-rate scale ``c0``, clip ``eps`` and start ``N0`` (log barrier: N_0 is N0 R^2) of the bobw spec, 3.5."""
 
     c0: float
     eps: float

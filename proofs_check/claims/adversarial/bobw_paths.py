@@ -116,7 +116,7 @@ def closed_form(world, corrupted, rng, learner="best of both worlds"):
 
 
 def _random(H, S, A, seed):
-    """The spec's rand_mdp with its mean losses: transition Dirichlet(1), then losses U[0, 1]; start 0."""
+    """The instance rand_mdp of the bobw spec 7.0, with its mean losses: transition Dirichlet(1), then losses U[0, 1]; start 0."""
     rng = np.random.default_rng(seed)
     mdp = FiniteHorizonMDP(rng.dirichlet(np.ones(S), (H, S, A)), np.zeros((H, S, A)))
     return lambda: (losses.stochastic(mdp, rng.random((H, S, A))),)

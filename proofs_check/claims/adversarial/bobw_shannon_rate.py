@@ -8,7 +8,7 @@ move is large.
     N_t = N_{t-1} + max(min(1 / (u_t hhat_t), cap_t), 1 / u_t),   beta_t = R sqrt(A N_{t-1}) / c0
     b_t = (beta_{t+1} - beta_t) (5/2) ln A hhat_t + R^2 mu_t A / (u_t^2 beta_t) + R (1 - mu_t / u_t)
 
-at one (h, s), R = H - h, with the constants c0 = 1/sqrt(2), eps = sqrt(2)/4, N0 of the spec's theory. Then, whatever was drawn,
+at one (h, s), R = H - h, with the constants c0 = 1/sqrt(2), eps = sqrt(2)/4, N0 of theory. Then, whatever was drawn,
 Ent(pi_{t+1}) <= (5/2) ln A hhat_t, so b_t pays for the penalty, and the chain of the certificate goes through with nothing left to measure.
 """
 

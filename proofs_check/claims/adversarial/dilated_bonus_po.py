@@ -1,4 +1,4 @@
-"""Dilated-bonus policy optimization: estimator, confidence sets, certificate, rate (dapo spec at delay zero, bobw spec section 6).
+"""Dilated-bonus policy optimization: estimator, confidence sets, certificate, rate (dapo spec 6 at delay zero, bobw spec 6.1).
 
 Chain (dapo spec, section 6, SEQ at delay zero): the estimate is biased downwards by the implicit exploration alone; exponential weights pay
 eta E<pi, Qhat^2>; the bonus collects both in the dilated Bellman equation, whose value at the start is the certificate.
@@ -85,7 +85,7 @@ def certificate(world, episodes, rng, learner="policy optimization"):
     return regret - promised, 0.0, -H * episodes - largest, np.inf, promised >= H * episodes
 
 
-@claim("dilated-bonus-po.rate", kind=Rate(exponent=0.5), source="Luo, Wei, Lee 2021; bobw spec section 6 item 1",
+@claim("dilated-bonus-po.rate", kind=Rate(exponent=0.5), source="Luo, Wei, Lee 2021; bobw spec 6.1",
        provenance="reconstructed", given={"river swim, anti-greedy": lambda: (losses.anti_greedy(instances.river_swim(n=4, horizon=8)),)},
        control={"learner": "UCBVI"})  # fmt: skip
 def rate(world, rng, learner="policy optimization"):

@@ -100,7 +100,7 @@ def bounds_are_monotone(mdp, pi, estimate, slack, swapped=False):
 def optimistic_telescoping(mdp, p, comparator, estimate, slack, b, covered=1.0):
     """sum q* (b + Bbar/H) + sum q* <p - pi*, B> <= (1 + 1/H) <initial, Bbar[0]> for B propagated with the best transition of the set.
 
-    The spec's L4 as an inequality, when the set contains the true transition. Control: radii of half of the error.
+    The dapo spec L4 as an inequality, when the set contains the true transition. Control: radii of half of the error.
     """
     H = mdp.horizon
     radius = covered * np.abs(mdp.transition - estimate) + (covered == 1) * slack

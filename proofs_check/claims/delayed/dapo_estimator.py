@@ -175,7 +175,7 @@ def exploration_sum(mdp, pi, p, gamma, form, weighted=True):
 @claim("dapo.ratio-drift", kind=identity, source=f"{SOURCE} L2f", provenance="derived",
        given=(enumerable_mdps(), policies("played"), policies("arrived")), control={"weight": "played"}, exact=True)  # fmt: skip
 def ratio_drift(mdp, pi, p, weight="arrived"):
-    """sum_a p (1 - r) = TV(p, pi): the spec's bound is an identity, p (1 - pi / max(pi, p)) = (p - pi)^+.  Control: weighted by pi."""
+    """sum_a p (1 - r) = TV(p, pi): the bound is an identity, p (1 - pi / max(pi, p)) = (p - pi)^+.  Control: weighted by pi."""
     return np.sum((p if weight == "arrived" else pi) * (1 - ratio_of(pi, p)), axis=-1), total_variation(p, pi), 1
 
 

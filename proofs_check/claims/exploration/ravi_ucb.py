@@ -16,8 +16,8 @@ BATCHED = 1 + math.sqrt(2)  # what a sum of 1 / sqrt(n) costs, in units of sqrt(
 # --- the data: confidence, and what bonuses add up to
 
 
-@claim("ravi.confidence", kind=HighProbability(failure=0.1, replicates=200), source="Weissman et al. 2003", provenance="classical",
-       given={"even coin": lambda: (np.array([0.5, 0.5]),), "three": lambda: (np.array([0.6, 0.3, 0.1]),)},
+@claim("ravi.confidence", kind=HighProbability(failure=0.1, replicates=200), source="Weissman et al. 2003; ravi_ucb spec 4",
+       provenance="classical", given={"even coin": lambda: (np.array([0.5, 0.5]),), "three": lambda: (np.array([0.6, 0.3, 0.1]),)},
        control={"logarithm": 0.0})  # fmt: skip
 def confidence(row, rng, logarithm=1.0):
     """max over V in [0, 1]^S of |(P_n - P) V| = |P_n - P| in l1 / 2 <= sqrt((S log 2 + log(1000 / 0.1)) / (2 n)) at all n <= 1000.
@@ -37,7 +37,7 @@ def batches(rollouts, doubling, seed):
     return np.random.default_rng(seed).geometric(0.3, rollouts) - 1
 
 
-@claim("ravi.batches", kind=inequality, source="Auer, Jaksch, Ortner 2010; this module", provenance="classical",
+@claim("ravi.batches", kind=inequality, source="Auer, Jaksch, Ortner 2010; ravi_ucb spec 4", provenance="classical",
        given=(draw(batches, st.integers(9, 16), st.booleans()),), control={"factor": 2.0})  # fmt: skip
 def sums_of_batches(m, factor=BATCHED):
     """With n visits before a rollout and m in it: sum min(m, n) / sqrt(n) <= (1 + sqrt 2) sqrt(N), and m > n at most 1 + log2 N times.
@@ -58,7 +58,7 @@ def regressors(d, length, doubling, seed):
     return x, np.cumsum(rng.random(length) < 0.2)
 
 
-@claim("ravi.regression-batches", kind=inequality, source="Abbasi-Yadkori, Pal, Szepesvari 2011; this module", provenance="derived",
+@claim("ravi.regression-batches", kind=inequality, source="Abbasi-Yadkori, Pal, Szepesvari 2011; ravi_ucb spec 4", provenance="derived",
        given=(draw(regressors, st.integers(1, 4), st.integers(20, 80), st.booleans()),), control={"volume": False})  # fmt: skip
 def sums_of_regressions(case, volume=True):
     """The same for |x| in the norm of the Gram matrix at the start of the rollout, I + sum x x^T, D = log2 of the last determinant.
@@ -79,7 +79,7 @@ def sums_of_regressions(case, volume=True):
     return sums, np.array([math.sqrt(2 * T * (D if volume else 1)), D, d * math.log2(1 + T)]), 10.0
 
 
-@claim("ravi.overflow", kind=Expectation(replicates=400), source="this module", provenance="derived",
+@claim("ravi.overflow", kind=Expectation(replicates=400), source="ravi_ucb spec 4", provenance="derived",
        given={"always there": lambda: (0.9, 1.0), "half of the time": lambda: (0.9, 0.5)}, control={"steps": 1.0})  # fmt: skip
 def overflow(discount, chance, rng, steps=None):
     """Visits of a pair in a rollout beyond the n before it: at most H times the number of rollouts that have such, in expectation.
@@ -111,7 +111,7 @@ _WORLDS = {
 }
 
 
-@claim("ravi.run", kind=HighProbability(failure=0.05, replicates=40), source="this module", provenance="derived",
+@claim("ravi.run", kind=HighProbability(failure=0.05, replicates=40), source="ravi_ucb spec 5", provenance="derived",
        given=_WORLDS, control={"scale": 0.0})  # fmt: skip
 def run_of_learner(mdp, basis, eta, rng, scale=1.0):
     """At scale 1, with probability 1 - delta at every checkpoint: sum_{k <= K} V_k >= K V* - H log A / eta, regret <= certificate.
@@ -123,7 +123,7 @@ def run_of_learner(mdp, basis, eta, rng, scale=1.0):
     return bool(np.all(trace["optimism"] >= -1e-9) and np.all(trace["regret"] <= promised + 1e-9))
 
 
-@claim("ravi.regression", kind=HighProbability(failure=0.05, replicates=40), source="Abbasi-Yadkori, Pal, Szepesvari 2011; this module",
+@claim("ravi.regression", kind=HighProbability(failure=0.05, replicates=40), source="Abbasi-Yadkori, Pal, Szepesvari 2011; ravi_ucb spec 4",
        provenance="derived", given={"mixture": _mixture}, control={"scale": 0.2})  # fmt: skip
 def regression(mdp, basis, rng, scale=1.0):
     """|P V - <x, regression>| <= beta |x| for the regression of V_k(s') on the basis' expectations x, at all pairs in all rollouts.
@@ -150,7 +150,7 @@ def _two_arms():
     return DiscountedMDP(np.full((2, 2, 2), 0.5), reward, 0.5), 40_000
 
 
-@claim("ravi.bound", kind=Expectation(replicates=60), source="this module", provenance="derived",
+@claim("ravi.bound", kind=Expectation(replicates=60), source="ravi_ucb spec 5", provenance="derived",
        given={"two states": _two_arms}, control={"learning_rate": 1e-9})  # fmt: skip
 def expected_regret(mdp, n, rng, learning_rate=None):
     """E sum_k V* - V_{pi_k} <= H log A / eta + gamma H^2 + K gamma eta H^4 / 4 + 2 gamma H sqrt(L / 2) (1 + sqrt 2) sqrt(S A T)
@@ -180,7 +180,7 @@ theorem(
     r"at most $\tfrac{H \log A}{\eta} + \gamma H^2 + \tfrac{1}{4} K \gamma \eta H^4 + 2 (1 + \sqrt 2) \gamma H \sqrt{L/2} \sqrt{SAT} + "
     r"H^2 SA (1 + \log_2(1 + T/SA)) + \delta T H$: of order $\sqrt{H^5 K \log A} + S \sqrt{H^3 A K}$. A policy drawn from the $K$ ones "
     r"has the $K$-th part of this as its gap. The constants and powers are this project's; no contraction argument is used.",
-    source="Moulin, Neu 2023, as the catalogue (85) recalls it; this module",
+    source="Moulin, Neu 2023; ravi_ucb spec 5",
     provenance="derived",
     claims=(*_PLANNING, "ravi.step", "ravi.shift", "ravi.drift", "ravi.confidence", "ravi.batches", "ravi.overflow", "ravi.bound"),
     uses=_USES
@@ -197,8 +197,8 @@ theorem(
     r"\gamma \beta \lVert x \rVert_{\Lambda^{-1}}$, $\beta = \tfrac{H}{2} \sqrt{\log\det(\Lambda / H^2) + 2 \log(1/\delta)} + H$. "
     r"In expectation at most $\tfrac{H \log A}{\eta} + \gamma H^2 + \tfrac{1}{4} K \gamma \eta H^4 + 2 \sqrt 2\, \bar\beta "
     r"\sqrt{T d \log_2(1+T)} + H^2 d \log_2(1+T) + \delta T H$, $\bar\beta = \tfrac{H}{2} \sqrt{d \log(1+T) + 2 \log(1/\delta)} + H$: of "
-    r"order $\sqrt{H^5 K \log A} + d \sqrt{H^3 K}$, whatever $S$. The catalogue says of mixtures that they are near-optimal, no more.",
-    source="Moulin, Neu 2023, as the catalogue (85) recalls it; this module",
+    r"order $\sqrt{H^5 K \log A} + d \sqrt{H^3 K}$, whatever $S$. The paper says of mixtures that they are near-optimal, no more.",
+    source="Moulin, Neu 2023; ravi_ucb spec 5",
     provenance="derived",
     claims=(
         *_PLANNING,

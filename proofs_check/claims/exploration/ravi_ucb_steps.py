@@ -1,9 +1,9 @@
 """RAVI-UCB step by step (Moulin, Neu 2023): one regularised backup per rollout is optimistic on average, and its policies move slowly.
 
-The catalogue (number 85) recalls the update and two checks of its proof (the comparator identity, optimism on average); the rest of the
-chain is derived here. Sizes: H = 1 / (1 - gamma), values in [0, H], d [S] = sum_t gamma^t P(s_t = s) (its sum is H), mu = d pi, nu the
-start. On the good event gamma |P V_{k-1} - estimate| <= CB_k at every pair. Then, with excess_k = Q_k - r - gamma P V_{k-1} in
-[0, min(2 CB_k, H)]:
+The update and two checks of its proof (the comparator identity, optimism on average) are the paper's; the rest of the chain is derived
+(ravi_ucb spec, sections 2 and 3). Sizes: H = 1 / (1 - gamma), values in [0, H], d [S] = sum_t gamma^t P(s_t = s) (its sum is H),
+mu = d pi, nu the start. On the good event gamma |P V_{k-1} - estimate| <= CB_k at every pair. Then, with excess_k =
+Q_k - r - gamma P V_{k-1} in [0, min(2 CB_k, H)]:
 
     sum_k V_k >= K V* - H log A / eta                                            comparator at pi*, summed over k, resolvent of pi*
     <nu, V_k> - V_{pi_k} = <mu_k, V_k - gamma P V_k - r>                         flow of d_k
@@ -23,7 +23,7 @@ from tabular_rl.kernels.linear.robust_induction import soft_maximum
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.planning import solve
 
-SOURCE = "catalogue 85"
+SOURCE = "ravi_ucb spec"
 
 # --- one state
 
@@ -78,7 +78,7 @@ def soft_value(b, swap=False):
     return np.array([low, b.value]), np.array([b.value, high]), 10 / b.eta
 
 
-@claim("ravi.step", kind=inequality, source=f"{SOURCE}; this module", provenance="derived", given=(_even,), control={"factor": 1 / 4})
+@claim("ravi.step", kind=inequality, source=f"{SOURCE}, step", provenance="derived", given=(_even,), control={"factor": 1 / 4})
 def step(b, factor=1 / 2):
     """|new - old| in l1 <= eta (max Q - min Q) / 2: Hoeffding's lemma bounds KL(old || new) by (eta span)^2 / 8, Pinsker does the rest.
 
@@ -182,7 +182,7 @@ def optimism_on_average(x, bonus=1.0):
     return len(x.bonus) * made.best - regulariser(x, made), made.values[1:].sum(axis=0), 1000.0 + 10 / x.eta
 
 
-@claim("ravi.rollout", kind=inequality, source="this module", provenance="derived",
+@claim("ravi.rollout", kind=inequality, source=f"{SOURCE} section 3", provenance="derived",
        given=(_plans(["top", "optimal", "random"], 1),), control={"factor": 1.0})  # fmt: skip
 def one_rollout(x, factor=2.0):
     """<nu, V_k> - V_{pi_k} <= <mu_k, min(2 CB_k, H)> + <d_k - nu, V_{k-1} - V_k> for every k, for errors <= CB_k.
@@ -193,7 +193,7 @@ def one_rollout(x, factor=2.0):
     return made.above, excess(x, made, factor), 1000.0 + 10 / x.eta
 
 
-@claim("ravi.certificate", kind=inequality, source="this module", provenance="derived",
+@claim("ravi.certificate", kind=inequality, source=f"{SOURCE} section 3", provenance="derived",
        given=(_plans(["optimal", "optimal", "top"], 0, (1e-3, 1e-3, 0.3), (0.5, 0.8), (12, 16)),), control={"price": 0.0})  # fmt: skip
 def certificate_of_rollouts(x, price=1.0):
     """sum_k V* - V_{pi_k} <= H (log A / eta + max (V_K - V_0)_+) + sum_k <mu_k, min(2 CB_k, H)> + <d_k - nu, V_{k-1} - V_k>.
@@ -205,7 +205,7 @@ def certificate_of_rollouts(x, price=1.0):
     return regret, price * regulariser(x, made) + excess(x, made).sum(), 1000.0 + 10 / x.eta
 
 
-@claim("ravi.drift", kind=inequality, source="this module", provenance="derived",
+@claim("ravi.drift", kind=inequality, source=f"{SOURCE} section 3", provenance="derived",
        given=(_plans(["top", "optimal", "random"], 0),), control={"moves": 0.0})  # fmt: skip
 def drift(x, moves=1.0):
     """sum_k <d_k - nu, V_{k-1} - V_k> <= <d_1 - nu, V_0> - <d_K - nu, V_K> + sum_{k < K} span(V_k) / 2 gamma H^2 eta H / 2.
@@ -230,7 +230,7 @@ def two_policies(discount, still, seed):
     return DiscountedMDP(P, np.zeros((2, 2)), discount, 0), old, new
 
 
-@claim("ravi.shift", kind=inequality, source="this module", provenance="derived",
+@claim("ravi.shift", kind=inequality, source=f"{SOURCE} section 3", provenance="derived",
        given=(draw(two_policies, st.sampled_from([0.5, 0.8, 0.9]), st.booleans()),), control={"power": 1})  # fmt: skip
 def shift(pair, power=2):
     """|d' - d| in l1 <= gamma H^2 max_s |pi' - pi| in l1: d' - d = gamma P_{pi'}^T (d' - d) + gamma (P_{pi'} - P_pi)^T d.

@@ -1,4 +1,4 @@
-"""Multiplicative weights: the exact identity behind every mirror-descent regret bound (catalogue MW)."""
+"""Multiplicative weights: the exact identity behind every mirror-descent regret bound (foundations spec MW)."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -40,7 +40,7 @@ _gains = draw(gain_sequence, st.integers(1, 8), space=Box(-1.0, 1.0), fit=True)
 _comparators = draw(comparator_like, st.sampled_from(STYLES), space=Simplex(), fit=True)
 
 
-@claim("mw.identity", kind=identity, source="catalogue MW", provenance="derived",
+@claim("mw.identity", kind=identity, source="foundations spec MW", provenance="derived",
        given=(simplex_points(), _gains, _comparators, scales(-2, 0.5)), control={"last_entropy": 0.0})  # fmt: skip
 def multiplicative_weights(p, gains, comparator, eta, last_entropy=1.0):
     """sum <q - p_t, f_t> = (KL(q, p_1) - KL(q, p_{T+1})) / eta + (1/eta) sum [log <p_t, exp(eta f_t)> - eta <p_t, f_t>].
@@ -54,7 +54,7 @@ def multiplicative_weights(p, gains, comparator, eta, last_entropy=1.0):
     return lhs, (entropy + brackets.sum()) / eta, 100 * (1 + 1 / eta)
 
 
-@claim("mw.hoeffding", kind=inequality, source="Hoeffding 1963; catalogue MW", provenance="classical",
+@claim("mw.hoeffding", kind=inequality, source="Hoeffding 1963; foundations spec MW", provenance="classical",
        given=(simplex_points(), vectors(), scales(-1, 0.5)), control={"constant": 1 / 10})  # fmt: skip
 def hoeffding(p, f, eta, constant=1 / 8):
     """log <p, exp(eta f)> - eta <p, f> <= eta^2 (max f - min f)^2 / 8.  Control: the constant 1/10."""
@@ -66,7 +66,7 @@ theorem(
     "multiplicative-weights",
     statement=r"For gains $f_t$ of span at most 1, the weights $p_{t+1} \propto p_t e^{\eta f_t}$ have regret "
     r"$\sum_t \langle q - p_t, f_t \rangle \le \mathrm{KL}(q, p_1) / \eta + \eta T / 8$ against every $q$.",
-    source="Freund, Schapire 1997; catalogue MW",
+    source="Freund, Schapire 1997; foundations spec MW",
     provenance="classical",
     claims=("mw.identity", "mw.hoeffding"),
 )

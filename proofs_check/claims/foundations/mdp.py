@@ -1,4 +1,4 @@
-"""Differences of values: the identities that every regret proof starts from (catalogue, section 0).
+"""Differences of values: the identities that every regret proof starts from (foundations spec, section 1).
 
 Values come from solvers, the right-hand sides are sums over occupancy measures.
 """
@@ -10,7 +10,7 @@ from proofs_check.calculus import directional_derivative, evaluate, occupancy, s
 from proofs_check.strategies import discounted_mdps, finite_horizon_mdps, policies, tables
 
 
-@claim("mdp.performance-difference", kind=identity, source="Kakade, Langford 2002; catalogue PD", provenance="classical",
+@claim("mdp.performance-difference", kind=identity, source="Kakade, Langford 2002; foundations spec PD", provenance="classical",
        given=(discounted_mdps(), policies("old"), policies("new")), control={"visited_by_old": True}, exact=True)  # fmt: skip
 def performance_difference(mdp, old, new, visited_by_old=False):
     """<initial, V_new - V_old> = 1/(1 - discount) sum_s d_new(s) sum_a new(a|s) A_old(s,a).  Control: the occupancy of the old policy.
@@ -47,7 +47,7 @@ def performance_difference_episodic(mdp, pi, comparator, visited_by_policy=False
     return mdp.initial @ (values[0] - evaluate(mdp, comparator).values[0]), rhs, mdp.horizon**2
 
 
-@claim("mdp.bellman-error", kind=identity, source="catalogue BE", provenance="derived",
+@claim("mdp.bellman-error", kind=identity, source="foundations spec BE", provenance="derived",
        given=(discounted_mdps(), policies(), tables()), control={"backup_discount": 1}, exact=True)  # fmt: skip
 def bellman_error(mdp, pi, f, backup_discount=None):
     """For any table f: <initial, f_pi - V_pi> = 1/(1 - discount) <d_pi, f - r - discount P f_pi>.  Control: a backup without discount."""
@@ -57,7 +57,7 @@ def bellman_error(mdp, pi, f, backup_discount=None):
     return mdp.initial @ (f_pi - evaluate(mdp, pi).values), np.sum(occupancy(mdp, pi) * error) / (1 - g), 1 / (1 - g) ** 2
 
 
-@claim("mdp.any-table", kind=identity, source="catalogue FPD", provenance="derived",
+@claim("mdp.any-table", kind=identity, source="foundations spec FPD", provenance="derived",
        given=(finite_horizon_mdps(), policies("pi"), policies("comparator"), tables()), control={"residual": 0}, exact=True)  # fmt: skip
 def any_table(mdp, pi, comparator, f, residual=1):
     """For any tables f[h], v = <pi, f>, res = r + P v[h+1] - f:  V_* - V_pi = sum q* <pi* - pi, f> + <q*, res> - <q_pi, res>.
@@ -115,7 +115,7 @@ theorem(
     r"$V^{\pi^*} - V^{\pi} = \sum_h \langle q^*_h, \langle \pi^*_h - \pi_h, f_h \rangle \rangle "
     r"+ \langle q^*, \epsilon \rangle - \langle q^\pi, \epsilon \rangle$: "
     r"regret is the sum of one online learning problem per state and of the errors of the estimates.",
-    source="catalogue FPD; bobw spec L1",
+    source="foundations spec FPD; bobw spec L1",
     provenance="derived",
     claims=("mdp.occupancy-flow-episodic", "mdp.performance-difference-episodic", "mdp.any-table"),
     uses={

@@ -1,4 +1,4 @@
-"""The softmax objective of a bandit, f(theta) = <softmax(theta), r>: smooth, and gradient-dominated (catalogue SMOOTH)."""
+"""The softmax objective of a bandit, f(theta) = <softmax(theta), r>: smooth, and gradient-dominated (foundations spec SM)."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -39,7 +39,7 @@ def smoothness(p, rewards, direction, size, constant=5 / 2):
     return remainder, constant / 2 * rewards.max() * square, 1.0
 
 
-@claim("softmax.smoothness-sharp", kind=inequality, source="policy-gradient family spec, SM (a)", provenance="derived",
+@claim("softmax.smoothness-sharp", kind=inequality, source="foundations spec SM (a)", provenance="derived",
        given=(_points, vectors(), _directions, scales(-2, 1)), control={"constant": 0.19})  # fmt: skip
 def smoothness_sharp(p, rewards, direction, size, constant=1 / 2):
     """f is (max r - min r)/2 smooth.  Control: the constant 0.19, below the curvature 1/(3 sqrt 3) = 0.1925 that two arms attain."""
@@ -64,7 +64,7 @@ theorem(
     statement=r"The softmax objective of a bandit, $f(\theta) = \langle \mathrm{softmax}(\theta), r \rangle$, has an $L$-Lipschitz "
     r"gradient with $L = \tfrac{1}{2} (\max r - \min r)$, and $p(a^*) (\max r - f) \le \lVert \nabla f \rVert$: gradient ascent with "
     r"step $1/L$ gains at least $p(a^*)^2 (\max r - f)^2 / (2 L)$ in each step.",
-    source="Mei, Xiao, Szepesvari, Schuurmans 2020; policy-gradient family spec, SM",
+    source="Mei, Xiao, Szepesvari, Schuurmans 2020; foundations spec SM",
     provenance="paper",
     claims=("softmax.smoothness", "softmax.smoothness-sharp", "softmax.gradient-domination"),
     uses={"softmax.smoothness": ("softmax.smoothness-sharp",)},

@@ -131,7 +131,7 @@ def optimism_of_runs(mdp, tau, rng, scale=1.0):
 def sandwich_of_runs(mdp, tau, rng, factor=2.0):
     """Where E1 holds, 0 <= Q_k - (r + <phi, D(V_k)>) <= 2 <phi, kappa>; after 300, 400, 500 and 600 episodes at scale 1.
 
-    Before that the clips at cap hide the constant, in the spec's other worlds for good. Control: 1 in place of 2.
+    Before that the clips at cap hide the constant, in the other worlds of the dr_rpo spec, section 6, for good. Control: 1 in place of 2.
     """
     _, _, made = replayed(mdp, 601, rng, tau, 1.0, {300, 400, 500, 600})
     for m in made.values():

@@ -1,4 +1,4 @@
-"""Coverage: marginal gains telescope, and diminish (subpo spec, objectives)."""
+"""Coverage: marginal gains telescope, and diminish (subpo spec, section 2)."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -27,7 +27,7 @@ def _covered(sets, chosen):
     return np.sum(np.max(sets[list(chosen)], axis=0)) if len(chosen) else 0 * sets.sum()
 
 
-@claim("submodular.telescoping", kind=identity, source="subpo spec, marginal gains", provenance="classical",
+@claim("submodular.telescoping", kind=identity, source="subpo spec L2", provenance="classical",
        given=(_coverages, _sequences), control={"forget": True}, exact=True)  # fmt: skip
 def telescoping(sets, walk, forget=False):
     """F of a walk is the sum of its marginal gains, each counted incrementally: what a set holds and no earlier one did.

@@ -10,7 +10,7 @@ Setting: episodic MDP, adversarial losses in [0, 1], bandit feedback on the play
 
 Status of the constants. ``theory``: the delay-adapted bound at zero delay, dapo spec section 6 (SEQ) [derived there]; with it
 E regret <= E certificate. ``practical``: dapo spec 6.1, chosen by looking at one small instance; no theorem. ``luo``: the shape of
-the paper, bobw spec section 6 item 1 [reconstructed]. Unknown transition: dapo spec 2.5 [reconstructed], and with it the certificate has a
+the paper, bobw spec 6.1 [reconstructed]. Unknown transition: dapo spec 2.5 [reconstructed], and with it the certificate has a
 term 4 delta H k: with probability at most 4 delta the transition leaves a confidence set, and then an episode costs at most H (argument and
 worlds as for certificate C of ``dapo``).
 """

@@ -13,11 +13,11 @@ Linear mixtures, P = sum_i theta_i basis_i with theta in the simplex: with x_t =
 the ridge regression of y on x, CB = gamma beta |x| in the norm of Lambda^-1, Lambda = H^2 I + sum x x^T,
 beta = H / 2 sqrt(log det(Lambda / H^2) + 2 log(1 / delta)) + H.
 
-Provenance: the update [paper, as the catalogue's number 85 recalls it]; where a rollout ends, both bonuses and the guarantee [derived, see
+Provenance: the update [paper; ravi_ucb spec 1]; where a rollout ends, both bonuses and the guarantee [derived, see
 ``proofs_check.claims.exploration.ravi_ucb``]: with scale >= 1 and any eta > 0, with probability 1 - delta for all K at once,
 sum_{k <= K} V* - V_{pi_k} <= ``certificate``, and in expectation of order sqrt(H^5 K log A) + S H^(3/2) sqrt(A K) at the default eta,
 for mixtures d H^(3/2) sqrt(K) in place of the second term.
-The catalogue's other end of an epoch, when a count doubles in the middle of a rollout, is left out: its price is of lower order.
+Another end of an epoch, when a count doubles in the middle of a rollout, is left out: its price is of lower order.
 """
 
 import math

@@ -5,8 +5,8 @@
 
 The range is 1 when the transition is known (only losses are estimated) and H - h when it is not: loss + V*[h+1] then has that range,
 and Hoeffding's inequality for the fixed vector V* gives Q <= Q* at all times with probability 1 - delta when scale >= 1, the number of
-episodes stands in the logarithm (``anytime=False``) and the losses are i.i.d. [derived, as in the family spec on structured online
-learning, 6.1]. In adversarial worlds there is no guarantee, and the adaptive ones break it.
+episodes stands in the logarithm (``anytime=False``) and the losses are i.i.d. [derived, ucbvi spec 2]. In adversarial
+worlds there is no guarantee, and the adaptive ones break it.
 """
 
 from dataclasses import dataclass

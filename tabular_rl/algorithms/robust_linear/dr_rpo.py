@@ -204,7 +204,7 @@ class DRRPO:
         return bool(np.all(beta >= replace(self, beta=None, scale=1.0).resolve(problem, n, tabular)[0]))
 
     def resolve(self, problem, n, tabular):
-        """(beta [H], cap [H]) in force (spec, section 2.5; lemmas L7, L10, L11)."""
+        """(beta [H], cap [H]) in force (dr_rpo spec, section 2.5; L7, L10, L11)."""
         (H, S, _), d, unknown = problem.shape, problem.dimension, ~problem.known
         cap = np.zeros(H + 1)
         shrink = self.shrink and self.penalty is None

@@ -7,7 +7,7 @@ All of them pour water: with depths d and capacities c the level of an ``amount`
   these two problems have nothing in common: sum (x - p0 - alpha)^+ = radius / 2 and sum min(p0, (beta - (x - p0))^+) = radius / 2.
 * L2 ball: p = proj_simplex(p0 + s (x - p0)), which is the path of ``worst_ellipsoid`` for z = x - p0.
 
-Arrays are rows ``x``, ``p0``, ``p`` [n]; ``p`` receives the projection. Source: drpg spec section 4 (KKT conditions; the two levels of
+Arrays are rows ``x``, ``p0``, ``p`` [n]; ``p`` receives the projection. Source: drpg spec section 4 (by KKT conditions; the two levels of
 the L1 ball are derived here), Michelot 1986.
 """
 

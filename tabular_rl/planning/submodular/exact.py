@@ -187,7 +187,7 @@ def block_ascent(mdp, init="uniform"):
 
 
 def natural_block_step(mdp, policy, h, eta):
-    """``policy`` with block ``h`` multiplied by exp(eta advantage): an exact natural gradient step, which never lowers J (spec L9)."""
+    """``policy`` with block ``h`` multiplied by exp(eta advantage): an exact natural gradient step: it never lowers J (subpo spec L9)."""
     policy = np.array(_policy(check.kind("mdp", mdp, SubmodularMDP), policy))
     h, eta = check.integer("h", h, 0, mdp.horizon - 1), check.number("eta", eta, at_least=0)
     advantage = submodular_gradient(mdp, policy).advantage[h]
@@ -207,7 +207,7 @@ def natural_ascent(mdp, eta=1.0, sweeps=100, init="uniform"):
 
 
 def smoothness(mdp):
-    """L = F(V) A max(H - 1, 1): J's gradient in the policy is L-Lipschitz on the product of simplices (spec L10); loose by about 50."""
+    """L = F(V) A max(H - 1, 1): J's gradient in the policy is L-Lipschitz on products of simplices (subpo spec L10); loose by about 50."""
     H, _, A = check.kind("mdp", mdp, SubmodularMDP).shape
     return float(mask_arrays(mdp).F.max()) * A * max(H - 1, 1)
 

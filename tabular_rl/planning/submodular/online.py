@@ -3,7 +3,7 @@
 For any fixed set B, F(tau') <= F(B and tau') <= F(B) + sum of F(v | B) over the v in tau'. Averaged over any distribution of sets B:
 OPT <= E F(B) + the optimum of the additive problem with rewards E F(v | B). U7 takes what a policy collects for B; the empirical
 distribution of sampled trajectories is a distribution as well, so the bound from samples holds with certainty, and the Hoeffding radius
-that the spec adds is not needed: it would only be needed to estimate the bound of the policy itself. Source: subpo spec, section 7, U7.
+is not added: it would only be needed to estimate the bound of the policy itself. Source: subpo spec, section 7, U7.
 """
 
 from functools import lru_cache

@@ -1,7 +1,7 @@
 """Whole runs of best-of-both-worlds policy optimization, replayed in slow plain Python from the same random numbers.
 
 Nothing is shared with the kernels: policies by bisection, occupancies from all trajectories, the comparator from a list of all policies,
-confidence sets of two states from their two end points, the certificate as it stands in the spec.
+confidence sets of two states from their two end points, the certificate as in the bobw spec 4.4.
 """
 
 import itertools
@@ -73,7 +73,7 @@ def stab(regularizer, y, l, beta):
 
 
 class Slow:
-    """The pseudo-code of the spec, sections 3.1 to 3.5 and 3.8, state by state."""
+    """The pseudo-code of the bobw spec, sections 3.1 to 3.5 and 3.8, state by state."""
 
     def __init__(self, mdp, regularizer, constants, known=True, current=False, log_term=0.0):
         self.mdp, self.reg, self.known, self.current, self.log_term = mdp, regularizer, known, current, log_term

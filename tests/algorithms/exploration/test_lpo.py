@@ -1,4 +1,4 @@
-"""LPO against a plain-Python plan, exact moments, its own certificate, the spec's worked instances, errors."""
+"""LPO against a plain-Python plan, exact moments, its own certificate, the worked instances of the lpo spec 9, errors."""
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def replayed(mdp, trace, e, eta):
 
 
 def terms_by_the_lemmas(mdp, epochs, e, terminal):
-    """(regret, slack, price) of spec 5.9 from the optimistic MDP that the lemmas are claimed for."""
+    """(regret, slack, price) of the lpo spec 5.9 from the optimistic MDP that the lemmas are claimed for."""
     K = Optimistic(mdp, np.stack([epochs.known[e], np.where(epochs.known[e], epochs.bonus[e], 0), mdp.reward]), terminal)
     known, inside, g = K.data[0], K.inside[:, None], mdp.discount
     d = K.solve(K.policy(solve(mdp, "policy_iteration").policy))[2] * inside
@@ -142,7 +142,7 @@ def test_a_run_end_to_end_in_every_class(functions, unknown):
 
 
 def test_the_explicit_theorem_holds_and_is_vacuous():
-    """Spec T1 with the measured slack, every sample kept (so S2 is exact): the right side is computed, and exceeds the trivial bound."""
+    """lpo spec T1 with the measured slack, every sample kept (so S2 is exact): the right side is computed, it exceeds the trivial one."""
     swim, n, T, delta = instances.river_swim(4, discount=0.8), 40, 8, 0.05
     learner = LPO(T, 100, subsample=False, learning_rate=0.5, bonus_scale=0.1, known_width=1 / 4, mixture=True)
     for seed in range(3):
@@ -270,7 +270,7 @@ def test_a_warm_start_continues_from_the_last_plan():
 
 
 def test_the_theory_s_bonus_pays_for_reuse():
-    """Spec 2.1: about 2.2e3 with reuse (its cover has S A log-terms, here S (A - 1)) and about 310 without, on RiverSwim-6, N = 2e5."""
+    """lpo spec 2.1: about 2.2e3 with reuse (its cover has S A log-terms, here S (A - 1)) and about 310 without, on RiverSwim-6, N = 2e5."""
     scales = {reuse: LPO(150, preset="theory", reuse=reuse).resolve(TabularClass((6, 2)), 0.9, 200_000) for reuse in (True, False)}
     assert scales[False]["bonus_scale"] == pytest.approx(310, rel=0.3)
     assert scales[True]["bonus_scale"] == pytest.approx(2200, rel=0.2)
@@ -292,7 +292,7 @@ def test_switches(switch):
 
 
 def test_river_swim_is_explored():
-    """Spec 9.1: all 12 pairs known after about 300 outer samples, 80 to 120 switches. Three seeds."""
+    """lpo spec 9.1: all 12 pairs known after about 300 outer samples, 80 to 120 switches. Three seeds."""
     learner = LPO(100, 1000, learning_rate=0.05, bonus_scale=0.3, constant=2, known_width=1 / 6)
     for seed in range(3):
         trace = learner.run(SWIM, 1000, seed)
@@ -302,7 +302,7 @@ def test_river_swim_is_explored():
 
 
 def test_switches_grow_like_the_logarithm():
-    """Spec 9.3: kept against log N has slope 13.9 (C = 1) and 23.4 (C = 2), d C = 12 and 24, of one run. Three seeds, N <= 5000."""
+    """lpo spec 9.3: kept against log N has slope 13.9 (C = 1) and 23.4 (C = 2), d C = 12 and 24, of one run. Three seeds, N <= 5000."""
     grid = np.geomspace(300, 5000, 30)
     for C in (1, 2):
         learner = LPO(4, 40, learning_rate=0.05, bonus_scale=0.3, known_width=1 / 5, constant=C)
@@ -315,7 +315,7 @@ def test_switches_grow_like_the_logarithm():
 
 @pytest.mark.slow
 def test_rollouts_and_the_two_factors():
-    """Spec 9.5: rollouts of order eps^-2.92 (LPO), -4.57 (no reuse), -4.30 (no sub-sampling); the gap falls. Eight seeds for LPO."""
+    """lpo spec 9.5: rollouts of order eps^-2.92 (LPO), -4.57 (no reuse), -4.30 (no sub-sampling); the gap falls. Eight seeds for LPO."""
     swim = instances.river_swim(4, discount=0.8)
 
     def run(eps, seed, **flags):
@@ -340,12 +340,12 @@ def test_rollouts_and_the_two_factors():
     assert exponent([1, 0.7, 0.5], 4, reuse=False) == pytest.approx(4.57, abs=0.6)
     assert exponent([1, 0.7, 0.5], 4, subsample=False, switch="every") == pytest.approx(4.30, abs=0.6)
     assert exponent([0.5, 0.35, 0.25], 8, place=1) < -0.28 * 2.92  # gap ~ rollouts^-0.28 at least
-    assert exponent([1, 0.7, 0.5, 0.35, 0.25], 8, place=2) < -0.5 * 2.92  # of the last iterate: rollouts^-0.5 at least, -0.9 in the spec
+    assert exponent([1, 0.7, 0.5, 0.35, 0.25], 8, place=2) < -0.5 * 2.92  # rollouts^-0.5 at least, -0.9 in the lpo spec 9.5
 
 
 @pytest.mark.slow
 def test_the_linear_class_on_a_random_linear_mdp():
-    """Spec 9.4, two seeds: 111 to 117 switches, 1.8e7 steps, last gap .27 to .32 from 1.42, mixture .80 to .89, eigenvalues in [.55, 1.52].
+    """lpo spec 9.4, two seeds: 111 to 117 switches, 1.8e7 steps, last gap .27 to .32 of 1.42, mixture .80 to .89, eigenvalues [.55, 1.52].
 
     Eight seeds here: 112 to 118, 1.64e7 to 1.79e7, .20 to .99 (median .36), .50 to 1.29 (median .67), [.52, 1.60].
     """
@@ -363,7 +363,7 @@ def test_the_linear_class_on_a_random_linear_mdp():
 
 @pytest.mark.slow
 def test_a_lock_that_plain_policy_gradient_does_not_open():
-    """Spec 9.1, lock(10, 4), two seeds: LPO ends below 0.011, natural policy gradient stays at 0.4097.
+    """lpo spec 9.1, lock(10, 4), two seeds: LPO ends below 0.011, natural policy gradient stays at 0.4097.
 
     Eight seeds here: seven end below 0.007 (10 % of V* after 8.1e6 to 9.9e6 steps; 249 to 267 switches, 885 to 910 kept of 8000), one at
     0.41: too few of its rollouts pass the last door. Natural policy gradient never moves.

@@ -86,7 +86,7 @@ def test_theory_constants_of_the_spec():
 
 
 def test_what_is_kept_grows_like_the_logarithm_of_the_stream():
-    """Spec 9.2: 255 and 442 kept of 2e5 for C = 2 and 4, d = 12; slope over d C is 1.23 and 1.12. Here 8 seeds, within 10 %."""
+    """lpo spec 9.2: 255 and 442 kept of 2e5 for C = 2 and 4, d = 12; slope over d C is 1.23 and 1.12. Here 8 seeds, within 10 %."""
     frequency = np.arange(1.0, 13) ** -1.5
     for constant, kept in ((2, 255), (4, 442)):
         counts = []
@@ -99,7 +99,7 @@ def test_what_is_kept_grows_like_the_logarithm_of_the_stream():
 
 
 def test_what_is_kept_in_the_linear_class():
-    """Spec 9.2, d = 5: 109 and 365 kept of 2e5 for C = 2 and 8, eigenvalues within [.37, 2.9] and [.69, 1.66].
+    """lpo spec 9.2, d = 5: 109 and 365 kept of 2e5 for C = 2 and 8, eigenvalues within [.37, 2.9] and [.69, 1.66].
 
     Eight seeds here: 110 and 363 on average, [.31, 2.20] and [.70, 1.69].
     """
@@ -120,7 +120,7 @@ def test_what_is_kept_in_the_linear_class():
 
 
 def test_what_is_kept_in_a_finite_class():
-    """Spec 9.2, 12 functions on 8 points: 110, 150, 196 kept of 1000, 4000, 16000 for C = 8; here 131, 180, 224, of eight other classes."""
+    """lpo spec 9.2: 12 functions on 8 points: 110, 150, 196 kept of 1000, 4000, 16000 for C = 8; here 131, 180, 224, of 8 others."""
     kept = []
     for seed in range(8):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Optimistic value iteration and Q-learning: against NumPy value iteration, a stopped clock of one step, the spec's behaviour, errors."""
+"""Optimistic value iteration and Q-learning: against NumPy, a stopped clock of one step, the behavior in the lpo spec 9.1, errors."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_a_run_does_not_depend_on_when_it_is_looked_at(learner, monkeypatch):
 
 
 def test_optimism_opens_the_lock_that_chance_does_not():
-    """Spec 9.1: UCBVI solves lock(6, 4) within 1e4 steps (for good within 2e5); Q-learning with random exploration does not. Four seeds."""
+    """lpo spec 9.1: UCBVI solves lock(6, 4) within 1e4 steps (for good within 2e5); Q-learning with random actions does not. 4 seeds."""
     lock = instances.combination_lock(6, 4)
     for seed in range(4):
         assert UCBVIDiscounted().run(lock, 200_000, seed)["gap"][-1] < 1e-3

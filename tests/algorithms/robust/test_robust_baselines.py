@@ -1,4 +1,4 @@
-"""The spec's measured numbers of the baselines of robust policy gradient, instance by instance (drpg spec 8, 10)."""
+"""Measured numbers of the baselines of robust policy gradient, instance by instance (drpg spec 8, 10)."""
 
 import numpy as np
 import pytest
