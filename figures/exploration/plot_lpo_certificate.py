@@ -4,7 +4,7 @@ What an epoch's error is made of
 
 For every epoch of LPO, whatever its data and its regression, the gap of its mixture is at most (1 / (1 - discount)) times the sum of three
 terms, with no probability in it: the regret of the policy gradient, the slack of the value estimates beyond the bonus, and the price of
-optimism, which is what the epoch's own rollouts would meet of bonus and unknown pairs.
+optimism, which is what the epoch's own rollouts would meet of bonus and unknown pairs. All are drawn with that factor.
 
 The inequality is proven and executed for every epoch drawn here (it needs the true model, so it is a diagnosis and no stopping rule). What
 the theorem allows for the first term, B sqrt(log A / (2 T)), is several times as large as the regret that is realised.

@@ -54,15 +54,17 @@ cells = [Cell((*names, name, seed), lock, learner, n) for name, (learner, n) in 
 steps = run_cells(cells).rename(columns={"step": "steps"})
 
 # %%
-# Each run as a staircase on one grid of steps; the median of the seeds, and their range.
+# Each run's best policy so far as a staircase on one grid of steps (the last one of UCBVI still flickers when all is found); the median of
+# the seeds, and their range.
 grid = np.geomspace(1e3, BUDGET, 200)
 fig, axes = figure(1, 1, height=3.4, width=6.2)
 axis, rows = axes[0, 0], []
 for i, (name, group) in enumerate(pd.concat([epochs, steps]).groupby("algorithm", sort=False)):
     stairs = []
     for _, run in group.groupby("replicate"):
+        best_gap = np.minimum.accumulate(run.gap.to_numpy())
         at = np.searchsorted(run.steps.to_numpy(), grid, side="right") - 1
-        stairs.append(np.where((at >= 0) & (grid <= run.steps.max() * 1.02), run.gap.to_numpy()[np.maximum(at, 0)], np.nan))
+        stairs.append(np.where((at >= 0) & (grid <= run.steps.max() * 1.02), best_gap[np.maximum(at, 0)], np.nan))
     seen = np.isfinite(stairs).all(axis=0)
     low, middle, high = (np.quantile(np.array(stairs)[:, seen], q, axis=0) for q in (0, 0.5, 1))
     axis.plot(grid[seen], middle, label=name, color=COLOURS[i], linestyle=LINES[i], linewidth=1.6)
@@ -70,7 +72,7 @@ for i, (name, group) in enumerate(pd.concat([epochs, steps]).groupby("algorithm"
     rows.append(pd.DataFrame({"algorithm": name, "steps": grid[seen], "median": middle, "low": low, "high": high}))
 axis.axhline(0.1 * best, color="0.45", linestyle=":", linewidth=0.9)
 axis.annotate("10 % of V*", (1.1e3, 0.1 * best), fontsize=8, color="0.35", xytext=(0, 3), textcoords="offset points")
-axis.set(xscale="log", xlabel="environment steps", ylabel="V* - V, last policy (reward units)", ylim=(-0.01, 1.05 * best))
+axis.set(xscale="log", xlabel="environment steps", ylabel="V* - V, best policy so far (reward)", ylim=(-0.01, 1.05 * best))
 axis.set_title(f"lock of depth 10, 4 keys; median and range of {SEEDS} seeds", fontsize=9)
 legend_below(fig, axis, columns=3)
 save(fig, "plot_lpo_exploration", pd.concat(rows))

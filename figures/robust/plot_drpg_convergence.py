@@ -32,8 +32,8 @@ for S, A, b in ((5, 6, 3), (10, 6, 3), (15, 8, 3)):
         tables.append(pd.DataFrame({"t": trace.index, "error": error, "name": f"Garnet({S}, {A}, {b})", "replicate": seed, "panel": "sa"}))
 
 # %%
-# The rows of a state together: Garnet(10, 5, 10), four rules of steps. Both scales of a pair of rules were chosen to show the floor, and
-# the last one because it was the best of a few that were tried.
+# The rows of a state together: Garnet(10, 5, 10), five rules of steps. The constant ones were chosen to show the floor, the decreasing
+# ones by trying.
 RULES = {
     r"$\alpha = 1$": ("constant", 1.0),
     r"$\alpha = 0.25$": ("constant", 0.25),

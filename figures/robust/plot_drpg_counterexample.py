@@ -15,7 +15,7 @@ rectangular sets it is proven, and with the s-rectangular hull of the same two k
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, LINES, figure, save, size
+from figures.style import COLOURS, LINES, figure, legend_below, save, size
 from tabular_rl.algorithms import DRPG
 from tabular_rl.instances import nonrect_two_kernels
 from tabular_rl.planning import robust_evaluate
@@ -55,14 +55,14 @@ runs = {}
 for kind, mdp in problems.items():
     for start in STARTS:
         trace = DRPG(rule="decreasing", scale=0.2, start=policy(*start), keep=True).run(mdp, STEPS)
-        path = trace.parameters["policies"][:, 1:3, 0]
+        path = trace.parameters["policies"][:, 1:3, 0].clip(0, 1)  # a projection may end an ulp outside
         table = pd.DataFrame({"t": trace.index, "x": path[:, 0], "y": path[:, 1], "cost": trace["upper"]})
         runs[kind, start] = table.assign(set=kind, start=str(start))
 results = pd.concat(runs.values())
 
 # %%
 # Contours of the worst case with the paths on them; right, the worst case along the two runs from x = y = 0.1.
-fig, axes = figure(1, 3, height=3.0, width=7.6)
+fig, axes = figure(1, 3, height=3.0, width=7.0)
 names = {"list": "worse of two kernels", "hull": "their s-rectangular hull"}
 for axis, kind in zip(axes[0], names, strict=False):
     contours = axis.contourf(ticks, ticks, surfaces[kind].T, levels=np.linspace(0, 1, 21), cmap="Greys", vmin=0, vmax=1.6)
@@ -72,13 +72,18 @@ for axis, kind in zip(axes[0], names, strict=False):
         axis.plot(path.x, path.y, color=COLOURS[i], linewidth=1.3)
         axis.plot(*start, "o", color=COLOURS[i], markersize=4, clip_on=False)
         axis.plot(path.x.iloc[-1], path.y.iloc[-1], "*", color=COLOURS[i], markersize=9, clip_on=False, zorder=3)
-    axis.set(title=names[kind], xlabel="x = π(0 | state 1)", ylabel="y = π(0 | state 2)", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    for marker, end in (("o", "start"), ("*", f"after {STEPS} updates")):
+        axis.plot([], [], marker, color="0.3", markersize=6, label=end)
+    axis.set_title(names[kind], fontsize=8)
+    axis.set(xlabel="x = π(0 | state 1)", ylabel="y = π(0 | state 2)", xlim=(0, 1), ylim=(0, 1), aspect="equal")
 bar = fig.colorbar(contours, ax=axes[0, :2].tolist(), location="bottom", shrink=0.5, aspect=30, ticks=[0, 0.25, 0.5, 0.75, 1])
 bar.set_label("worst case Φ (cost)", fontsize=8)
 for i, (kind, name) in enumerate(names.items()):
     axes[0, 2].plot(runs[kind, STARTS[0]].t + 1, runs[kind, STARTS[0]].cost, linestyle=LINES[i], color="black", label=name)
-axes[0, 2].set(xscale="log", xlabel="updates + 1", ylabel="worst case Φ (cost)", ylim=(0, 1), title="from x = y = 0.1")
-axes[0, 2].legend(fontsize=7)
+axes[0, 2].set(xscale="log", xlabel="updates + 1", ylabel="worst case Φ (cost)", ylim=(0, 1))
+axes[0, 2].set_title("from x = y = 0.1", fontsize=8)
+fig.suptitle("A strict local minimum of the worst case: without rectangularity the descent ends there", fontsize=9)
+legend_below(fig, axes[0, 0], axes[0, 2])
 save(fig, "plot_drpg_counterexample", results)
 
 # %%

@@ -69,7 +69,7 @@ left.set(
 )
 right.set(xscale="log", xlabel="iteration + 1", title="range of the iterates, by time")
 right.legend(fontsize=7, loc="upper right")
-fig.suptitle("Only robust policy gradient settles at the kink (one run each: nothing is random)", fontsize=9)
+fig.suptitle("Only robust policy gradient with decreasing steps settles at the kink (one run each: nothing is random)", fontsize=9)
 save(fig, "plot_drpg_pennies", results)
 
 # %%

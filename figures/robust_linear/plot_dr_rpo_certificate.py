@@ -36,8 +36,8 @@ for scale in (1.0, 0.1):
     lines = {
         "regret (exact)": trace["regret"],
         "sum of what bonuses allow": summed,
-        "theorem 1": 4 * np.sqrt(pairs * k) * beta.sum() + cap.sum() * np.sqrt(k * np.log(1 / DELTA) / 2),
-        "trivial": k * cap[0],
+        "right side of theorem 1": 4 * np.sqrt(pairs * k) * beta.sum() + cap.sum() * np.sqrt(k * np.log(1 / DELTA) / 2),
+        "trivial bound": k * cap[0],
     }
     tables += [pd.DataFrame({"scale": scale, "line": name, "episode": k, "value": value}) for name, value in lines.items()]
 results = pd.concat(tables)
@@ -52,11 +52,12 @@ for axis, (scale, table) in zip(axes[0], results.groupby("scale", sort=False), s
     axis.set_title(f"scale {scale:g}: " + ("guaranteed" if scale == 1 else "no guarantee"), fontsize=8)
 low = results[results.episode >= 10].value.min()
 for axis in axes[0]:
-    axis.set(xlim=(10, EPISODES), ylim=(low / 30, 3 * results.value.max()))
-    reference_slope(axis, 0.5, "slope 1/2", (10, low / 20))
-    reference_slope(axis, 1.0, "slope 1", (10, low / 20))
-axes[0, 0].set_ylabel("cumulative (reward)")
-legend_below(fig, axes[0, 0])
+    axis.set(xlim=(10, EPISODES), ylim=(low / 6, 3 * results.value.max()))
+    reference_slope(axis, 0.5, "slope 1/2", (10, low / 4))
+    reference_slope(axis, 1.0, "slope 1", (10, low / 4))
+axes[0, 0].set_ylabel("regret and its bounds (reward)")
+fig.suptitle("The regret lies far below what each step of its proof allows (RiverSwim, one run for each scale)", fontsize=9)
+legend_below(fig, axes[0, 0], columns=2)
 save(fig, "plot_dr_rpo_certificate", results)
 plt.close(fig)
 

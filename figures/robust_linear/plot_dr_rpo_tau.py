@@ -3,9 +3,10 @@ DR-RPO: what a temperature buys, and what it costs
 ==================================================
 
 The KL cost :math:`\tau` keeps DR-RPO's policies random. Where features mix factors (left), that is what makes the factors identifiable: a
-deterministic policy meets one feature vector in a state, its coverage :math:`C` is infinite, and no data tell it which factor pays. The
-price is a bias, the exact gap :math:`V^*_0 - V_0(\pi^*_\tau)` of the best regularised policy (dashed): the gap of what is learned is
-U-shaped. In a table (right) :math:`C = 1` for every policy, nothing is bought, and the gap only grows.
+deterministic policy meets one feature vector in a state, its coverage :math:`C` (the least number with
+:math:`E\,\mathrm{diag}(\phi) \preceq C\,E\,\phi \phi^T` under the policy, for the features of unknown factors) is infinite, and no data
+tell it which factor pays. The price is a bias, the exact gap :math:`V^*_0 - V_0(\pi^*_\tau)` of the best regularized policy (dashed): the
+gap of what is learned is U-shaped. In a table (right) :math:`C = 1` for every policy, nothing is bought, and the gap only grows.
 
 Both are measured without the KL cost, exactly, after the last episode. Proven (derived in this project): theorem 2's regret is of order
 :math:`\sqrt{C K}` at bonus scale 1; the scale 0.1 used here was chosen by trying and carries no guarantee.
@@ -49,8 +50,8 @@ for i, name in enumerate(problems):
     table = exact[exact.problem == name].assign(tau=lambda rows: rows.tau.replace(0, ZERO))
     dots = learned[learned.problem == name].assign(tau=lambda rows: rows.tau.replace(0, ZERO))
     points(axes[0, i], dots, x="tau", y="gap", by="learner")
-    axes[0, i].plot([], [], "o", color=COLOURS[0], markersize=3.5, label=f"learned in {EPISODES} episodes, median")
-    axes[0, i].plot(table.tau, table.bias, "--", color=COLOURS[1], label="bias of the best regularised policy (exact)")
+    axes[0, i].plot([], [], "o", color=COLOURS[0], markersize=3.5, label=f"learned in {EPISODES:,} episodes")
+    axes[0, i].plot(table.tau, table.bias, "--", color=COLOURS[1], label="bias of the best regularized policy (exact)")
     axes[0, i].set(xscale="log", ylabel="gap without KL cost (reward)" if i == 0 else "")
     axes[0, i].set_title(f"{name}", fontsize=8)
     finite = np.isfinite(table.coverage)
@@ -61,14 +62,14 @@ for i, name in enumerate(problems):
         "^",
         color=COLOURS[2],
         markersize=6,
-        label="coverage infinite" if i == 0 else None,
+        label="C is infinite" if i == 0 else None,
     )
     axes[1, i].set(xscale="log", yscale="log", ylim=(0.5, 2 * top), xlabel="temperature tau (reward)", ylabel="")
     for axis in axes[:, i]:
         axis.set_xticks([ZERO, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
         axis.minorticks_off()
-axes[1, 0].set_ylabel("coverage C of step 0")
-fig.suptitle(f"{SEEDS} seeds, whiskers: middle 90 %", fontsize=9)
+axes[1, 0].set_ylabel("coverage C, step 0")
+fig.suptitle(f"Mixed factors need some temperature, a table none (median of {SEEDS} seeds, whiskers: middle 90 %)", fontsize=9)
 legend_below(fig, axes[0, 0], axes[1, 0], columns=2)
 save(fig, "plot_dr_rpo_tau", learned.merge(exact, on=["problem", "tau"]))
 plt.close(fig)

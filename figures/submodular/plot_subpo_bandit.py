@@ -74,9 +74,9 @@ last = axes[0, 3]
 for i, (method, group) in enumerate(ratios.groupby("method", sort=False)):
     ordered = np.sort(group.ratio)
     last.plot(ordered, (np.arange(len(ordered)) + 1) / len(ordered), color=COLOURS[2 + i], label=method)
-last.axvline(1 - np.exp(-1), color="0.45", linestyle=":")
+last.axvline(1 - np.exp(-1), color="0.45", linestyle=(0, (1, 3)), label="$1 - 1/e$")
 last.set(title=f"{len(ratios) // 3} random bandits", xlabel="$J$ / OPT", ylabel="share of the bandits", xlim=(0.45, 1.02))
-last.axvline(0.5, color="0.45", linestyle="-.")
+last.axvline(0.5, color="0.45", linestyle="-.", label="1/2, proven for the last two")
 handles = [axis.get_legend_handles_labels() for axis in (axes[0, 0], last)]
 fig.legend(handles[0][0] + handles[1][0], handles[0][1] + handles[1][1], loc="outside lower center", ncols=3)
 save(fig, "plot_subpo_bandit", results)
