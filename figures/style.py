@@ -77,18 +77,20 @@ def reference_slope(axis, exponent, label, through):
     x = np.geomspace(*axis.get_xlim(), 201)
     y = through[1] * (x / through[0]) ** exponent
     axis.plot(x, y, color="0.45", linewidth=0.9, linestyle=":", zorder=0, scalex=False, scaley=False, gid="guide")
-    shares = axis.transData + axis.transAxes.inverted()
-    spots, taken = shares.transform(np.column_stack([x, y])), axis.transAxes.inverted().transform(_drawn(axis))
-    seen = np.flatnonzero(((spots > (0.12, 0.06)) & (spots < (0.88, 0.94))).all(axis=1))
+    places = axis.transData.transform(np.column_stack([x, y]))
+    shares = axis.transAxes.inverted().transform(places)
+    seen = np.flatnonzero(((shares > (0.12, 0.06)) & (shares < (0.88, 0.94))).all(axis=1))
     if len(seen):
-        best = seen[np.argmax([np.hypot(*(taken - spots[i]).T).min(initial=1) for i in seen])]
-        guide_label(axis, label, (x[best], y[best]))
+        taken = _drawn(axis)
+        name = guide_label(axis, label, (x[seen[0]], y[seen[0]]))
+        room = [np.abs((taken - place) / name.get_window_extent().size).max(axis=1).min(initial=9) for place in places[seen]]
+        name.set_position((x[seen[np.argmax(room)]], y[seen[np.argmax(room)]]))
 
 
 def guide_label(axis, label, place):
     """The small grey name of a reference line, at ``place`` on the line, which it interrupts."""
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-    axis.text(*place, label, color="0.35", fontsize=8, ha="center", va="center", bbox=box, in_layout=False)
+    return axis.text(*place, label, color="0.35", fontsize=8, ha="center", va="center", bbox=box, in_layout=False)
 
 
 def _drawn(axis):

@@ -56,7 +56,8 @@ band(left, results[results.problem == "stochastic"], x="episode", y="regret", by
 low, middle, high = (tuned.groupby("episode").regret.quantile(q) for q in (0.05, 0.5, 0.95))
 left.errorbar(lengths, middle, [middle - low, high - middle], fmt="ks", markersize=3.5, capsize=2, linewidth=1, label=names[2])
 shown = results[results.problem == "stochastic"].groupby("episode").regret.max().max()
-left.set(xscale="log", xlim=(100, 1.3 * T), ylim=(0, 1.3 * shown), xlabel="episodes T", ylabel="regret (loss units)", title="stochastic")
+left.set(xscale="log", xlim=(100, 1.3 * T), ylim=(0, 1.3 * shown), xlabel="episodes T", ylabel="regret (loss units)")
+left.set_title("stochastic (at carets: above the picture)")
 beyond(left)
 late = results[(results.problem != "stochastic") & (results.episode >= 100)]
 band(right, late, x="episode", y="regret", by="algorithm")
@@ -65,7 +66,8 @@ end = late[late.episode == T_ADVERSARY].groupby("algorithm").regret.mean()
 right.set_ylim(5, 8 * end.max())
 reference_slope(right, 0.5, "slope 1/2", (T_ADVERSARY, 0.25 * end.min()))
 reference_slope(right, 1, "slope 1", (T_ADVERSARY, 2 * end.max()))
-fig.suptitle(f"Nearly logarithmic in one world, the square root in the other (median of {SEEDS} seeds, bands 5 % to 95 %)", fontsize=9)
+message = "Tsallis: nearly logarithmic in one world, the square root in the other"
+fig.suptitle(f"{message} (median of {SEEDS} seeds, bands 5 % to 95 %)", fontsize=9)
 legend_below(fig, left, columns=3)
 save(fig, "plot_bobw_worlds", pd.concat([results, tuned]))
 
