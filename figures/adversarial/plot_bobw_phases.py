@@ -42,7 +42,7 @@ for share, width in ((0.5, 1.6), (0.05, 0.7), (0.95, 0.7)):
     axis.plot(line.index, line, color="black", linewidth=width, linestyle="--", label="UCBVI (thin: 5 %, 95 %)" if share == 0.5 else None)
 axis.set(xscale="log", yscale="log", xlabel="episodes T", ylabel="regret (loss units)")
 axis.set_title(
-    f"Losses whose level jumps: optimism breaks on some seeds, self-bounding learners on none\nmedian of {SEEDS} seeds, bands 5 % to 95 %",
+    f"Losses whose level jumps: optimism breaks on some seeds, the others on none\nmedian of {SEEDS} seeds, bands 5 % to 95 %",
     fontsize=9,
 )
 axis.set_ylim(late.regret.min() / 4, 4 * late.regret.max())

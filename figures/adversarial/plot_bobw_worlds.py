@@ -67,7 +67,7 @@ right.set_ylim(5, 8 * end.max())
 reference_slope(right, 0.5, "slope 1/2", (T_ADVERSARY, 0.25 * end.min()))
 reference_slope(right, 1, "slope 1", (T_ADVERSARY, 2 * end.max()))
 message = "Tsallis: nearly logarithmic in one world, the square root in the other"
-fig.suptitle(f"{message} (median of {SEEDS} seeds, bands 5 % to 95 %)", fontsize=9)
+fig.suptitle(f"{message}\nmedian of {SEEDS} seeds, bands 5 % to 95 %", fontsize=9)
 legend_below(fig, left, columns=3)
 save(fig, "plot_bobw_worlds", pd.concat([results, tuned]))
 

@@ -66,7 +66,7 @@ for row, world in zip(axes, worlds, strict=True):
     row[0].set_ylabel("regret (loss units)")
 for axis in axes[-1]:
     axis.set_xlabel("episodes", fontsize=8)
-fig.suptitle(f"mean delay {MEAN} (but for none); median of {SEEDS} seeds, bands 5 % to 95 %", fontsize=9)
+fig.suptitle(f"Delays of one mean, {MEAN}, cost the same in every shape (median of {SEEDS} seeds, bands 5 % to 95 %)", fontsize=9)
 legend_below(fig, axes[0, 0])
 save(fig, "plot_dapo_delays", results)
 

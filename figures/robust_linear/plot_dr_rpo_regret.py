@@ -51,7 +51,7 @@ for axis, problem in zip(axes[0], problems, strict=True):
     reference_slope(axis, 1.0, "slope 1", (1, 1.8 * (table.regret / table.episode).max()))  # above them
     axis.set_title(problem, fontsize=8)
 message = "Where features mix factors (right), regret without a temperature is linear"
-fig.suptitle(f"{message} (mean of {SEEDS} seeds, bands: middle 80 %)", fontsize=9)
+fig.suptitle(f"{message}\nmean of {SEEDS} seeds, bands: middle 80 %", fontsize=9)
 legend_below(fig, axes[0, 0], columns=3)
 save(fig, "plot_dr_rpo_regret", regret)
 plt.close(fig)

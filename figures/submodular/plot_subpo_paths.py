@@ -69,7 +69,7 @@ for axis, (name, (problem, columns)) in zip(axes[0], problems.items(), strict=Tr
     walk(axis, path.states, columns, 0.12, color="black", linewidth=1.2, linestyle="--", label="planned path (knows P)")
     axis.plot(problem.start % columns, problem.start // columns, "s", color=COLOURS[0], markersize=5, label="start")
     value, best, upper = trace.parameters["final_value"], trace.parameters["path_value"], path.upper
-    axis.set_title(f"{name}\nSubPO: mean {value:.4g}, best {best:.4g}\nplanned {path.value:.4g}, bound {upper:.4g}", fontsize=8)
+    axis.set_title(f"{name}\nSubPO: mean F {value:.4g}, best {best:.4g}\nplanned {path.value:.4g}, bound {upper:.4g}", fontsize=8)
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
     for who, states in (("SubPO", trace.parameters["path_states"]), ("planned", path.states)):
