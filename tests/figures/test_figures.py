@@ -179,6 +179,16 @@ def test_the_name_of_a_reference_slope_stands_on_it_and_away_from_curves(loglog)
     assert x > 60
 
 
+def test_the_whole_name_of_a_reference_slope_keeps_off_the_curves(loglog):
+    x = np.geomspace(1, 1000, 400)
+    loglog.set(xlim=(1, 1000), ylim=(1e-3, 1e3))
+    loglog.lines[0].set_data(x, x * np.where(x < 60, 0.7, 0.03))  # beside the guide, then below it
+    loglog.collections[0].remove()
+    figures.style.reference_slope(loglog, 1, "slope 1", (1, 1))
+    box = loglog.texts[0].get_window_extent()
+    assert not any(box.contains(*point) for point in loglog.transData.transform(loglog.lines[0].get_xydata()))
+
+
 def test_a_power_of_ten_that_many_rows_share_is_seen_as_a_floor():
     assert floored(pd.Series([1e-9, 1e-9, 1e-9, 0.5]))
     assert not floored(pd.Series([0.0, 0.0, 0.0, 0.5]))
