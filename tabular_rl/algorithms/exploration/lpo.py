@@ -35,6 +35,7 @@ from tabular_rl.kernels.sampling import alias_tables
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.models import validation as check
 
+MOST_STEPS = 2**33  # of the rollouts of one iteration, which are kept at four bytes each
 SWITCHES = ("sensitivity", "every", "doubling")  # in the order of the kernel's codes
 SAMPLES, EPOCH, STEPS, ROLLOUTS, KEPT, LOG_DET, LOG_DET_THEN = range(7)  # places of the kernel's counters
 
@@ -231,6 +232,8 @@ class LPO:
             subsample=self.subsample, explore=self.explore, warm_start=float(self.warm_start), switch=SWITCHES.index(self.switch),
             batch=self.batch, integer_weights=self.integer_weights, budget=budget,
         )  # fmt: skip
+        if M * horizon > MOST_STEPS:
+            raise ValueError(f"{M} rollouts of up to {horizon} steps are more than {MOST_STEPS} steps; give fewer, or a shorter horizon")
         rollouts = Rollouts(np.empty(M, np.int64), np.empty((M, horizon), np.int32), np.empty(M, np.int64), np.empty(M, bool))
         counters, theta = np.array([0, -1, 0, 0, 0, 0, 0.0]), np.where(problem.available, 0.0, -np.inf)
         epochs = Epochs(

@@ -436,3 +436,9 @@ def test_errors_of_a_run():
     theory = LPO(preset="theory").run(SWIM, 5)
     assert theory.parameters["second_moment_bounded"]
     assert not LPO().run(SWIM, 5).parameters["second_moment_bounded"]
+
+
+@pytest.mark.parametrize("horizon", [2**40, 2**62])
+def test_rollouts_that_no_memory_holds_are_refused(horizon):
+    with pytest.raises(ValueError, match=f"^5 rollouts of up to {horizon} steps are more than"):
+        LPO(rollouts=5, horizon=horizon).run(instances.river_swim(3, discount=0.8), 5)
