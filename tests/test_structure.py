@@ -1,6 +1,7 @@
 """The house: no circle between files, one family for an algorithm, its claims, its figures and its tests."""
 
 import ast
+import re
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +55,38 @@ def test_algorithms_claims_figures_and_tests_have_the_same_families():
     assert len(families) >= 7
     for path in ("proofs_check/claims", "figures", "tests/algorithms"):
         assert folders(path) - {"foundations"} <= families
+
+
+def room(name):
+    """The room of a module: what stands directly below ``tabular_rl``, or one of the other packages."""
+    top, _, below = name.partition(".")
+    return below.partition(".")[0] if top == "tabular_rl" else top
+
+
+def reduced(graph):
+    """The arrows of a graph {name: names} without circles that no longer way implies."""
+
+    def reached(start):
+        return set(graph[start]).union(*(reached(name) for name in graph[start]))
+
+    return {(a, b) for a in graph for b in graph[a] if not any(b in reached(c) for c in graph[a])}
+
+
+def test_arrows_that_others_imply_are_left_out():
+    assert reduced({"a": {"b", "c", "d"}, "b": {"c"}, "c": {"d"}, "d": set()}) == {("a", "b"), ("b", "c"), ("c", "d")}
+
+
+def test_the_drawing_of_the_architecture_has_the_rooms_and_their_imports():
+    rooms = {room(name): set() for name in FILES}
+    for name, path in FILES.items():
+        rooms[room(name)] |= {room(other or "") for other in imported(path)} & rooms.keys() - {room(name)}
+    drawing = re.search(r"```mermaid\n(.*?)```", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    assert set(re.findall(r"^ *(\w+)\[", drawing, re.MULTILINE)) == rooms.keys()
+    assert set(re.findall(r"(\w+) --> (\w+)", drawing)) == reduced(rooms)
+
+
+def test_the_drawing_names_families_and_smaller_rooms():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for path in ("algorithms", "kernels", "planning"):
+        label = re.search(rf"^ *{path}\[(.*)\]$", text, re.MULTILINE)[1]
+        assert set(re.findall(r"\w+", label)) >= folders(f"tabular_rl/{path}"), path

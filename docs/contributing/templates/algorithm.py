@@ -1,0 +1,85 @@
+"""Explore-then-commit on bandits: try every arm equally often, then play the one that looked best (Lattimore, Szepesvari 2020, chapter 6).
+
+Setting: a bandit, that is an episodic MDP of one step and one state, with fixed mean losses in [0, 1] and gaps D_a to the best arm.
+
+    rounds 1 .. m A     arm t modulo A
+    afterwards          an arm with the least total of the losses seen
+
+Guarantee [derived from Hoeffding's inequality]: the expected regret after n >= m A rounds is at most
+
+    sum_a D_a (m + (n - m A) exp(-m D_a^2)).
+
+As D exp(-m D^2) <= 1 / sqrt(2 e m) for all D, the default m = (n^2 / 8e)^(1/3), rounded up, needs no gap: regret of order A n^(2/3).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tabular_rl import losses
+from tabular_rl.algorithms.trace import Trace, checkpoints
+from tabular_rl.kernels.compiling import njit
+from tabular_rl.kernels.episodic.episodes import sample_episode
+from tabular_rl.kernels.episodic.losses import mean_losses
+from tabular_rl.models import validation as check
+
+
+@dataclass(frozen=True)
+class ExploreThenCommit:
+    """Explore every arm ``m`` times, then commit.
+
+    Parameters
+    ----------
+    m : int, optional
+        Rounds of exploration per arm, >= 1. Default: the theory's, from the length of the run.
+    """
+
+    m: int | None = None
+
+    def __post_init__(self):
+        if self.m is not None:
+            check.integer("m", self.m, 1)
+
+    def run(self, problem, n, seed=0):
+        """Play ``n`` rounds of an AdversarialMDP (or FiniteHorizonMDP) with one step and one state.
+
+        Returns
+        -------
+        Trace
+            ``regret`` (by mean losses, against the best arm in hindsight) and ``loss`` (the learner's expected total).
+        """
+        problem = losses.as_adversarial(problem)
+        if problem.shape[:2] != (1, 1):
+            raise ValueError(f"problem must have one step and one state, got shape {problem.shape}: this is a bandit algorithm")
+        index, rng = checkpoints(n), check.generator(seed)
+        m = int(np.ceil((int(n) ** 2 / (8 * np.e)) ** (1 / 3))) if self.m is None else self.m
+        arms = np.flatnonzero(problem.available[0, 0])
+        total = problem.barrier[0, 0].copy()
+        loss, least, policy = _run(problem.packed_transition, problem.initial, *problem.world, arms, m, total, index, rng)
+        return Trace(index, {"regret": loss - least, "loss": loss}, policy, {"m": m}, seed)
+
+
+@njit
+def _run(P, initial, schedule, tables, parameters, bernoulli, arms, m, total, index, rng):
+    A = tables.shape[-1]
+    seen, policy, means = total.copy(), np.zeros((1, 1, A)), np.empty((1, 1, A))  # a missing arm has seen an infinite loss
+    states, actions, path_losses = np.empty(1, np.int64), np.empty(1, np.int64), np.empty(1)
+    loss, row, losses, least = 0.0, 0, np.empty(len(index)), np.empty(len(index))
+
+    for t in range(index[-1]):
+        arm = arms[t % len(arms)] if t < m * len(arms) else np.argmin(seen)
+        policy[:] = 0.0
+        policy[0, 0, arm] = 1.0
+
+        mean_losses(schedule, tables, parameters, t, policy, means)
+        loss += means[0, 0, arm]
+        for a in range(A):
+            total[a] += means[0, 0, a]
+        sample_episode(P, policy, initial, means, bernoulli, rng, states, actions, path_losses)
+        if t < m * len(arms):  # what comes later changes nothing
+            seen[arm] += path_losses[0]
+
+        if t + 1 == index[row]:
+            losses[row], least[row] = loss, total.min()
+            row += 1
+    return losses, least, policy
