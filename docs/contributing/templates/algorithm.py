@@ -12,6 +12,7 @@ Guarantee [derived from Hoeffding's inequality]: the expected regret after n >= 
 As D exp(-m D^2) <= 1 / sqrt(2 e m) for all D, the default m = (n^2 / 8e)^(1/3), rounded up, needs no gap: regret of order A n^(2/3).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,7 @@ class ExploreThenCommit:
         if problem.shape[:2] != (1, 1):
             raise ValueError(f"problem must have one step and one state, got shape {problem.shape}: this is a bandit algorithm")
         index, rng = checkpoints(n), check.generator(seed)
-        m = int(np.ceil((int(n) ** 2 / (8 * np.e)) ** (1 / 3))) if self.m is None else self.m
+        m = math.ceil((int(n) ** 2 / (8 * math.e)) ** (1 / 3)) if self.m is None else self.m
         arms = np.flatnonzero(problem.available[0, 0])
         total = problem.barrier[0, 0].copy()
         loss, least, policy = _run(problem.packed_transition, problem.initial, *problem.world, arms, m, total, index, rng)
