@@ -258,3 +258,13 @@ RANDOM = MODELS[SUBMODULAR]
 def test_a_mask_is_never_ignored(call):
     with pytest.raises(TypeError, match="its mask would be lost"):
         call()
+
+
+def test_remedies_name_functions_that_there_are():
+    problem = MODELS[FACTORED]
+    with pytest.raises(TypeError, match="planning.robust_linear_solve does$"):
+        planning.solve(problem)
+    with pytest.raises(TypeError, match="planning.robust_linear_evaluate has the worst case"):
+        planning.evaluate(problem, POLICY)
+    assert planning.robust_linear_solve is robust_linear.robust_linear_solve
+    assert planning.robust_linear_evaluate is robust_linear.robust_linear_evaluate

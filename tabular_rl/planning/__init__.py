@@ -21,6 +21,8 @@ _ROBUST = {
     "optimality_radius": "robust.policy",
     "robust_backup": "robust.solve",
     "robust_evaluate": "robust.policy",
+    "robust_linear_evaluate": "robust.linear",
+    "robust_linear_solve": "robust.linear",
     "saddle_certificate": "robust.policy",
 }
 
@@ -131,5 +133,5 @@ def solve(mdp, method="auto", tolerance=None, max_iterations=1_000_000):
         from tabular_rl.planning.robust.solve import solve_robust
 
         return solve_robust(mdp, method, tolerance, max_iterations)
-    remedies = {"SubmodularMDP": "planning.history_optimum solves it", "RobustLinearMDP": "planning.robust_linear.robust_linear_solve does"}
+    remedies = {"SubmodularMDP": "planning.history_optimum solves it", "RobustLinearMDP": "planning.robust_linear_solve does"}
     return check.kind("mdp", mdp, FiniteHorizonMDP, DiscountedMDP, RobustMDP, **remedies)

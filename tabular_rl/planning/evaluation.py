@@ -11,7 +11,7 @@ from tabular_rl.planning.bellman import bellman_backup, deterministic_policy
 DIRECT_STATES = 3000  # a dense factorisation is exact and quicker up to here
 EVALUATORS = {
     "RobustMDP": "planning.robust_evaluate has the worst case of a policy",
-    "RobustLinearMDP": "planning.robust_linear.robust_linear_evaluate has the worst case of a policy",
+    "RobustLinearMDP": "planning.robust_linear_evaluate has the worst case of a policy",
     "SubmodularMDP": "planning.submodular_value has the value of a policy",
 }
 

@@ -103,7 +103,7 @@ def _chances(bandit, x):
 
 
 def _shape(bandit):
-    return check.kind("bandit", bandit, SubmodularBandit, SubmodularMDP="planning.submodular_bandit.bandit_of(mdp) is one").shape
+    return check.kind("bandit", bandit, SubmodularBandit, SubmodularMDP="planning.submodular.bandit.bandit_of(mdp) is one").shape
 
 
 def relaxed_value(bandit, x):
