@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import figures.style
-from proofs_check import registry
+from proofs_check import citations, registry
 from proofs_check.engine import verify
 from tabular_rl import instances, losses
 from tabular_rl.experiments import Experiment
@@ -150,6 +150,13 @@ def test_the_test_of_the_recipe_passes(algorithm):
     namespace = {}
     exec(block, namespace)
     namespace["test_without_noise_only_exploration_costs"]()
+
+
+def test_the_proof_of_the_recipe_is_found_for_every_claim(claims):
+    (block,) = blocks(ROOT / "docs" / "contributing" / "claim.md", "markdown")
+    document = citations.Document("template", block)
+    for id in [*claims, *registry._THEOREMS]:
+        assert [(place.label, place.section) for place in document.named(id)] == [("ETC", "1. Explore-then-commit")]
 
 
 @pages
