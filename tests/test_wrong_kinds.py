@@ -206,7 +206,7 @@ def test_sets_and_objectives_are_instances_too():
         planning.worst_case([0.0, 1.0], [0.5, 0.5], 0.1)
     with pytest.raises(TypeError, match=r"objective must be one of tabular_rl.submodular, got the class Modular"):
         models.SubmodularMDP(episodic.transition, 0, submodular.Modular)
-    with pytest.raises(TypeError, match=r"bandit must be a SubmodularBandit, got SubmodularMDP; planning.submodular_bandit.bandit_of"):
+    with pytest.raises(TypeError, match=r"bandit must be a SubmodularBandit, got SubmodularMDP; planning.submodular.bandit.bandit_of"):
         submodular_bandit.sequential_greedy(MODELS[SUBMODULAR])
 
 
@@ -262,9 +262,9 @@ def test_a_mask_is_never_ignored(call):
 
 def test_remedies_name_functions_that_there_are():
     problem = MODELS[FACTORED]
-    with pytest.raises(TypeError, match="planning.robust_linear_solve does$"):
+    with pytest.raises(TypeError, match=r"planning.robust_linear_solve does$"):
         planning.solve(problem)
-    with pytest.raises(TypeError, match="planning.robust_linear_evaluate has the worst case"):
+    with pytest.raises(TypeError, match=r"planning.robust_linear_evaluate has the worst case"):
         planning.evaluate(problem, POLICY)
     assert planning.robust_linear_solve is robust_linear.robust_linear_solve
     assert planning.robust_linear_evaluate is robust_linear.robust_linear_evaluate
