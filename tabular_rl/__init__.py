@@ -3,7 +3,8 @@
     import tabular_rl as trl
 
 Models (``trl.FiniteHorizonMDP``, ``trl.DiscountedMDP``), named problems (``trl.instances``), solvers (``trl.planning``), loss worlds
-(``trl.losses``), algorithms (``trl.algorithms``), experiments (``trl.experiments``). Submodules load when first used.
+(``trl.losses``), algorithms (``trl.algorithms``), experiments (``trl.experiments``), what their figures share (``trl.plotting``).
+Submodules load when first used.
 """
 
 import lazy_loader

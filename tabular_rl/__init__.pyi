@@ -1,4 +1,4 @@
-from . import algorithms, ambiguity, delays, experiments, instances, losses, models, planning, submodular
+from . import algorithms, ambiguity, delays, experiments, instances, losses, models, planning, plotting, submodular
 from .models import (
     AdversarialMDP,
     DiscountedMDP,
@@ -32,6 +32,7 @@ __all__ = [
     "losses",
     "models",
     "planning",
+    "plotting",
     "save",
     "submodular",
 ]

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from figures.__main__ import make_figures
 from proofs_check.__main__ import explain, verify
+from tabular_rl.gallery import make_figures
 from tabular_rl.terminal import command, number_table, paragraph
 
 app = typer.Typer(
@@ -61,9 +61,8 @@ def list_everything(name: Annotated[str | None, typer.Argument(help="One of them
 
 def _shelves():
     """Everything that has a name: {heading: {name: (one line, the whole text)}}."""
-    from figures.__main__ import docstring, names
     from proofs_check.registry import find_claims
-    from tabular_rl import instances
+    from tabular_rl import gallery, instances
 
     return {
         "Instances": {entry.name: (entry.description, _signed(entry.function)) for entry in instances.catalogue()},
@@ -78,7 +77,10 @@ def _shelves():
             if (maker := getattr(instances.robust_linear, name))
         },
         "Algorithms": {name: ((inspect.getdoc(kind) or "").split("\n")[0], _signed(kind)) for name, kind in _algorithms().items()},
-        "Figures": {name: (docstring(name).splitlines()[0], docstring(name)) for name in names()},
+        "Figures": {
+            name: ((text := gallery.docstring(name)).splitlines()[0], f"{text}\n\nScript: {path}")
+            for name, path in gallery.scripts().items()
+        },
         "Claims": {
             claim.id: (claim.statement, f"{claim.id} ({claim.provenance}; {claim.source})\n\n{inspect.getdoc(claim.sides)}")
             for claim in find_claims()

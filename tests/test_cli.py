@@ -365,7 +365,7 @@ def test_the_extras_that_are_named_exist():
     root = Path(__file__).parents[1]
     known = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     named = set()
-    for folder in ("tabular_rl", "figures", "proofs_check"):
+    for folder in ("tabular_rl", "proofs_check"):
         for path in (root / folder).rglob("*.py"):
             named |= set(re.findall(r'extra\("(\w+)"\)', path.read_text()))
     assert named == set(known) - {"test", "docs"}

@@ -9,15 +9,15 @@ import textwrap
 import tomllib
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
-import figures.style
 from proofs_check import citations, registry
 from proofs_check.engine import verify
-from tabular_rl import instances, losses
+from tabular_rl import instances, losses, plotting
 from tabular_rl.experiments import Experiment
 
 ROOT = Path(__file__).parents[1]
@@ -117,10 +117,10 @@ def test_the_claims_see_a_fault_of_the_algorithm(moved_in, tmp_path, line):
 def test_the_figure_leaves_a_picture_a_vector_and_its_numbers(algorithm, monkeypatch, tmp_path):
     monkeypatch.setenv("TABULAR_RL_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("TABULAR_RL_FIGURES", str(tmp_path / "output"))
-    monkeypatch.setattr(figures.style, "size", lambda quick, full: quick[::3])
-    figures.style.plt.switch_backend("Agg")
+    monkeypatch.setattr(plotting, "size", lambda quick, full: quick[::3])
+    plt.switch_backend("Agg")
     runpy.run_path(str(TEMPLATES / "plot_template.py"), run_name="__main__")
-    figures.style.plt.close("all")
+    plt.close("all")
     assert sorted(path.name for path in (tmp_path / "output").iterdir()) == [f"plot_template.{kind}" for kind in ("csv", "pdf", "png")]
 
 

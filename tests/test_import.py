@@ -35,12 +35,17 @@ def test_models_and_losses_do_not_bring_numba():
     assert "numba" not in run(code).split()
 
 
+def test_plotting_brings_matplotlib_with_the_first_figure():
+    code = "import sys, tabular_rl as trl; trl.plotting.size(1, 2); print(*sys.modules)"
+    assert "matplotlib" not in run(code).split()
+
+
 @pytest.mark.parametrize("name", tabular_rl.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(tabular_rl, name) is not None
 
 
-@pytest.mark.parametrize("name", ["algorithms", "ambiguity", "experiments", "instances", "losses", "models", "planning"])
+@pytest.mark.parametrize("name", ["algorithms", "ambiguity", "experiments", "instances", "losses", "models", "planning", "plotting"])
 def test_every_public_name_of_a_module_is_there(name):
     module = getattr(tabular_rl, name)
     assert [public for public in module.__all__ if not hasattr(module, public)] == []

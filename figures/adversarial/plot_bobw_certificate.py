@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 import tabular_rl as trl
-from figures.style import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 from tabular_rl.algorithms import BestOfBothWorlds
 from tabular_rl.experiments import Cell, run_cells
+from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 
 SEEDS, T = 16, size(quick=100_000, full=1_000_000)
 mdp = trl.instances.gap_instance()

@@ -18,9 +18,9 @@ import math
 import numpy as np
 
 import tabular_rl as trl
-from figures.style import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 from tabular_rl.algorithms import BestOfBothWorlds
 from tabular_rl.experiments import Cell, run_cells
+from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 
 SEEDS, T = 12, size(quick=50_000, full=500_000)
 mdp = trl.instances.gap_instance()

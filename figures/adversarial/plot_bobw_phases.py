@@ -15,9 +15,9 @@ the stochastic world, as the phases themselves grow with time. Settings are thos
 import numpy as np
 
 import tabular_rl as trl
-from figures.style import band, figure, legend_below, reference_slope, save, size
 from tabular_rl.algorithms import UCBVI, BestOfBothWorlds
 from tabular_rl.experiments import Cell, run_cells
+from tabular_rl.plotting import band, figure, legend_below, reference_slope, save, size
 
 SEEDS, T = 16, size(quick=100_000, full=1_000_000)
 world = trl.losses.phases(trl.instances.gap_instance())

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 import tabular_rl as trl
-from figures.style import band, beyond, figure, legend_below, reference_slope, save, size
 from tabular_rl.algorithms import UCBVI, BestOfBothWorlds, DilatedBonusPO
 from tabular_rl.experiments import Cell, run_cells
+from tabular_rl.plotting import band, beyond, figure, legend_below, reference_slope, save, size
 
 SEEDS, T, T_ADVERSARY = 16, size(quick=100_000, full=2_000_000), size(quick=100_000, full=500_000)
 mdp = trl.instances.gap_instance()

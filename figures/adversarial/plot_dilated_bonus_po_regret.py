@@ -20,7 +20,7 @@ likes best; and the river once more with losses drawn from one distribution.
 import numpy as np
 
 import tabular_rl as trl
-from figures.style import band, figure, legend_below, reference_slope, save, size
+from tabular_rl.plotting import band, figure, legend_below, reference_slope, save, size
 
 river, lake = trl.instances.river_swim(n=4, horizon=8), trl.instances.frozen_lake(horizon=8, is_slippery=False)
 problems = {

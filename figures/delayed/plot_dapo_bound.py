@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 import tabular_rl as trl
-from figures.style import COLOURS, figure, save, size
 from tabular_rl.algorithms import DAPO, Uniform
+from tabular_rl.plotting import COLOURS, figure, save, size
 
 SEEDS = 16
 mdp = trl.instances.delay_instance()

@@ -18,8 +18,8 @@ import pandas as pd
 from scipy.special import gammaln
 
 import tabular_rl as trl
-from figures.style import COLOURS, figure, save, size
 from tabular_rl.experiments import Cell, run_cells
+from tabular_rl.plotting import COLOURS, figure, save, size
 
 SEEDS = 40
 models = {"H = S = 1": trl.FiniteHorizonMDP(np.ones((1, 2, 1)), np.zeros((1, 2)), horizon=1), "H = S = 3": trl.instances.delay_instance()}

@@ -16,10 +16,10 @@ the size of the model, has the rate of its theorem.
 import numpy as np
 
 import tabular_rl as trl
-from figures.style import band, figure, legend_below, save, size
 from tabular_rl import delays
 from tabular_rl.algorithms import DAPO, DelayedHedge, DelayedOPPO
 from tabular_rl.experiments import Cell, run_cells
+from tabular_rl.plotting import band, figure, legend_below, save, size
 
 SEEDS, MEAN = 16, 30
 K = size(quick=5_000, full=40_000)

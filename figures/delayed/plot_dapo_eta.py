@@ -17,8 +17,8 @@ the adapted estimator was better in 22, the plain one in 27, and no difference w
 import numpy as np
 
 import tabular_rl as trl
-from figures.style import band, figure, legend_below, save, size
 from tabular_rl.experiments import Cell, run_cells
+from tabular_rl.plotting import band, figure, legend_below, save, size
 
 SEEDS, K = 16, size(quick=20_000, full=20_000)
 mdp = trl.instances.delay_instance()

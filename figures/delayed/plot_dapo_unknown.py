@@ -12,8 +12,8 @@ transition. The sum of the widths is what the learner pays for not knowing; divi
 # One random model (H = 3, S = 3, A = 2) with stochastic losses, without delay and with a delay of 50. The bonus is a tenth of the
 # theory's (the practical preset), its part for the unknown transition a twentieth.
 import tabular_rl as trl
-from figures.style import band, figure, legend_below, reference_slope, save, size
 from tabular_rl.algorithms import DAPO
+from tabular_rl.plotting import band, figure, legend_below, reference_slope, save, size
 
 mdp = trl.instances.delay_instance()
 problems = {f"delay {d}": trl.delays.delayed(trl.losses.stochastic(mdp), trl.delays.fixed(d)) for d in (0, 50)}

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 import tabular_rl as trl
-from figures.style import COLOURS, LINES, figure, floor, legend_below, save, size
 from tabular_rl.algorithms import LPO, pathwise_certificate
+from tabular_rl.plotting import COLOURS, LINES, figure, floor, legend_below, save, size
 
 EPOCHS = size(quick=24, full=48)
 problems = {"RiverSwim, 6 states": trl.instances.river_swim(6, discount=0.9), "lock(3, 3)": trl.instances.combination_lock(3, 3)}

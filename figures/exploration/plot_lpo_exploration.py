@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 import tabular_rl as trl
-from figures.style import COLOURS, LINES, figure, legend_below, save, size
 from tabular_rl.algorithms import LPO, QLearning, UCBVIDiscounted
 from tabular_rl.experiments import Cell, run_cells
+from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, save, size
 
 SEEDS, BUDGET = size(quick=4, full=16), size(quick=1e7, full=6e7)
 lock = trl.instances.combination_lock(depth=10, A=4)

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 import tabular_rl as trl
-from figures.style import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 from tabular_rl.algorithms import LPO
 from tabular_rl.experiments import Cell, run_cells
+from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 
 SEEDS = size(quick=4, full=8)
 swim = trl.instances.river_swim(4, discount=0.8)

@@ -15,8 +15,8 @@ The smaller constants are what one would use, without a guarantee.
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, LINES, figure, legend_below, save, size
 from tabular_rl.algorithms import SensitivitySampler, TabularClass, sampling_constant
+from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, save, size
 
 CELLS, N, SEEDS = 12, size(quick=200_000, full=2_000_000), 16
 frequency = np.append(np.arange(1.0, CELLS) ** -1.5, 3e-4)

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 import tabular_rl as trl
-from figures.style import COLOURS, LINES, figure, legend_below, save, size
 from tabular_rl.algorithms import LPO
 from tabular_rl.experiments import Cell, run_cells
+from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, save, size
 
 N, SEEDS, PAIRS = size(quick=20_000, full=200_000), 8, 12
 swim = trl.instances.river_swim(6, discount=0.9)

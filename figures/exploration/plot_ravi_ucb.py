@@ -18,9 +18,9 @@ import math
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from figures.style import COLOURS, band, figure, floor, legend_below, reference_slope, save, size
 from tabular_rl import instances
 from tabular_rl.algorithms import RAVIUCB, UCBVIDiscounted
+from tabular_rl.plotting import COLOURS, band, figure, floor, legend_below, reference_slope, save, size
 
 SEEDS, STEPS = 10, size(quick=300_000, full=3_000_000)
 swim = instances.river_swim(6, discount=0.9)

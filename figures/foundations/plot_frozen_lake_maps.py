@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 import tabular_rl as trl
-from figures.style import figure, save
+from tabular_rl.plotting import figure, save
 
 lake = trl.instances.frozen_lake_8x8(horizon=200)
 solution = trl.planning.solve(lake)

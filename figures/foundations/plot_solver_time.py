@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 import tabular_rl as trl
-from figures.style import COLOURS, LINES, figure, save, size
+from tabular_rl.plotting import COLOURS, LINES, figure, save, size
 
 METHODS = ("modified_policy_iteration", "policy_iteration", "value_iteration")
 

@@ -19,11 +19,11 @@ at the experiments' sizes.
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, figure, floor, legend_below, reference_slope, save, size
 from tabular_rl import RobustMDP
 from tabular_rl.algorithms import DRPG, convergence_bound
 from tabular_rl.instances import garnet_policy, garnet_robust
 from tabular_rl.planning import constants, robust_evaluate, solve
+from tabular_rl.plotting import COLOURS, figure, floor, legend_below, reference_slope, save, size
 
 DISCOUNT, LENGTHS = 0.1, size(quick=[100, 300, 1000, 3000, 10_000, 30_000, 100_000], full=[10**k for k in range(2, 8)])
 

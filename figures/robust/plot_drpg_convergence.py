@@ -17,10 +17,10 @@ optimum randomises and sits at a kink, a constant step stops at a floor that gro
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, LINES, figure, floor, reference_slope, save, size
 from tabular_rl.algorithms import DRPG
 from tabular_rl.instances import garnet_policy, garnet_robust
 from tabular_rl.planning import solve
+from tabular_rl.plotting import COLOURS, LINES, figure, floor, reference_slope, save, size
 
 SEEDS, STEPS = size(quick=50, full=50), 200
 tables = []

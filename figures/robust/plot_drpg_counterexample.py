@@ -15,10 +15,10 @@ rectangular sets it is proven, and with the s-rectangular hull of the same two k
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, LINES, figure, legend_below, save, size
 from tabular_rl.algorithms import DRPG
 from tabular_rl.instances import nonrect_two_kernels
 from tabular_rl.planning import robust_evaluate
+from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, save, size
 
 SLIP, RISK, DISCOUNT, STEPS, GRID = 0.1, 0.5, 0.9, size(quick=1000, full=3000), 51
 problems = {"list": nonrect_two_kernels(), "hull": nonrect_two_kernels(rectangularity="s")}

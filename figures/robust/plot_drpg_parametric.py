@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 
 import tabular_rl as trl
-from figures.style import COLOURS, figure, save, size
 from tabular_rl.algorithms import DRPG
 from tabular_rl.instances import inventory_param
+from tabular_rl.plotting import COLOURS, figure, save, size
 
 SEEDS, STEPS = size(quick=20, full=100), 200
 grid = np.unique(np.concatenate([np.arange(10), np.geomspace(10, STEPS, 30).astype(int)]))

@@ -15,9 +15,9 @@ Only the first is proven to arrive. That the second has period 2 is exact; the o
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, figure, guide_label, save, size
 from tabular_rl.algorithms import DRPG, BestResponses, GradientDescentAscent
 from tabular_rl.instances import pennies, pennies_values
+from tabular_rl.plotting import COLOURS, figure, guide_label, save, size
 
 mdp, STEPS = pennies(), size(quick=4000, full=20_000)
 start = np.array([[0.3, 0.7], [0.5, 0.5], [0.5, 0.5]])

@@ -17,10 +17,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, LINES, figure, floor, save, size
 from tabular_rl.algorithms import DRPG
 from tabular_rl.instances import garnet_policy, garnet_robust
 from tabular_rl.planning import solve
+from tabular_rl.plotting import COLOURS, LINES, figure, floor, save, size
 
 SEEDS, STEPS = size(quick=10, full=50), 200
 given = DRPG(rule="constant", scale=0.25)

@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 
 import tabular_rl as trl
-from figures.style import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 from tabular_rl.kernels.robust.rows import NOMINAL, workspace
 from tabular_rl.kernels.robust.sweeps import backup
+from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 
 sets = trl.ambiguity
 z, p0 = np.array([1.0, 3, 2, 0]), np.array([0.4, 0.1, 0.2, 0.3])

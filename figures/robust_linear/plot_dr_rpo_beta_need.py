@@ -17,9 +17,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, figure, legend_below, save, size
 from tabular_rl.algorithms import DRRPO
 from tabular_rl.instances import robust_linear
+from tabular_rl.plotting import COLOURS, figure, legend_below, save, size
 
 SEEDS, LENGTHS = 10, size(quick=[300, 1000, 3000], full=[1000, 10_000, 100_000])
 problems = {

@@ -20,9 +20,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 from tabular_rl.algorithms import DRRPO
 from tabular_rl.instances import robust_linear
+from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 
 EPISODES, DELTA = size(quick=20_000, full=200_000), 0.05
 mdp = robust_linear.river_swim(0.02)

@@ -19,9 +19,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from figures.style import band, figure, legend_below, reference_slope, save, size
 from tabular_rl.algorithms import DRRPO
 from tabular_rl.instances import robust_linear
+from tabular_rl.plotting import band, figure, legend_below, reference_slope, save, size
 
 SEEDS, EPISODES = 10, size(quick=3000, full=20_000)
 problems = {"RiverSwim, radius 0.02": robust_linear.river_swim(0.02), "off-dynamics, radius 0.3": robust_linear.off_dynamics(0.3)}

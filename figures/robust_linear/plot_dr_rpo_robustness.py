@@ -20,10 +20,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, LINES, figure, legend_below, save, size
 from tabular_rl.algorithms import DRLSVIUCB, DRRPO, LSVIUCB, LinearOPPO
 from tabular_rl.instances import robust_linear as shelf
 from tabular_rl.planning.robust.linear import robust_linear_evaluate, robust_linear_solve
+from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, save, size
 
 SEEDS = 10
 SCALES, BETAS = (0.05, 0.1, 0.2), (0.1, 0.3, 1.0, 3.0, 10.0)

@@ -18,10 +18,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, figure, legend_below, points, save, size
 from tabular_rl.algorithms import DRRPO
 from tabular_rl.instances import robust_linear
 from tabular_rl.planning.robust.linear import factor_coverage, robust_linear_evaluate, robust_linear_solve
+from tabular_rl.plotting import COLOURS, figure, legend_below, points, save, size
 
 SEEDS, EPISODES = 10, size(quick=4000, full=10_000)
 ZERO = 1e-3  # where tau = 0 stands on the logarithmic axis

@@ -19,10 +19,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, figure, save, size
 from tabular_rl import planning
 from tabular_rl.instances import submodular
 from tabular_rl.planning.submodular import bandit as bandits
+from tabular_rl.plotting import COLOURS, figure, save, size
 
 K = 100
 problems = {

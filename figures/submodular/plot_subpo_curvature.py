@@ -20,9 +20,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, LINES, figure, save, size
 from tabular_rl import planning
 from tabular_rl.instances import submodular
+from tabular_rl.plotting import COLOURS, LINES, figure, save, size
 
 LENGTHS = size(quick=[1, 2, 3, 4, 5], full=[1, 2, 3, 4, 5, 6, 7])
 rows = []

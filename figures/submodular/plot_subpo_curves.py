@@ -21,11 +21,11 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 
-from figures.style import band, figure, legend_below, save, size
 from tabular_rl.algorithms import HistoryGreedy, SubPO
 from tabular_rl.experiments import Cell, run_cells
 from tabular_rl.instances import submodular
 from tabular_rl.planning import coverage_prices
+from tabular_rl.plotting import band, figure, legend_below, save, size
 
 SEEDS, ITERATIONS = 5, size(quick=160, full=400)
 problems = {"gp30": submodular.gp30(1), "two_room": submodular.two_room(), "steiner": submodular.steiner(1)}

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap
 
-from figures.style import COLOURS, figure, legend_below, save, size
 from tabular_rl.algorithms import SubPO
 from tabular_rl.instances import submodular
 from tabular_rl.planning import priced_search, sample_trajectories, truncated_search
+from tabular_rl.plotting import COLOURS, figure, legend_below, save, size
 
 RESTARTS = size(quick=4, full=16)
 KINDS = ListedColormap(["#A6CEE3", "#B2DF8A", "#FDBF6F", "#CAB2D6", "#FFFF99", "#DDDDDD"])

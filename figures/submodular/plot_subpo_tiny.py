@@ -19,10 +19,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, figure, legend_below, save, size
 from tabular_rl import planning
 from tabular_rl.algorithms import SubPO
 from tabular_rl.instances import submodular
+from tabular_rl.plotting import COLOURS, figure, legend_below, save, size
 
 GRIDS = [
     (3, 3, 4, 0.0, "self", 0), (3, 3, 6, 0.0, "self", 1), (3, 4, 7, 0.0, "self", 3), (3, 3, 6, 0.2, "self", 2),

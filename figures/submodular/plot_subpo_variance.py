@@ -20,9 +20,9 @@ The policy is uniform, the problem a 6 x 6 grid with a 2 x 2 sensor. Nothing is 
 import numpy as np
 import pandas as pd
 
-from figures.style import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 from tabular_rl.instances import submodular
 from tabular_rl.planning import sample_trajectories
+from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
 
 HORIZONS = size(quick=[2, 4, 8, 16, 32], full=[2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64])
 N = 40_000

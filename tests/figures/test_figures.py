@@ -1,14 +1,19 @@
 """Figures come from nothing, the same every time, and their program knows its names."""
 
+import ast
 import runpy
+import sys
+from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-import figures.style
-from figures.__main__ import choose, docstring, names, scripts
+from tabular_rl import plotting
+from tabular_rl.gallery import SCRIPTS, choose, docstring, names, scripts
 
+INSTALLED = {"tabular_rl", "matplotlib", "numpy", "pandas", "scipy"}  # with the extra figures
 TINY = {"dilated_bonus_po_regret": [50, 100], "solver_time": [8, 16], "subpo_curves": 6, "subpo_paths": 1}
 TINY |= {"subpo_tiny": 5, "subpo_bandit": 10, "lpo_certificate": 3, "bobw_worlds": 3_000}
 TINY |= {"lpo_exploration": lambda quick: 2 if quick < 100 else 3e5, "lpo_switches": lambda quick: 2 if quick < 100 else 1000}
@@ -34,7 +39,7 @@ def draw(monkeypatch, tmp_path):
     """A function that runs a script at a size for tests and returns its folder."""
     monkeypatch.setenv("TABULAR_RL_STORE", str(tmp_path / "store"))
 
-    save = figures.style.save
+    save = plotting.save
 
     def save_and_look(fig, name, data):
         save(fig, name, data)
@@ -43,14 +48,14 @@ def draw(monkeypatch, tmp_path):
 
     def run(name, folder="output"):
         monkeypatch.setenv("TABULAR_RL_FIGURES", str(tmp_path / folder))
-        monkeypatch.setattr(figures.style, "save", save_and_look)
-        monkeypatch.setattr(figures.style, "size", lambda quick, full: tiny(name, quick))
+        monkeypatch.setattr(plotting, "save", save_and_look)
+        monkeypatch.setattr(plotting, "size", lambda quick, full: tiny(name, quick))
         runpy.run_path(str(scripts()[name]), run_name="__main__")
         return tmp_path / folder
 
-    figures.style.plt.switch_backend("Agg")
+    plt.switch_backend("Agg")
     yield run
-    figures.style.plt.close("all")
+    plt.close("all")
 
 
 @pytest.mark.parametrize("name", names())
@@ -118,6 +123,34 @@ def test_every_script_is_a_lecture(name):
     assert 50 <= len(text.splitlines()) <= 150
 
 
+@pytest.mark.parametrize("name", names())
+def test_a_copy_of_a_script_runs_anywhere(name):
+    tree = ast.walk(ast.parse(scripts()[name].read_text(encoding="utf-8")))
+    modules = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in tree
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {module.partition(".")[0] for module in modules} - sys.stdlib_module_names <= INSTALLED
+
+
+def test_figures_go_to_the_current_folder_and_not_among_scripts(tmp_path, monkeypatch, draw):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TABULAR_RL_FIGURES", raising=False)
+    assert plotting.output_folder() == Path("figures")
+    plotting.save(plotting.figure()[0], "empty", pd.DataFrame({"x": [1]}))
+    assert sorted(path.name for path in Path("figures").iterdir()) == ["empty.csv", "empty.pdf", "empty.png"]
+    (tmp_path / "figures" / "family").mkdir()
+    (tmp_path / "figures" / "family" / "plot_it.py").touch()
+    assert plotting.output_folder() == Path("figures", "output")
+
+
+def test_the_repository_keeps_its_figures_apart(monkeypatch):
+    monkeypatch.chdir(SCRIPTS.parent)
+    assert plotting.output_folder() == Path("figures", "output")
+
+
 def test_choose_takes_names_with_and_without_prefix_and_all_by_default():
     assert choose(["solver_time", "plot_solver_time"]) == ["solver_time", "solver_time"]
     assert choose([]) == names()
@@ -131,18 +164,18 @@ def test_unknown_figure_is_an_error_with_the_nearest_name():
 @pytest.fixture
 def loglog():
     """Logarithmic axes with a curve that passes 0, and a dot."""
-    fig, axes = figures.style.figure()
+    fig, axes = plotting.figure()
     axes[0, 0].plot([1, 10, 100, 1000], [2.0, 1e-3, 0.0, -1e-12])
     axes[0, 0].fill_between([1, 10, 100, 1000], [1.0, 1e-4, 0.0, -1e-12], [3.0, 1e-2, 1e-5, 0.0])
     axes[0, 0].set(xscale="log", yscale="log", ylim=(1e-9, 10))
     yield axes[0, 0]
-    figures.style.plt.close(fig)
+    plt.close(fig)
 
 
 def test_floor_draws_at_the_floor_names_it_and_leaves_the_data(loglog):
     data = pd.Series([5.0, 0.0, -1e-9, 1e-3])
     loglog.plot([1, 10, 100, 1000], data, "o")
-    figures.style.floor(loglog, 1e-6)
+    plotting.floor(loglog, 1e-6)
     assert loglog.lines[0].get_ydata().tolist() == [2.0, 1e-3, 1e-6, 1e-6]
     assert loglog.lines[1].get_ydata().tolist() == [5.0, 1e-6, 1e-6, 1e-3]
     assert loglog.collections[0].get_paths()[0].vertices[:, 1].min() == 1e-6
@@ -156,12 +189,12 @@ def test_floor_draws_at_the_floor_names_it_and_leaves_the_data(loglog):
 
 
 def test_beyond_marks_every_dot_out_of_sight_and_the_places_where_a_curve_leaves():
-    axis = figures.style.figure()[1][0, 0]
+    axis = plotting.figure()[1][0, 0]
     axis.plot([1, 2, 3, 4], [1, 5, 9, 1], "s")
     axis.plot([1, 2, 3, 4, 5], [1, -1, -2, 1, -3])
     axis.set(ylim=(0, 2), xlim=(0, 6))
     assert list(out_of_sight(axis)) == [(2, 5), (3, 9), (2, -1), (5, -3)]
-    figures.style.beyond(axis)
+    plotting.beyond(axis)
     assert list(out_of_sight(axis)) == []
     carets = [(*point, line.get_marker()) for line in axis.lines[2:] for point in line.get_xydata()]
     assert sorted(carets) == [(2, 0, "v"), (2, 2, "^"), (3, 2, "^"), (5, 0, "v")]
@@ -172,7 +205,7 @@ def test_beyond_marks_every_dot_out_of_sight_and_the_places_where_a_curve_leaves
 def test_the_name_of_a_reference_slope_stands_on_it_and_away_from_curves(loglog):
     loglog.set(xlim=(1, 1000), ylim=(1e-3, 1e3))
     loglog.lines[0].set_data([1, 30], [1, 30])  # the left half of the guide is taken
-    figures.style.reference_slope(loglog, 1, "slope 1", (1, 1))
+    plotting.reference_slope(loglog, 1, "slope 1", (1, 1))
     (label,) = loglog.texts
     x, y = label.get_position()
     assert y == pytest.approx(x)
@@ -184,7 +217,7 @@ def test_the_whole_name_of_a_reference_slope_keeps_off_the_curves(loglog):
     loglog.set(xlim=(1, 1000), ylim=(1e-3, 1e3))
     loglog.lines[0].set_data(x, x * np.where(x < 60, 0.7, 0.03))  # beside the guide, then below it
     loglog.collections[0].remove()
-    figures.style.reference_slope(loglog, 1, "slope 1", (1, 1))
+    plotting.reference_slope(loglog, 1, "slope 1", (1, 1))
     box = loglog.texts[0].get_window_extent()
     assert not any(box.contains(*point) for point in loglog.transData.transform(loglog.lines[0].get_xydata()))
 

@@ -29,8 +29,8 @@ print(json.dumps({claim.id: version(claim) for claim in find_claims()}))
 @pytest.fixture
 def copy(tmp_path):
     """A copy of the repository's packages, to be edited."""
-    for name in ("tabular_rl", "proofs_check", "figures"):
-        shutil.copytree(PACKAGE.parent / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "output"))
+    for name in ("tabular_rl", "proofs_check"):
+        shutil.copytree(PACKAGE.parent / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 

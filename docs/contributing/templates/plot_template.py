@@ -15,9 +15,9 @@ the wrong arm; too much, and it pays the gap :math:`\Delta` for nothing. Its exp
 import numpy as np
 
 import tabular_rl as trl
-from figures.style import COLOURS, band, figure, legend_below, save, size
 from tabular_rl.algorithms.adversarial.explore_then_commit import ExploreThenCommit
 from tabular_rl.experiments import Experiment
+from tabular_rl.plotting import COLOURS, band, figure, legend_below, save, size
 
 N, GAPS = 10_000, (0.1, 0.4)
 M = size(quick=[1, 3, 10, 30, 100, 300, 1000, 3000], full=np.unique(np.geomspace(1, 4000, 30).round().astype(int)).tolist())

@@ -1,22 +1,37 @@
-"""What the figure scripts share: size and look, curves with bands, reference slopes, marks for what an axis cannot show, saving."""
+"""What the figure scripts share: size and look, curves with bands, reference slopes, marks for what an axis cannot show, saving.
+
+A script of the gallery needs nothing else beside the package: a copy runs anywhere.
+"""
 
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from tabular_rl.extras import extra
 
-with extra("figures"):
-    import matplotlib
-
-if os.environ.get("TABULAR_RL_FIGURES"):  # a run of the whole gallery draws into files
-    matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-import numpy as np
+__all__ = [
+    "COLOURS",
+    "LINES",
+    "LOOK",
+    "band",
+    "beyond",
+    "figure",
+    "floor",
+    "guide_label",
+    "legend_below",
+    "output_folder",
+    "points",
+    "reference_slope",
+    "save",
+    "size",
+]
 
 # Okabe, Ito (2008): told apart with every kind of colour vision, and in this order also in grey
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), ":")
-LOOK = {
+LOOK: dict[str, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.spines.top": False,
@@ -39,8 +54,16 @@ def size(quick, full):
 
 
 def figure(rows=1, columns=1, height=2.8, width=None, **arguments):
-    """A figure with a grid of axes [rows, columns], sized for a page whose text is 7 inches wide."""
-    plt.rcParams.update(LOOK)
+    """A figure with a grid of axes [rows, columns], sized for a page whose text is 7 inches wide; ``arguments``: of ``plt.subplots``.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Without matplotlib, which comes with the extra ``figures``.
+    """
+    with extra("figures"):
+        import matplotlib.pyplot as plt
+    plt.style.use(LOOK)
     width = min(7.0, 3.6 * columns) if width is None else width
     return plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, **arguments)
 
@@ -74,7 +97,8 @@ def reference_slope(axis, exponent, label, through):
     """A thin grey line of slope ``exponent`` on log-log axes through the point ``through``, named on the line where the most room is; plot
     the data and set limits first.
     """
-    x = np.geomspace(*axis.get_xlim(), 201)
+    left, right = axis.get_xlim()
+    x = np.geomspace(left, right, 201)
     y = through[1] * (x / through[0]) ** exponent
     axis.plot(x, y, color="0.45", linewidth=0.9, linestyle=":", zorder=0, scalex=False, scaley=False, gid="guide")
     places = axis.transData.transform(np.column_stack([x, y]))
@@ -138,9 +162,18 @@ def legend_below(fig, *axes, columns=4):
 
 
 def save(fig, name, data):
-    """Write ``name``.png, ``name``.pdf and the numbers behind them, ``name``.csv, into the output folder; no dates, so reruns are equal."""
-    folder = Path(os.environ.get("TABULAR_RL_FIGURES", Path(__file__).parent / "output"))
+    """Write ``name``.png, ``name``.pdf and the numbers behind them, ``name``.csv; no dates, so reruns are equal.
+
+    Into the folder that ``TABULAR_RL_FIGURES`` names, by default ``output_folder()``.
+    """
+    folder = Path(os.environ.get("TABULAR_RL_FIGURES") or output_folder())
     folder.mkdir(parents=True, exist_ok=True)
     fig.savefig(folder / f"{name}.png", metadata={"Software": None})
     fig.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None, "ModDate": None})
     data.to_csv(folder / f"{name}.csv", index=False, float_format="%.10g")
+
+
+def output_folder():
+    """``figures`` in the current folder; where that holds figure scripts, as in the repository, its ``output``."""
+    folder = Path("figures")
+    return folder / "output" if any(folder.rglob("plot_*.py")) else folder
