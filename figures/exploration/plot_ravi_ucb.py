@@ -7,7 +7,7 @@ RiverSwim, six states, discount 0.9. Left: :math:`V^* - V_{\pi_k}` of the policy
 trying and carries no guarantee; UCBVI, whose bonus is a third of that, plans to the end whenever a count has doubled. Right: bonus scale 1,
 the theory's. The regret over the :math:`K` rollouts (lines) stays below the certificate of its run (dotted, same colour) with probability
 0.95, at every :math:`\eta` (derived here); the certificate of the default :math:`\eta` starts high because of its first term,
-:math:`H \log A / \eta`. Below :math:`K H` (grey), the most that any policies can lose, certificates come only after :math:`10^5` steps. On
+:math:`H \log A / \eta`. Below :math:`K H = K / (1 - \gamma)` (grey), the most that any policies can lose, certificates come only after :math:`10^5` steps. On
 this problem greed beats both finite rates: what the regulariser buys is a proven rate, not speed.
 """
 
@@ -20,7 +20,7 @@ import pandas as pd
 
 from tabular_rl import instances
 from tabular_rl.algorithms import RAVIUCB, UCBVIDiscounted
-from tabular_rl.plotting import COLOURS, band, figure, floor, legend_below, reference_slope, save, size
+from tabular_rl.plotting import COLOURS, LINES, band, figure, floor, legend_below, reference_slope, save, size
 
 SEEDS, STEPS = 10, size(quick=300_000, full=3_000_000)
 swim = instances.river_swim(6, discount=0.9)
@@ -63,7 +63,7 @@ axis = axes[0, 1]
 shown = theory[theory.step >= 100]
 for i, (name, group) in enumerate(shown.groupby("learner", sort=False)):
     colour = COLOURS[i] if i < 2 else COLOURS[6]
-    for key, line in (("regret", "-"), ("certificate", ":")):
+    for key, line in (("regret", LINES[i]), ("certificate", ":")):
         wide = group.pivot(index="step", columns="replicate", values=key)
         label = None if key == "certificate" else name if i < 2 else "default eta (right)"
         axis.plot(wide.index, wide.median(axis=1), line, color=colour, linewidth=1.6, label=label)

@@ -60,17 +60,17 @@ for name, problem in problems.items():
 fig, axes = figure(1, 3, height=3.1, width=7.0)
 for axis, name in zip(axes[0], problems, strict=True):
     band(axis, results[results.problem == name], x="environment_steps", y="sampled_value", by="algorithm", level=1.0)
-    axis.axhline(greedy[name], color="0.4", linewidth=1, linestyle=(0, (4, 2)), label="greedy (knows P and the history)")
-    axis.axhline(certificate[name], color="black", linewidth=1.2, linestyle="--", label="no policy is above (knows P)")
+    axis.axhline(greedy[name], color="0.4", linewidth=1, linestyle=(0, (4, 2)), label="greedy with memory")
+    axis.axhline(certificate[name], color="black", linewidth=1.2, linestyle="--", label="bound for every policy")
     value, steps = authors[name]
     axis.plot(steps, value, "x", color="black", label="authors' program (recorded)")
-    axis.set(xscale="log", xlabel="environment steps", ylim=(0, None))
+    axis.set(xscale="log", xlabel="environment steps", ylim=(0, None), title=name)
     per_second = speed[name]
     top = axis.secondary_xaxis("top", functions=(lambda x, v=per_second: x / v, lambda x, v=per_second: x * v))
-    top.set_xlabel(f"{name}: CPU seconds", fontsize=8)
+    top.set_xlabel("CPU seconds", fontsize=8)
     top.tick_params(labelsize=7)
 axes[0, 0].set_ylabel("F, mean of the batch")
-fig.suptitle(f"medians of {SEEDS} seeds, bands from the lowest to the highest", fontsize=9)
+fig.suptitle(f"Marginal gains beat additive rewards on every map (median and range of {SEEDS} seeds)", fontsize=9)
 legend_below(fig, axes[0, 0], columns=3)
 results["certificate"], results["greedy"] = results.problem.map(certificate), results.problem.map(greedy)
 save(fig, "plot_subpo_curves", results)

@@ -74,8 +74,14 @@ axis.hlines(results.certificate, place - 0.42, place + 0.42, color="black", line
 axis.axhline(1, color="0.4", linewidth=0.9, linestyle=":", label="OPT, policies with memory")
 for edge in place[1:] - 0.5:
     axis.axvline(edge, color="0.85", linewidth=0.8)
-axis.set(xticks=place, ylabel="value / OPT", xlim=(-0.5, len(results) - 0.5), ylim=(0, 1.25))
-axis.set_title("OPT bounds every policy, the certificate bounds OPT; without slip some Markov policy attains it")
+axis.set(
+    xticks=place,
+    xlabel="grid, horizon H, slip, sensor (own cell or 2x2)",
+    ylabel="value / OPT",
+    xlim=(-0.5, len(results) - 0.5),
+    ylim=(0, 1.25),
+)
+axis.set_title("OPT bounds every policy, the certificate bounds OPT; without slip some Markov policy attains OPT")
 axis.set_xticklabels(results.grid, fontsize=7.5)
 axis.grid(axis="x", visible=False)
 legend_below(fig, axis, columns=3)
