@@ -7,8 +7,8 @@ RiverSwim, six states, discount 0.9. Left: :math:`V^* - V_{\pi_k}` of the policy
 trying and carries no guarantee; UCBVI, whose bonus is a third of that, plans to the end whenever a count has doubled. Right: bonus scale 1,
 the theory's. The regret over the :math:`K` rollouts (lines) stays below the certificate of its run (dotted, same colour) with probability
 0.95, at every :math:`\eta` (derived here); the certificate of the default :math:`\eta` starts high because of its first term,
-:math:`H \log A / \eta`. Below :math:`K H = K / (1 - \gamma)` (grey), the most that any policies can lose, certificates come only after :math:`10^5` steps. On
-this problem greed beats both finite rates: what the regulariser buys is a proven rate, not speed.
+:math:`H \log A / \eta`. Below :math:`K H = K / (1 - \gamma)` (grey), the most that any policies can lose, certificates come only after
+:math:`10^5` steps. On this problem greed beats both finite rates: what the regulariser buys is a proven rate, not speed.
 """
 
 # %%

@@ -62,8 +62,8 @@ for i, step in enumerate((0.1, 0.01)):
     lower = (ratio < 1).sum()
     right.plot(np.arange(1, SEEDS + 1), ratio, "o^"[i], markersize=4, color=COLOURS[2 + i], label=f"step {step:g}: below 1 for {lower}")
 right.axhline(1, color="0.5", linewidth=0.8, linestyle=":")
-right.set(xlabel="inventories, by their ratio", ylabel=f"cost after {STEPS} updates, robust / non-robust")
-right.set_title(f"{SEEDS} inventories: no clear winner", fontsize=8)
+right.set(xlabel="inventories, by their ratio", ylabel="robust / non-robust cost")
+right.set_title(f"{SEEDS} inventories after {STEPS} updates: no clear winner", fontsize=8)
 right.legend(fontsize=7)
 save(fig, "plot_drpg_parametric", results)
 
