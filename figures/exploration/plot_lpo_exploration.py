@@ -73,12 +73,13 @@ for i, (name, group) in enumerate(pd.concat([epochs, steps]).groupby("algorithm"
 axis.axhline(0.1 * best, color="0.45", linestyle=":", linewidth=0.9)
 axis.annotate("10 % of V*", (1.1e3, 0.1 * best), fontsize=8, color="0.35", xytext=(0, 3), textcoords="offset points")
 axis.set(xscale="log", xlabel="environment steps", ylabel="V* - V, best policy so far (reward)", ylim=(-0.01, 1.05 * best))
-axis.set_title(f"lock of depth 10, 4 keys; median and range of {SEEDS} seeds", fontsize=9)
+message = "Natural policy gradient and Q-learning stay on the top line"
+axis.set_title(f"{message}\nlock of depth 10, 4 keys; median and range of {SEEDS} seeds", fontsize=9)
 legend_below(fig, axis, columns=3)
 save(fig, "plot_lpo_exploration", pd.concat(rows))
 
 # %%
-# How many switches and samples it took.
+# How many switches and samples it took; the gap is that of the last policy.
 last = epochs.groupby(["algorithm", "replicate"], sort=False).last()
 last["switches"] = epochs.groupby(["algorithm", "replicate"], sort=False).size()
 print(

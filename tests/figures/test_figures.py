@@ -23,7 +23,15 @@ TINY |= {"lpo_rate": lambda quick: quick[:2] if isinstance(quick, list) else 2}
 
 
 READABLE = {"dilated_bonus_po_regret", "bobw_worlds", "bobw_phases", "bobw_certificate", "dapo_unknown", "dapo_delays", "dapo_bound"}
-READABLE |= {"dr_rpo_beta_need", "dr_rpo_tau", "dr_rpo_regret", "dr_rpo_robustness", "dr_rpo_certificate", "lpo_certificate"}
+READABLE |= {
+    "dr_rpo_beta_need",
+    "dr_rpo_tau",
+    "dr_rpo_regret",
+    "dr_rpo_robustness",
+    "dr_rpo_certificate",
+    "lpo_certificate",
+    "lpo_exploration",
+}
 READABLE |= {"drpg_bound", "drpg_pennies", "drpg_convergence", "drpg_tolerance", "drpg_counterexample", "drpg_parametric"}
 READABLE |= {"subpo_tiny", "subpo_paths", "subpo_bandit", "subpo_curves", "ravi_ucb"}
 
