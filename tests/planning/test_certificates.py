@@ -204,7 +204,7 @@ def test_too_few_sweeps_are_an_error_that_says_how_far_they_came(method):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"method": "newton"}, ValueError, "method must be one of 'modified_policy_iteration', .*, got 'newton'"),
+        ({"method": "newton"}, ValueError, "method must be one of 'auto', 'modified_policy_iteration', .*, got 'newton'"),
         ({"method": "backward_induction"}, ValueError, "method"),
         ({"tolerance": 0}, ValueError, "tolerance"),
         ({"tolerance": -1e-3}, ValueError, "tolerance"),
