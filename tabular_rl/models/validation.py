@@ -234,7 +234,7 @@ def integer(name, value, minimum, maximum=LARGEST):
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
     if maximum is not None and value > maximum:
-        raise ValueError(f"{name} must be at most {maximum}, got {value}")
+        raise ValueError(f"{name} must be at most {maximum}, got {short(value)}")
     return int(value)
 
 
