@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tabular_rl.losses import as_adversarial
-from tabular_rl.models import AdversarialMDP
+from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
+from tabular_rl.models.playable import Playable
 
 NEVER = -1
 LONGEST = 2**61  # of the delays that a process draws: sums of two fit into int64
@@ -112,7 +112,7 @@ def skip(delays, threshold):
 
 
 @dataclass(frozen=True, eq=False)
-class DelayedMDP:
+class DelayedMDP(Playable):
     """An AdversarialMDP whose feedback is late.
 
     ``delays``: a process, or an array [K] of whole numbers >= 0, and -1 for what never arrives; an array fixes the number of episodes.
@@ -121,10 +121,17 @@ class DelayedMDP:
     world: AdversarialMDP
     delays: Any
 
+    made_of = (AdversarialMDP, FiniteHorizonMDP)
+
     def __post_init__(self):
-        object.__setattr__(self, "world", as_adversarial(self.world, "world"))
+        object.__setattr__(self, "world", AdversarialMDP.of(self.world, "world"))
         if not isinstance(self.delays, Delays):
             object.__setattr__(self, "delays", check.frozen(_checked(self.delays), self.delays))
+
+    @classmethod
+    def convert(cls, problem):
+        """The problem without delays."""
+        return cls(problem, none())
 
     shape = property(lambda self: self.world.shape)
 
@@ -144,11 +151,6 @@ class DelayedMDP:
 def delayed(world, delays):
     """The problem ``world`` (an AdversarialMDP, or a FiniteHorizonMDP with losses 1 - reward) with ``delays``: a process or an array."""
     return DelayedMDP(world, delays)
-
-
-def as_delayed(problem):
-    """The problem as a DelayedMDP: itself, or without delays."""
-    return problem if isinstance(problem, DelayedMDP) else DelayedMDP(as_adversarial(problem), none())
 
 
 class Schedule(NamedTuple):

@@ -11,8 +11,9 @@ import numpy as np
 
 from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
+from tabular_rl.models.adversarial import losses_of
 
-__all__ = ["anti_greedy", "as_adversarial", "block", "corrupted", "drifting", "periodic", "phases", "recorded", "stochastic", "switching"]
+__all__ = ["anti_greedy", "block", "corrupted", "drifting", "periodic", "phases", "recorded", "stochastic", "switching"]
 
 
 def stochastic(mdp, means=None, bernoulli=True):
@@ -74,17 +75,6 @@ def recorded(mdp, losses, bernoulli=False):
     return periodic(mdp, losses, 1, bernoulli=bernoulli)
 
 
-def as_adversarial(problem, name="problem"):
-    """The problem as an ``AdversarialMDP``: itself, or ``stochastic(problem)`` of an episodic MDP.
-
-    So every learner that is given a plain model sees 0/1 draws with means 1 - reward: the stochastic bandit, or MDP, of the textbook.
-    Losses without noise are a world to be asked for: ``stochastic(problem, bernoulli=False)``.
-    """
-    if isinstance(check.kind(name, problem, AdversarialMDP, FiniteHorizonMDP), AdversarialMDP):
-        return problem
-    return stochastic(problem)
-
-
 def _world(mdp, tables, schedule, parameters, bernoulli=True):
     return AdversarialMDP(_episodic(mdp).transition, mdp.initial, tables, schedule, parameters, bernoulli, mdp.packed_available)
 
@@ -101,9 +91,4 @@ def _means(mdp, means):
         return means if mdp.has_all_actions else check.check_finite("means", np.where(mdp.available, means, 0.0))
     if isinstance(_episodic(mdp), AdversarialMDP):
         raise TypeError("means are needed: mdp is an AdversarialMDP, which has no rewards that losses could be made of")
-    if mdp.reward.min() < 0 or mdp.reward.max() > 1:
-        index = check.first_index((mdp.reward < 0) | (mdp.reward > 1))
-        raise ValueError(
-            f"reward{list(index)} is {mdp.reward[index]}, expected rewards in [0, 1]: losses are 1 - reward. Rescale, or give means"
-        )
-    return 1 - mdp.reward
+    return losses_of(mdp)

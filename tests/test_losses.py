@@ -97,15 +97,15 @@ def test_the_longest_periods_never_end():
 def test_a_world_without_noise_shows_the_means():
     assert losses.stochastic(MDP).bernoulli
     assert not losses.stochastic(MDP, bernoulli=False).bernoulli
-    assert losses.as_adversarial(MDP).bernoulli  # a plain model is the textbook's, with 0/1 draws
+    assert AdversarialMDP.of(MDP).bernoulli  # a plain model is the textbook's, with 0/1 draws
 
 
-def test_as_adversarial_keeps_worlds_and_turns_rewards_into_losses():
+def test_a_learner_keeps_worlds_and_turns_rewards_into_losses():
     world = losses.switching(MDP, 3)
-    assert losses.as_adversarial(world) is world
-    np.testing.assert_array_equal(losses.as_adversarial(MDP).tables[0], 1 - MDP.reward)
+    assert AdversarialMDP.of(world) is world
+    np.testing.assert_array_equal(AdversarialMDP.of(MDP).tables[0], 1 - MDP.reward)
     with pytest.raises(TypeError, match="problem must be an AdversarialMDP or a FiniteHorizonMDP, got DiscountedMDP"):
-        losses.as_adversarial(DiscountedMDP([[[1.0]]], [[1.0]], 0.5))
+        AdversarialMDP.of(DiscountedMDP([[[1.0]]], [[1.0]], 0.5))
 
 
 def test_worlds_keep_a_stationary_transition_packed():

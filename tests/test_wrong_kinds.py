@@ -95,10 +95,8 @@ FUNCTIONS = {
         corrupted=lambda mdp: losses.corrupted(mdp, 3),
         block=lambda mdp: losses.block(mdp, 3),
     ),
-    **takes((FINITE, WORLD), "problem", as_adversarial=losses.as_adversarial),
     **takes((FINITE, WORLD), "world", delayed=lambda mdp: delays.delayed(mdp, delays.none())),
     **takes((FINITE, WORLD), "world", DelayedMDP=lambda mdp: delays.DelayedMDP(mdp, [1])),
-    **takes((FINITE, WORLD, LATE), "problem", as_delayed=delays.as_delayed),
     **takes((FINITE, DISCOUNTED), to_gymnasium=models.to_gymnasium),
     **takes((DISCOUNTED,), **plain(models, "to_arrays", "to_quantecon")),
     **takes((DISCOUNTED,), write_csv=lambda mdp: models.write_csv(mdp, PATH), from_mdp=lambda mdp: models.RobustMDP.from_mdp(mdp, L1)),
@@ -136,7 +134,7 @@ def test_a_wrong_kind_of_model_is_named_with_what_is_wanted(name, tmp_path, monk
             call((MODELS | FOREIGN)[brought])
         expected, got = str(caught.value).split(";")[0].split(", got ")
         assert expected.startswith(f"{argument} must be ")
-        assert all(f"{'an' if kind[0] == 'A' else 'a'} {kind}" in expected for kind in kinds if kind != LATE)
+        assert all(f"{'an' if kind[0] == 'A' else 'a'} {kind}" in expected for kind in kinds)
         assert got == brought.split(" sparse")[0]
         assert len(str(caught.value)) < 300
     assert not list(tmp_path.iterdir())

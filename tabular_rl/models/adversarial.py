@@ -8,7 +8,8 @@ import numpy as np
 
 from tabular_rl.models import availability
 from tabular_rl.models import validation as check
-from tabular_rl.models.finite_horizon import initial_distribution, packed, unrepeated
+from tabular_rl.models.finite_horizon import FiniteHorizonMDP, initial_distribution, packed, unrepeated
+from tabular_rl.models.playable import Playable
 
 EXACT = 2**53  # whole numbers up to here are floats, and their sums with numbers of episodes fit into int64
 
@@ -25,7 +26,7 @@ SCHEDULES = tuple(PARAMETERS)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AdversarialMDP(availability.Available):
+class AdversarialMDP(availability.Available, Playable):
     """An episodic MDP with a loss world: in every episode a table of mean losses, of which the learner sees its own path.
 
     Build one with the functions of ``tabular_rl.losses``; the fields are what the compiled loops read.
@@ -64,6 +65,8 @@ class AdversarialMDP(availability.Available):
     available: Any = None
     normalize: InitVar[bool] = False
 
+    made_of = (FiniteHorizonMDP,)
+
     def __post_init__(self, normalize):
         check.choice("schedule", self.schedule, SCHEDULES)
         normalize = check.flag("normalize", normalize)
@@ -94,6 +97,15 @@ class AdversarialMDP(availability.Available):
             "parameters": _parameters(self.schedule, self.parameters),
         }.items():
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def convert(cls, problem):
+        """The world of an episodic MDP with mean losses 1 - reward in every episode, seen as 0/1 draws: the MDP of the textbook.
+
+        So every learner that is given a plain model sees noise. Losses without any are a world to be asked for:
+        ``losses.stochastic(problem, bernoulli=False)``.
+        """
+        return cls(problem.transition, problem.initial, losses_of(problem)[None], available=problem.packed_available)
 
     @property
     def shape(self):
@@ -138,6 +150,16 @@ class AdversarialMDP(availability.Available):
     def __repr__(self):
         H, S, A = self.shape
         return f"AdversarialMDP(H={H}, S={S}, A={A}, {self.schedule} losses)"
+
+
+def losses_of(mdp):
+    """Mean losses 1 - reward [H, S, A] of a FiniteHorizonMDP, whose rewards must lie in [0, 1]."""
+    if mdp.reward.min() < 0 or mdp.reward.max() > 1:
+        index = check.first_index((mdp.reward < 0) | (mdp.reward > 1))
+        raise ValueError(
+            f"reward{list(index)} is {mdp.reward[index]}, expected rewards in [0, 1]: losses are 1 - reward. Rescale, or give means"
+        )
+    return 1 - mdp.reward
 
 
 def _parameters(schedule, values):

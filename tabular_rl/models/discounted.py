@@ -10,10 +10,11 @@ from tabular_rl.models import availability
 from tabular_rl.models import validation as check
 from tabular_rl.models.finite_horizon import initial_distribution
 from tabular_rl.models.moves import check_shape, mean_of_moves, of_pairs_or_moves
+from tabular_rl.models.playable import Playable
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DiscountedMDP(availability.Available):
+class DiscountedMDP(availability.Available, Playable):
     """An infinite-horizon discounted Markov decision process, validated when built and read-only afterwards.
 
     Parameters

@@ -9,10 +9,11 @@ import numpy as np
 from tabular_rl.models import availability
 from tabular_rl.models import validation as check
 from tabular_rl.models.moves import mean_of_moves
+from tabular_rl.models.playable import Playable
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FiniteHorizonMDP(availability.Available):
+class FiniteHorizonMDP(availability.Available, Playable):
     """An episodic Markov decision process, validated when built and read-only afterwards.
 
     Parameters

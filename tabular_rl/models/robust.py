@@ -12,10 +12,11 @@ from tabular_rl.models import validation as check
 from tabular_rl.models.discounted import DiscountedMDP, dense_kernel, sizes, sparse_kernel
 from tabular_rl.models.finite_horizon import initial_distribution
 from tabular_rl.models.moves import check_shape, mean_of_moves, of_pairs_or_moves
+from tabular_rl.models.playable import Playable
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RobustMDP(availability.Available):
+class RobustMDP(availability.Available, Playable):
     """A discounted MDP whose transition kernel an adversary chooses: the agent minimises cost, the adversary maximises it.
 
     Validated when built and read-only afterwards. Robust values lie in [min cost, max cost] / (1 - discount).

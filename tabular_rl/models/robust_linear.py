@@ -8,10 +8,11 @@ import numpy as np
 
 from tabular_rl.models import validation as check
 from tabular_rl.models.linear import LinearMDP, feature_map
+from tabular_rl.models.playable import Playable
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RobustLinearMDP:
+class RobustLinearMDP(Playable):
     """transition[h, s, a, t] = sum_i features[s, a, i] factors[h, i, t], each factor within ``radius`` in total variation.
 
     Source: Liu, Xu 2024 (d-rectangular linear MDPs, fail state); dr_rpo spec, sections 1.1 and 1.2.

@@ -8,6 +8,7 @@ import numpy as np
 
 from tabular_rl.models import validation as check
 from tabular_rl.models.finite_horizon import initial_distribution, packed, unrepeated
+from tabular_rl.models.playable import Playable
 
 DENSE_BYTES = 2**28
 
@@ -21,7 +22,7 @@ class GroundSet(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SubmodularMDP:
+class SubmodularMDP(Playable):
     """A controlled Markov chain s_0, a_0, s_1, ..., a_{H-1}, s_H whose return is F of the elements collected on the way.
 
     Parameters

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabular_rl import losses
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import sample_episode
 from tabular_rl.kernels.episodic.losses import mean_losses
+from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
 
@@ -34,6 +34,10 @@ class ExploreThenCommit:
     m : int, optional
         Rounds of exploration per arm, >= 1. Default: the theory's, from the length of the run.
     """
+
+    plays = AdversarialMDP
+    unit = "episode"
+    series = ("regret", "loss")
 
     m: int | None = None
 
@@ -49,7 +53,7 @@ class ExploreThenCommit:
         Trace
             ``regret`` (by mean losses, against the best arm in hindsight) and ``loss`` (the learner's expected total).
         """
-        problem = losses.as_adversarial(problem)
+        problem = self.plays.of(problem)
         if problem.shape[:2] != (1, 1):
             raise ValueError(f"problem must have one step and one state, got shape {problem.shape}: this is a bandit algorithm")
         index, rng = checkpoints(n), check.generator(seed)

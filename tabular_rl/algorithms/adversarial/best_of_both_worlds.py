@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabular_rl import losses, planning
+from tabular_rl import planning
 from tabular_rl.algorithms.adversarial.best_of_both_worlds_rates import (
     advance,
     comparator_cost,
@@ -42,7 +42,7 @@ from tabular_rl.kernels.episodic.confidence import bernstein_confidence, layer_o
 from tabular_rl.kernels.episodic.episodes import dilated_bonus, expected_loss, least_loss, sample_episode
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.kernels.ftrl import LOG_BARRIER
-from tabular_rl.models import FiniteHorizonMDP
+from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
 
 REGULARIZERS = ("tsallis", "shannon", "log_barrier")  # in the order of the kernels' codes
@@ -72,6 +72,10 @@ class BestOfBothWorlds:
         Shannon rates follow the entropy of the "previous" policy, or of the "current" one, which has closed bounds (theorem
         bobw-shannon-rate of ``proofs_check``, at the theory's constants).
     """
+
+    plays = AdversarialMDP
+    unit = "episode"
+    series = ("regret", "loss")
 
     regularizer: str = "tsallis"
     scale: str = "theory"
@@ -129,7 +133,7 @@ class BestOfBothWorlds:
             (episode, h, s) were; ``newton_steps`` per solved state; ``entropy_ratio`` r (Shannon); ``epochs`` (unknown transition);
             ``virtual_episodes``; ``guarantee``.
         """
-        problem = losses.as_adversarial(problem)
+        problem = self.plays.of(problem)
         index = checkpoints(n)
         H, S, A = sizes = problem.sizes
         if self.regularizer == "log_barrier":

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabular_rl import losses
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.confidence import bernstein_confidence, occupancy_bounds, optimistic_dilated_bonus
@@ -33,6 +32,7 @@ from tabular_rl.kernels.episodic.episodes import (
     state_occupancy,
 )
 from tabular_rl.kernels.episodic.losses import mean_losses
+from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
 KAPPA = math.e - 2  # exp(-y) <= 1 - y + KAPPA * y**2 for y >= -1
@@ -57,6 +57,10 @@ class DilatedBonusPO:
     confidence_scale : float
         Multiplies the logarithm of the confidence radii, >= 0; 1 is the theory's, below it there is no guarantee.
     """
+
+    plays = AdversarialMDP
+    unit = "episode"
+    series = ("regret", "loss")
 
     preset: str = "theory"
     learning_rate: float | None = None
@@ -87,7 +91,7 @@ class DilatedBonusPO:
             ``losses.corrupted``) the best policy in hindsight depends on the draws, the theorem speaks of policies fixed in advance
             alone, and there is no certificate.
         """
-        problem = losses.as_adversarial(problem)
+        problem = self.plays.of(problem)
         index = checkpoints(n)
         H, S, A = problem.sizes
         eta, gamma, c, proven = self.resolve(problem.sizes, n)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabular_rl import losses, planning
+from tabular_rl import planning
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.extras import extra
-from tabular_rl.models import FiniteHorizonMDP
+from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
 
 
@@ -30,6 +30,10 @@ class OccupancyFTRL:
     solver : str
         A conic solver of cvxpy.
     """
+
+    plays = AdversarialMDP
+    unit = "episode"
+    series = ("regret", "loss")
 
     solver: str = "CLARABEL"
 
@@ -48,7 +52,7 @@ class OccupancyFTRL:
         from tabular_rl.kernels.episodic.episodes import sample_episode
         from tabular_rl.kernels.episodic.losses import mean_losses
 
-        problem = losses.as_adversarial(problem)
+        problem = self.plays.of(problem)
         index, rng, H = checkpoints(n), check.generator(seed), problem.horizon
         model = FiniteHorizonMDP(problem.transition, np.zeros(problem.shape), problem.initial, available=problem.packed_available)
         program = self._program(model)

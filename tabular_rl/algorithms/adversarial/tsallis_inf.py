@@ -13,17 +13,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabular_rl import losses
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import sample_episode
 from tabular_rl.kernels.episodic.losses import mean_losses
+from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
 
 @dataclass(frozen=True)
 class TsallisINF:
     """The bandit algorithm that best-of-both-worlds policy optimization reduces to."""
+
+    plays = AdversarialMDP
+    unit = "episode"
+    series = ("regret", "loss")
 
     def run(self, problem, n, seed=0):
         """Play ``n`` rounds of an AdversarialMDP (or FiniteHorizonMDP) with one step and one state.
@@ -33,7 +37,7 @@ class TsallisINF:
         Trace
             ``regret`` (by mean losses, against the best arm in hindsight) and ``loss`` (the learner's expected total).
         """
-        problem = losses.as_adversarial(problem)
+        problem = self.plays.of(problem)
         if problem.shape[:2] != (1, 1):
             raise ValueError(f"problem must have one step and one state, got shape {problem.shape}: this is a bandit algorithm")
         index = checkpoints(n)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabular_rl import losses
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import expected_loss, least_loss, state_occupancy
 from tabular_rl.kernels.episodic.losses import mean_losses
+from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
 
@@ -16,9 +16,13 @@ from tabular_rl.models import validation as check
 class Uniform:
     """Every action that a state has with the same probability, always."""
 
+    plays = AdversarialMDP
+    unit = "episode"
+    series = ("regret", "loss")
+
     def run(self, problem, n, seed=0):
         """Play ``n`` episodes of an AdversarialMDP (or FiniteHorizonMDP). Exact regret needs no sampling: ``seed`` changes nothing."""
-        problem = losses.as_adversarial(problem)
+        problem = self.plays.of(problem)
         check.generator(seed)
         index = checkpoints(n)
         policy = np.ascontiguousarray(problem.uniform_policy)

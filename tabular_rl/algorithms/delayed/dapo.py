@@ -32,7 +32,7 @@ import numpy as np
 
 from tabular_rl import planning
 from tabular_rl.algorithms.trace import Trace, checkpoints
-from tabular_rl.delays import as_delayed
+from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.confidence import bernstein_confidence, occupancy_bounds, optimistic_dilated_bonus
 from tabular_rl.kernels.episodic.episodes import (
@@ -79,6 +79,10 @@ class DAPO:
         Visits with the true frequencies that every row has had before the run, >= 0: a simulator's data.
     """
 
+    plays = DelayedMDP
+    unit = "episode"
+    series = ("regret", "loss")
+
     preset: str = "theory"
     learning_rate: float | None = None
     exploration: float | None = None
@@ -122,7 +126,7 @@ class DAPO:
             ``certificate`` of this run: the mean of regret - certificate is at most 0. Both are None where nothing is proven, as in
             worlds that look at the policies (``losses.anti_greedy``, ``losses.corrupted``).
         """
-        problem = as_delayed(problem)
+        problem = self.plays.of(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
         H, S, A = sizes = problem.world.sizes
         eta, gamma, c, condition = self.resolve(sizes, n, schedule)

@@ -23,7 +23,7 @@ import numpy as np
 
 from tabular_rl.algorithms.delayed.dapo import KAPPA
 from tabular_rl.algorithms.trace import Trace, checkpoints
-from tabular_rl.delays import as_delayed
+from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import expected_loss, exponential_weights, least_loss, sample_episode, state_occupancy
 from tabular_rl.kernels.episodic.feedback import allocate_slots
@@ -58,6 +58,10 @@ class LinearDAPO:
     parameter_norm : float, optional
         Theta >= 0; default sqrt(d) H, which serves losses phi lambda with lambda in [0, 1]^d and features in the simplex.
     """
+
+    plays = DelayedMDP
+    unit = "episode"
+    series = ("regret", "loss")
 
     features: Any = field(repr=False)
     preset: str = "theory"
@@ -96,7 +100,7 @@ class LinearDAPO:
             theorem LIN's ``bound`` with whether it is ``vacuous`` (None where the theorem says nothing, as for losses that look at the
             policies, or where action values are not seen to be linear with parameters within Theta: see ``covers``).
         """
-        problem = as_delayed(problem)
+        problem = self.plays.of(problem)
         H, S, A = problem.shape
         sizes = problem.world.sizes
         if self.features.shape[:-1] not in ((S, A), (H, S, A)):

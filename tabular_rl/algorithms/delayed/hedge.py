@@ -19,7 +19,7 @@ from itertools import product
 import numpy as np
 
 from tabular_rl.algorithms.trace import Trace, checkpoints
-from tabular_rl.delays import as_delayed
+from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import exponential_weights, least_loss, sample_episode
 from tabular_rl.kernels.episodic.feedback import allocate_slots
@@ -42,6 +42,10 @@ class DelayedHedge:
 
     Speed: an episode costs N (H S A + 3 H) multiplications and N exponentials; 1 microsecond at N = 8, H = S = A = 2.
     """
+
+    plays = DelayedMDP
+    unit = "episode"
+    series = ("regret", "loss")
 
     learning_rate: float | None = None
     adapted: bool = True
@@ -66,7 +70,7 @@ class DelayedHedge:
         ValueError
             With more than 5000 deterministic policies of distinct occupancy.
         """
-        problem = as_delayed(problem)
+        problem = self.plays.of(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
         world, (H, S, A) = problem.world, problem.world.sizes
         occupancies = deterministic_occupancies(world.transition, world.initial, available=world.available)

@@ -29,7 +29,7 @@ import numpy as np
 
 from tabular_rl.algorithms.delayed.dapo import count, new_epoch
 from tabular_rl.algorithms.trace import Trace, checkpoints
-from tabular_rl.delays import as_delayed
+from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.confidence import bernstein_confidence, extreme_expectation, occupancy_bounds
 from tabular_rl.kernels.episodic.episodes import (
@@ -61,6 +61,10 @@ class DelayedOPPO:
     Speed: 2 microseconds per episode of S=3, A=2, H=3 with the transition known, 20 unknown.
     """
 
+    plays = DelayedMDP
+    unit = "episode"
+    series = ("regret", "loss")
+
     learning_rate: float | None = None
     exploration: float | None = None
     transition: str = "known"
@@ -86,7 +90,7 @@ class DelayedOPPO:
             ``effective_delay`` D~, the theorem's ``bound`` on the mean regret (None when the transition is unknown, and for losses that
             look at the policies) and whether it is ``vacuous`` (at least H K).
         """
-        problem = as_delayed(problem)
+        problem = self.plays.of(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
         H, S, A = sizes = problem.world.sizes
         eta, gamma = self.resolve(sizes, n, schedule)

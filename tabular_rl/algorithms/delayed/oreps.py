@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tabular_rl.algorithms.trace import Trace, checkpoints
-from tabular_rl.delays import as_delayed
+from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import expected_loss, least_loss, sample_episode, state_occupancy
 from tabular_rl.kernels.episodic.feedback import allocate_slots
@@ -60,6 +60,10 @@ class DelayedOREPS:
     Speed: 2 to 4 Newton steps per projection; 6 to 9 microseconds per episode of S=3, A=2, H=3, lazily 15 to 30 (its changes add up).
     """
 
+    plays = DelayedMDP
+    unit = "episode"
+    series = ("regret", "loss")
+
     learning_rate: float | None = None
     exploration: float | None = None
     adapted: bool = True
@@ -86,7 +90,7 @@ class DelayedOREPS:
             stopped early), the mean number of ``newton_steps`` of a projection and the largest ``flow_residual`` that one left; above
             1e-6 there is a warning.
         """
-        problem = as_delayed(problem)
+        problem = self.plays.of(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
         H, sizes = problem.shape[0], problem.world.sizes
         P, initial, total = problem.world.packed_transition, problem.world.initial, problem.world.barrier.copy()

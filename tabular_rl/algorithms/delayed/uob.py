@@ -24,7 +24,7 @@ import numpy as np
 from tabular_rl.algorithms.delayed.dapo import count, new_epoch
 from tabular_rl.algorithms.delayed.uob_projection import confidence_step, corners
 from tabular_rl.algorithms.trace import Trace, checkpoints
-from tabular_rl.delays import as_delayed
+from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.confidence import bernstein_confidence, occupancy_bounds
 from tabular_rl.kernels.episodic.episodes import expected_loss, least_loss, sample_episode, state_occupancy
@@ -59,6 +59,10 @@ class DelayedUOB:
     the occupancy bounds take their part of it.
     """
 
+    plays = DelayedMDP
+    unit = "episode"
+    series = ("regret", "loss", "uncertainty")
+
     lazy: bool = True
     learning_rate: float | None = None
     exploration: float | None = None
@@ -90,7 +94,7 @@ class DelayedUOB:
         RuntimeError
             When a projection stopped with a flow residual above 1e-7.
         """
-        problem = as_delayed(problem)
+        problem = self.plays.of(problem)
         world, schedule, index = problem.world, problem.schedule(n), checkpoints(n)
         H, S, A = world.sizes
         eta, gamma = self.resolve(world.sizes, n, schedule)

@@ -28,6 +28,7 @@ from tabular_rl.algorithms.exploration.lpo_certificate import pathwise_certifica
 from tabular_rl.algorithms.exploration.lpo_plan import plan, what_is_known
 from tabular_rl.algorithms.exploration.sensitivity import Data, add_point, keep_probability, squared_width
 from tabular_rl.algorithms.exploration.sensitivity_sampler import sampling_constant
+from tabular_rl.algorithms.exploration.value_learning import dense_shape
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.discounted.rollouts import Rollouts, World, roll_in
@@ -135,6 +136,10 @@ class LPO:
         Also record the pathwise ``certificate`` of each epoch; costs as much as ``mixture``, and room for all action values.
     """
 
+    plays = DiscountedMDP
+    unit = "outer sample"
+    series = ("gap_last", "steps", "rollouts", "kept", "known", "refreshes")
+
     iterations: int = 50
     rollouts: int = 500
     function_class: Any = None
@@ -194,11 +199,8 @@ class LPO:
             ``mixture`` also ``gap_mixture``, the exact gap of each epoch's mixture: the mean over its T iterates; with ``certify`` also
             ``certificate`` >= that gap, always.
         """
-        if check.kind("problem", problem, DiscountedMDP, detail=" with a dense transition").is_sparse:
-            raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {check.describe(problem)}")
-        if problem.reward.min() < 0 or problem.reward.max() > 1:
-            raise ValueError(f"rewards must lie in [0, 1], got [{problem.reward.min()}, {problem.reward.max()}]")
-        n, (S, A), keep_q = check.integer("n", n, 1), problem.shape, check.flag("keep_q", keep_q)
+        problem = self.plays.of(problem)
+        n, (S, A), keep_q = check.integer("n", n, 1), dense_shape(problem), check.flag("keep_q", keep_q)
         classes = TabularClass((S, A)) if self.function_class is None else self.function_class
         if tuple(classes.shape) != (S, A):
             raise ValueError(f"function_class must be on pairs of shape {(S, A)}, got {tuple(classes.shape)}")

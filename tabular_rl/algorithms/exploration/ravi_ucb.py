@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from tabular_rl import planning
-from tabular_rl.algorithms.exploration.value_learning import dense_problem, sampling_tables
+from tabular_rl.algorithms.exploration.value_learning import dense_shape, sampling_tables
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.discounted.markov_systems import factor, solve_transposed
@@ -35,6 +35,7 @@ from tabular_rl.kernels.discounted.rollouts import pick_cumulated, successor
 from tabular_rl.kernels.episodic.episodes import draw
 from tabular_rl.kernels.linear.ridge import quadratic_form, regression_update
 from tabular_rl.kernels.linear.robust_induction import soft_maximum
+from tabular_rl.models import DiscountedMDP
 from tabular_rl.models import validation as check
 
 
@@ -54,6 +55,10 @@ class RAVIUCB:
     basis : array [d, S, A, S], optional
         Transition kernels whose mixture is the world: then its d weights are learned in place of S A rows.
     """
+
+    plays = DiscountedMDP
+    unit = "step"
+    series = ("regret", "gap", "optimism", "rollouts", "misses")
 
     learning_rate: float | None = None
     scale: float = 1.0
@@ -82,7 +87,8 @@ class RAVIUCB:
         ValueError
             A ``basis`` of which the problem's transition is no mixture.
         """
-        S, A = dense_problem(problem)
+        problem = self.plays.of(problem)
+        S, A = dense_shape(problem)
         index, gamma = checkpoints(n), problem.discount
         H = 1 / (1 - gamma)
         basis = np.empty((0, S, A, S)) if self.basis is None else self.mixture(problem)

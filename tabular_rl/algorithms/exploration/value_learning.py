@@ -29,6 +29,10 @@ class UCBVIDiscounted:
         c >= 0 of the bonus.
     """
 
+    plays = DiscountedMDP
+    unit = "step"
+    series = ("gap", "plans")
+
     scale: float = 0.1
 
     def __post_init__(self):
@@ -42,7 +46,8 @@ class UCBVIDiscounted:
         Trace
             ``gap`` = V* - V of the greedy policy, exact (``Solution.gap``), and ``plans``, how often it has planned.
         """
-        S, A = dense_problem(problem)
+        problem = self.plays.of(problem)
+        S, A = dense_shape(problem)
         index, rng, tables = checkpoints(n), check.generator(seed), sampling_tables(problem)
         visits, arrivals, at_plan = np.zeros((S, A)), np.zeros((S, A, S)), np.full((S, A), -1.0)
         q_values, state = np.where(problem.available, 1 / (1 - problem.discount), -np.inf), np.array([-1, 0, 1])
@@ -66,6 +71,10 @@ class QLearning:
         Probability of a random action, in [0, 1].
     """
 
+    plays = DiscountedMDP
+    unit = "step"
+    series = ("gap",)
+
     epsilon: float = 0.1
 
     def __post_init__(self):
@@ -79,7 +88,8 @@ class QLearning:
         Trace
             ``gap`` = V* - V of the greedy policy, exact (``Solution.gap``).
         """
-        S, A = dense_problem(problem)
+        problem = self.plays.of(problem)
+        S, A = dense_shape(problem)
         index, rng, tables = checkpoints(n), check.generator(seed), sampling_tables(problem)
         visits, q_values, state = np.zeros((S, A)), np.where(problem.available, 0.0, -np.inf), np.array([-1, 0])
         actions, counts = actions_of_states(problem.available)
@@ -91,9 +101,9 @@ class QLearning:
         return Trace(index, {"gap": np.array(gaps)}, _greedy(q_values), {"epsilon": self.epsilon}, seed, "step")
 
 
-def dense_problem(problem):
-    """(S, A) of a dense DiscountedMDP with rewards in [0, 1]; anything else is a TypeError or ValueError."""
-    if check.kind("problem", problem, DiscountedMDP, detail=" with a dense transition").is_sparse:
+def dense_shape(problem):
+    """(S, A) of a DiscountedMDP, which must be dense (TypeError) with rewards in [0, 1] (ValueError)."""
+    if problem.is_sparse:
         raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {check.describe(problem)}")
     if problem.reward.min() < 0 or problem.reward.max() > 1:
         raise ValueError(f"rewards must lie in [0, 1], got [{problem.reward.min()}, {problem.reward.max()}]")

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabular_rl import losses
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit, njit_sums
 from tabular_rl.kernels.episodic.episodes import expected_loss, least_loss, sample_episode, state_occupancy, weighted_rows
 from tabular_rl.kernels.episodic.losses import mean_losses
+from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
 
@@ -38,6 +38,10 @@ class UCBVI:
     share_steps : bool
         One count per (s, a) for all steps: sound only where neither transition nor losses depend on the step.
     """
+
+    plays = AdversarialMDP
+    unit = "episode"
+    series = ("regret", "loss")
 
     scale: float = 1.0
     delta: float = 0.05
@@ -60,7 +64,7 @@ class UCBVI:
         Trace
             ``regret`` (exact, against the best fixed policy in hindsight) and ``loss`` (the learner's expected total).
         """
-        problem = losses.as_adversarial(problem)
+        problem = self.plays.of(problem)
         index = checkpoints(n)
         H, _, A = problem.sizes
         steps = 1 if self.share_steps else H

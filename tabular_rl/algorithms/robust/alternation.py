@@ -39,6 +39,10 @@ class BestResponses:
         The first policy. Default: the first action of every state.
     """
 
+    plays = RobustMDP
+    unit = "iteration"
+    series = ("objective",)
+
     adversary: str = "true"
     start: Any = None
 
@@ -51,7 +55,7 @@ class BestResponses:
         ``policy`` is the last; ``parameters["period"]``: the length of the cycle the policies ended in (1: a fixed point, None: none seen);
         "converged": whether every worst case was found.
         """
-        check.kind("problem", problem, RobustMDP)
+        problem = self.plays.of(problem)
         check.generator(seed)
         n = check.integer("n", n, 1)
         policy = problem.available.argmax(axis=1) if self.start is None else check.unmasked("start", self.start)
@@ -88,6 +92,10 @@ class GradientDescentAscent:
     ``keep``: whether ``parameters`` hold all "policies" [n + 1, S, A].
     """
 
+    plays = RobustMDP
+    unit = "iteration"
+    series = ("objective", "played")
+
     step: float = 0.01
     start: Any = None
     keep: bool = False
@@ -100,7 +108,7 @@ class GradientDescentAscent:
 
     def run(self, problem, n, seed=0):
         """``n`` >= 1 steps on a RobustMDP whose set has a projection. Trace on 0..n: ``objective`` Phi(pi_k), ``played`` J(pi_k, P_k)."""
-        check.kind("problem", problem, RobustMDP)
+        problem = self.plays.of(problem)
         check.generator(seed)
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
         if game.code not in PROJECTABLE:

@@ -59,6 +59,10 @@ class ContaminationGradient:
         Whether ``parameters`` hold "policies" [n + 1, S, A].
     """
 
+    plays = RobustMDP
+    unit = "iteration"
+    series = ("objective", "smoothed", "gradient", "inner")
+
     sigma: float = 100.0
     rule: str = "constant"
     scale: float | None = None
@@ -89,7 +93,7 @@ class ContaminationGradient:
         TypeError
             The problem is no RobustMDP, or its set is not ``Contamination``.
         """
-        check.kind("problem", problem, RobustMDP)
+        problem = self.plays.of(problem)
         check.generator(seed)
         if problem.ambiguity.code != CONTAMINATION:
             raise TypeError(f"ContaminationGradient needs the set Contamination, got {type(problem.ambiguity).__name__}; DRPG takes others")

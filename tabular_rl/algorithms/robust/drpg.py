@@ -75,6 +75,10 @@ class DRPG:
         Whether ``parameters`` hold "policies" [T + 1, S, A] and "kernels" (flat, [T + 1, nnz]) of all iterations.
     """
 
+    plays = RobustMDP
+    unit = "iteration"
+    series = ("objective", "upper", "gradient", "inner")
+
     inner: str = "exact"
     rule: str = "practical"
     scale: float | None = None
@@ -160,7 +164,7 @@ class DRPG:
 
     def _check(self, problem):
         """The problem as kernels read it; TypeError where the inner solver does not know the set, UserWarning without a guarantee."""
-        check.kind("problem", problem, RobustMDP)
+        problem = self.plays.of(problem)
         game, kind, family = compiled(problem), type(problem.ambiguity).__name__, hasattr(problem.ambiguity, "phi")
         if (self.inner == "parametric") != family:
             raise TypeError(f'inner="{self.inner}" does not fit the set {kind}: a Parametric set needs "parametric", others do not')

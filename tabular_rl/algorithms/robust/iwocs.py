@@ -40,6 +40,10 @@ class IWOCS:
         Whether a response is the worst also where its policy does not go. Without it rows of unused actions stay nominal.
     """
 
+    plays = RobustMDP
+    unit = "kernel"
+    series = ("lower", "upper")
+
     variant: str = "hull"
     tolerance: float = 1e-8
     complete: bool = True
@@ -63,7 +67,7 @@ class IWOCS:
         TypeError
             The set is not (s,a)-rectangular.
         """
-        check.kind("problem", problem, RobustMDP)
+        problem = self.plays.of(problem)
         check.generator(seed)
         if problem.ambiguity.rectangularity != "sa":
             raise TypeError(f"IWOCS needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")

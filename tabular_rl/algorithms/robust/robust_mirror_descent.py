@@ -42,6 +42,10 @@ class RobustMirrorDescent:
         Whether ``parameters`` hold "values", "q_values" and "log_policies" of every iteration.
     """
 
+    plays = RobustMDP
+    unit = "iteration"
+    series = ("objective", "upper", "inner")
+
     learning_rate: float = 1.0
     growth: float | None = None
     start: Any = None
@@ -60,7 +64,7 @@ class RobustMirrorDescent:
 
     def run(self, problem, n, seed=0):
         """``n`` >= 1 updates on a RobustMDP. Trace on 0..n: ``objective`` Phi(pi_k) to rounding, ``upper`` certified, ``inner`` solves."""
-        check.kind("problem", problem, RobustMDP)
+        problem = self.plays.of(problem)
         check.generator(seed)
         if problem.ambiguity.rectangularity != "sa":
             raise TypeError(f"robust mirror descent needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")

@@ -14,6 +14,10 @@ from tabular_rl.models import validation as check
 class DRLSVIUCB:
     """Robust, greedy: DR-RPO at tau = 0 (Liu, Xu 2024; here with clipped factors). ``scale`` as there; 1 is the theory's."""
 
+    plays = RobustLinearMDP
+    unit = "episode"
+    series = DRRPO.series
+
     scale: float = 0.1
     rare: bool = False
 
@@ -34,6 +38,10 @@ class LSVIUCB:
     Regret is the nominal one.
     """
 
+    plays = RobustLinearMDP
+    unit = "episode"
+    series = DRRPO.series
+
     beta: float = 1.0
     rare: bool = False
 
@@ -43,7 +51,8 @@ class LSVIUCB:
 
     def run(self, problem, n, seed=0):
         """See ``DRRPO.run``; the radius of ``problem`` is ignored."""
-        beta = np.full(check.kind("problem", problem, RobustLinearMDP).horizon, float(self.beta))
+        problem = self.plays.of(problem)
+        beta = np.full(problem.horizon, float(self.beta))
         learner = DRRPO(tau=0.0, radius=0.0, beta=beta, bonus="elliptical", factor_clip=False, shrink=False, rare=self.rare)
         return learner.run(problem, n, seed)
 
@@ -55,6 +64,10 @@ class LinearOPPO:
     [reconstructed] ``eta``: default sqrt(2 log A / (H^2 K)). ``robust`` evaluates against the problem's radius (DR-mirror, an ablation
     without any bound: the worst case moves with k, and mirror descent's sum does not telescope).
     """
+
+    plays = RobustLinearMDP
+    unit = "episode"
+    series = DRRPO.series
 
     beta: float = 1.0
     eta: float | None = None
@@ -70,7 +83,8 @@ class LinearOPPO:
 
     def run(self, problem, n, seed=0):
         """See ``DRRPO.run``; nominal values and an elliptical bonus, or with ``robust`` the worst case and the factor bonus."""
-        H, _, A = check.kind("problem", problem, RobustLinearMDP).shape
+        problem = self.plays.of(problem)
+        H, _, A = problem.shape
         eta = self.eta or float(np.sqrt(2 * np.log(max(A, 2)) / (H**2 * check.integer("n", n, 1))))
         options: dict[str, Any] = {} if self.robust else {"radius": 0.0, "bonus": "elliptical", "factor_clip": False, "shrink": False}
         learner = DRRPO(tau=0.0, beta=np.full(H, float(self.beta)), update="mirror", eta=eta, rare=self.rare, **options)

@@ -79,6 +79,10 @@ class DRRPO:
         Episodes between two exact evaluations; regret counts each for as many episodes. 1: exact regret.
     """
 
+    plays = RobustLinearMDP
+    unit = "episode"
+    series = ("regret", "suboptimality", "plain_regret", "plain_suboptimality", "optimism", "need", "plans")
+
     tau: float = 0.01
     radius: Any = None
     reference: Any = field(default="uniform", repr=False)
@@ -136,7 +140,7 @@ class DRRPO:
             bonuses c cap[h+1] sqrt((Lambda^-1)_ii) cover the errors of all factors' worst values (both for the factor bonus); ``plans``:
             how many. ``parameters``: ``beta``, ``cap``, ``kind``, ``guarantee`` (whether the theorems' conditions hold).
         """
-        check.kind("problem", problem, RobustLinearMDP)
+        problem = self.plays.of(problem)
         if self.radius is not None:
             problem = problem.with_radius(self.radius)
         index = checkpoints(n)

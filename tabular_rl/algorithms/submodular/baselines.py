@@ -11,7 +11,6 @@ import numpy as np
 from tabular_rl.algorithms.submodular.report import certified_share
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.models import SubmodularMDP
-from tabular_rl.models import validation as check
 from tabular_rl.planning.simulation import sample_trajectories
 
 
@@ -22,14 +21,22 @@ class HistoryGreedy:
     It is no Markov policy: a trace's policy [H, S, A] counts the actions played, uniform where nobody was.
     """
 
+    plays = SubmodularMDP
+    unit = "trajectory"
+    series = ("environment_steps", "sampled_value", "best_value")
+
     def run(self, problem, n, seed=0):
         """Play ``n`` trajectories; see ``RandomWalk`` for the Trace."""
-        return _trace(problem, "greedy", n, seed)
+        return _trace(self.plays.of(problem), "greedy", n, seed)
 
 
 @dataclass(frozen=True)
 class RandomWalk:
     """Every action with probability 1 / A."""
+
+    plays = SubmodularMDP
+    unit = "trajectory"
+    series = ("environment_steps", "sampled_value", "best_value")
 
     def run(self, problem, n, seed=0):
         """Play ``n`` trajectories of a SubmodularMDP.
@@ -41,11 +48,10 @@ class RandomWalk:
             ``parameters``: ``final_value`` with its ``standard_error``, ``path_value``, ``path_states`` and ``path_actions`` of the best
             trajectory; ``upper_bound``, ``bound_method`` and ``share`` as of ``SubPO``.
         """
-        return _trace(problem, None, n, seed)
+        return _trace(self.plays.of(problem), None, n, seed)
 
 
 def _trace(problem, rule, n, seed):
-    check.kind("problem", problem, SubmodularMDP)
     H, _, A = problem.shape
     policy = np.full(problem.shape, 1 / A)
     played = sample_trajectories(problem, policy if rule is None else rule, n, seed)

@@ -70,6 +70,10 @@ class SubPO:
         Report the value as a share of an upper bound on every policy's, which the model gives after the run (a fraction of a second).
     """
 
+    plays = SubmodularMDP
+    unit = "iteration"
+    series = ("environment_steps", "sampled_value", "best_value")
+
     batch: int = 500
     learning_rate: float = 5.0
     optimizer: str = "sgd"
@@ -124,7 +128,7 @@ class SubPO:
         RuntimeError
             When logits are not finite any more, naming the iteration and (h, s).
         """
-        check.kind("problem", problem, SubmodularMDP)
+        problem = self.plays.of(problem)
         n = check.integer("n", n, 1)
         H = problem.horizon
         logits = starting_logits(problem, self.init, self.path, self.kappa)

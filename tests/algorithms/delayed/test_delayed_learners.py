@@ -88,7 +88,7 @@ def test_models_without_delays_are_problems_too(learner):
     [
         (WORLD, 0, ValueError, "n must be at least 1, got 0"),
         (WORLD, 10.0, TypeError, "n must be an integer"),
-        ("world", 10, TypeError, "problem must be an AdversarialMDP or a FiniteHorizonMDP"),
+        ("world", 10, TypeError, "problem must be a DelayedMDP, an AdversarialMDP or a FiniteHorizonMDP, got str"),
         (delays.delayed(WORLD, [0, 0, 0]), 10, ValueError, "got 3 for 10 episodes"),
     ],
 )
