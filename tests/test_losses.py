@@ -13,7 +13,7 @@ MEANS = np.random.default_rng(5).uniform(0.1, 0.9, MDP.shape)
 
 def means_of(world, episodes, policy=None):
     """[episodes, H, S, A] that a run would see."""
-    schedule, tables, parameters, _ = world.world
+    _, _, schedule, tables, parameters, _, _ = world.world
     policy = np.full(world.shape, 1 / world.shape[-1]) if policy is None else policy
     means, result = np.empty(world.shape), []
     for k in range(episodes):

@@ -137,10 +137,12 @@ class AdversarialMDP(availability.Available, Playable):
 
     @property
     def world(self):
-        """What the compiled loops read: (schedule's code, tables, parameters [2], bernoulli)."""
-        parameters = np.zeros(2)
+        """What the compiled loops read."""
+        from tabular_rl.kernels.episodic.losses import World
+
+        parameters, code = np.zeros(2), SCHEDULES.index(self.schedule)
         parameters[: len(self.parameters)] = self.parameters
-        return SCHEDULES.index(self.schedule), self.tables, parameters, self.bernoulli
+        return World(self.packed_transition, self.initial, code, self.tables, parameters, self.bernoulli, self.barrier)
 
     def __reduce__(self):
         """Pickled as its arguments: small when stationary, and what comes out is read-only as well."""

@@ -44,7 +44,7 @@ CASES = [
     (DilatedBonusPO, {}, (*RATES, "bonus_scale"), WORLD),
     (DilatedBonusPO, {"transition": "unknown"}, (*RATES, "bonus_scale", "confidence_scale"), WORLD),
     (DAPO, {"preset": "practical"}, (*RATES, "bonus_scale"), LATE),
-    (DAPO, {"batch": "sequential", "transition": "unknown"}, (*RATES, "confidence_bonus_scale", "prior_visits"), LATE),
+    (DAPO, {"batch": "sequential", "transition": "unknown"}, (*RATES, "confidence_bonus_scale"), LATE),
     (LinearDAPO, {"features": LINEAR.features}, (*RATES, "bonus", "policy_bonus"), LINEAR.tabular),
     (DelayedHedge, {}, ("learning_rate",), LATE),
     (DelayedOPPO, {}, RATES, LATE),

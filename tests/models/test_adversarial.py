@@ -15,7 +15,10 @@ GOOD = {"constant": (), "periodic": (2, 0), "phases": (1.5,), "drifting": (10,),
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_world_is_what_the_compiled_loops_read(schedule):
     mdp = AdversarialMDP(P, 0, TABLES, schedule, GOOD[schedule], False)
-    code, tables, parameters, bernoulli = mdp.world
+    P_read, initial, code, tables, parameters, bernoulli, barrier = mdp.world
+    assert np.array_equal(P_read, P)
+    assert initial is mdp.initial
+    assert barrier is mdp.barrier
     assert SCHEDULES[code] == schedule
     assert tables is mdp.tables
     assert parameters.tolist() == [*GOOD[schedule], 0, 0][:2]

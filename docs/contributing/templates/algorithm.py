@@ -59,14 +59,14 @@ class ExploreThenCommit:
         index, rng = checkpoints(n), check.generator(seed)
         m = math.ceil((int(n) ** 2 / (8 * math.e)) ** (1 / 3)) if self.m is None else self.m
         arms = np.flatnonzero(problem.available[0, 0])
-        total = problem.barrier[0, 0].copy()
-        loss, least, policy = _run(problem.packed_transition, problem.initial, *problem.world, arms, m, total, index, rng)
+        loss, least, policy = _run(problem.world, arms, m, index, rng)
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {"m": m}, seed)
 
 
 @njit
-def _run(P, initial, schedule, tables, parameters, bernoulli, arms, m, total, index, rng):
-    A = tables.shape[-1]
+def _run(world, arms, m, index, rng):
+    P, initial, schedule, tables, parameters, bernoulli, barrier = world
+    A, total = tables.shape[-1], barrier[0, 0].copy()
     seen, policy, means = total.copy(), np.zeros((1, 1, A)), np.empty((1, 1, A))  # a missing arm has seen an infinite loss
     states, actions, path_losses = np.empty(1, np.int64), np.empty(1, np.int64), np.empty(1)
     loss, row, losses, least = 0.0, 0, np.empty(len(index)), np.empty(len(index))

@@ -153,7 +153,7 @@ class BestOfBothWorlds:
         mixed, visits = self._comparator(problem, comparator)
         delta = 1 / (4 * H * n) if self.delta is None else self.delta
         series, (policy, parameters) = _run(
-            problem.packed_transition, problem.initial, self._reachable(problem), *problem.world, problem.barrier.copy(),
+            problem.packed_transition, problem.initial, self._reachable(problem), *problem.world[2:6], problem.barrier.copy(),
             np.ascontiguousarray(problem.uniform_policy), A, REGULARIZERS.index(self.regularizer),
             self.entropy == "current", c0, eps, N0, bonus_scale, self._known, np.log(n * H * S * A / delta), self.radius_scale,
             self.max_virtual if self.truncation == "virtual" else 0, mixed, visits, comparator is not None, index,

@@ -17,12 +17,13 @@ worlds as for certificate C of ``dapo``).
 
 import math
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.episodic.confidence import bernstein_confidence, occupancy_bounds, optimistic_dilated_bonus
+from tabular_rl.kernels.episodic.confidence import bernstein_confidence, observe, occupancy_bounds, optimistic_dilated_bonus, renew
 from tabular_rl.kernels.episodic.episodes import (
     dilated_bonus,
     expected_loss,
@@ -36,6 +37,16 @@ from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
 KAPPA = math.e - 2  # exp(-y) <= 1 - y + KAPPA * y**2 for y >= -1
+
+
+class Rules(NamedTuple):
+    """The numbers in force: learning rate, exploration, bonus constant, whether the transition is known, logarithm of the radii."""
+
+    eta: Any
+    gamma: Any
+    c: Any
+    known: Any
+    log_term: Any
 
 
 @dataclass(frozen=True)
@@ -97,10 +108,7 @@ class DilatedBonusPO:
         eta, gamma, c, proven = self.resolve(problem.sizes, n)
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         known = self.transition == "known"
-        loss, least, bonus, policy = _run(
-            problem.packed_transition, problem.initial, *problem.world, problem.barrier.copy(), eta, gamma, c, known, log_term, index,
-            check.generator(seed),
-        )  # fmt: skip
+        loss, least, bonus, policy = _run(problem.world, Rules(eta, gamma, c, known, log_term), index, check.generator(seed))
         series = {"regret": loss - least, "loss": loss}
         proven = proven and problem.oblivious
         if proven:
@@ -134,9 +142,11 @@ class DilatedBonusPO:
 
 
 @njit
-def _run(P, initial, schedule, tables, parameters, bernoulli, total, eta, gamma, c, known, log_term, index, rng):
+def _run(world, rules, index, rng):
+    P, initial, schedule, tables, parameters, bernoulli, barrier = world
+    eta, gamma, c, known, log_term = rules
     _, H, S, A = tables.shape
-    log_weights, policy = 0.0 - total, np.empty((H, S, A))
+    total, log_weights, policy = barrier.copy(), 0.0 - barrier, np.empty((H, S, A))
     occupancy, local_bonus = np.empty((H, S)), np.empty((H, S))
     bonus, bonus_values = np.empty((H, S, A)), np.empty((H + 1, S))
     upper, lower = (occupancy, occupancy) if known else (np.empty((H, S)), np.empty((H, S)))
@@ -180,15 +190,8 @@ def _run(P, initial, schedule, tables, parameters, bernoulli, total, eta, gamma,
             log_weights[h, s, a] -= eta * to_go / (upper[h, s] * policy[h, s, a] + gamma)
 
         if not known:
-            doubled = False
-            for h in range(H - 1):
-                s, a = states[h], actions[h]
-                visits[h, s, a] += 1
-                seen[h, s, a, states[h + 1]] += 1
-                doubled |= visits[h, s, a] >= max(1.0, 2 * at_epoch[h, s, a])
-            if doubled:
-                at_epoch[:] = visits
-                bernstein_confidence(visits, seen, log_term, estimate, radius)
+            observe(visits, seen, states, actions)
+            renew(visits, seen, at_epoch, log_term, estimate, radius)
 
         if k + 1 == index[row]:
             losses[row], least[row], bonuses[row] = loss, least_loss(P, total, initial, work), paid

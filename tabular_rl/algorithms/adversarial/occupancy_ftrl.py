@@ -56,7 +56,7 @@ class OccupancyFTRL:
         index, rng, H = checkpoints(n), check.generator(seed), problem.horizon
         model = FiniteHorizonMDP(problem.transition, np.zeros(problem.shape), problem.initial, available=problem.packed_available)
         program = self._program(model)
-        schedule, tables, numbers, bernoulli = problem.world
+        _, _, schedule, tables, numbers, bernoulli, _ = problem.world
         estimates, means, total, loss, curve = np.zeros(problem.shape), np.empty(problem.shape), np.zeros(problem.shape), 0.0, {}
         states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
         for t in range(1, n + 1):

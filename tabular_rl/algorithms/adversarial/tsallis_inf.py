@@ -42,7 +42,7 @@ class TsallisINF:
             raise ValueError(f"problem must have one step and one state, got shape {problem.shape}: this is a bandit algorithm")
         index = checkpoints(n)
         total = problem.barrier[0, 0].copy()
-        loss, least, policy = _run(problem.packed_transition, problem.initial, *problem.world, total, index, check.generator(seed))
+        loss, least, policy = _run(*problem.world[:6], total, index, check.generator(seed))
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {}, seed)
 
 

@@ -26,7 +26,7 @@ class Uniform:
         check.generator(seed)
         index = checkpoints(n)
         policy = np.ascontiguousarray(problem.uniform_policy)
-        loss, least = _run(problem.packed_transition, problem.initial, *problem.world[:3], policy, problem.barrier.copy(), index)
+        loss, least = _run(*problem.world[:5], policy, problem.barrier.copy(), index)
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {}, seed)
 
 

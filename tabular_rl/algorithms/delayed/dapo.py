@@ -20,13 +20,14 @@ hindsight; the last term for an unknown transition only:
 
 Every step of the proof holds, given what was processed before, as long as P lies in the set of the time of play. Stop the order of
 processing at the first episode whose set misses P: that is known before its feedback is used, the terms left out are >= 0, and what
-follows costs at most H an episode, with probability at most 4 delta (Jin et al. 2020; the true frequencies of ``prior_visits`` only help).
+follows costs at most H an episode, with probability at most 4 delta (Jin et al. 2020).
 Losses that look at the policies make q* depend on the draws: then neither this nor the theorem says anything.
 """
 
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,7 +35,7 @@ from tabular_rl import planning
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.episodic.confidence import bernstein_confidence, occupancy_bounds, optimistic_dilated_bonus
+from tabular_rl.kernels.episodic.confidence import bernstein_confidence, observe, occupancy_bounds, optimistic_dilated_bonus, renew
 from tabular_rl.kernels.episodic.episodes import (
     dilated_bonus,
     expected_loss,
@@ -43,13 +44,28 @@ from tabular_rl.kernels.episodic.episodes import (
     sample_episode,
     state_occupancy,
 )
-from tabular_rl.kernels.episodic.feedback import allocate_slots, delay_weight
+from tabular_rl.kernels.episodic.feedback import delay_weight, deliver
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import FiniteHorizonMDP
 from tabular_rl.models import validation as check
 
 KAPPA = math.e - 2  # exp(-y) <= 1 - y + KAPPA * y**2 for y >= -1
 ESTIMATORS = ("adapted", "adapted_joint", "plain", "arrival_only")  # in the order of the kernel's codes
+
+
+class Rules(NamedTuple):
+    """The switches and numbers in force: form of the estimator (its code), joint batches, transition known, paths at once, eta, gamma, c,
+    factor of the unknown transition's bonus, logarithm of the radii."""
+
+    form: Any
+    joint: Any
+    known: Any
+    immediate: Any
+    eta: Any
+    gamma: Any
+    c: Any
+    confidence_bonus: Any
+    log_term: Any
 
 
 @dataclass(frozen=True)
@@ -73,10 +89,6 @@ class DAPO:
         then depend on paths whose losses are still to come, and the estimates are not unbiased any more (dapo spec, section 1).
     confidence_scale, confidence_bonus_scale : float
         Multiply the logarithm of the confidence radii, and the bonus term of the unknown transition; >= 0, 1 is the theory's.
-    propagation : str
-        Confidence set of the bonus: that of the time of "play" (the theory's), or of "delivery" (a heuristic).
-    prior_visits : float
-        Visits with the true frequencies that every row has had before the run, >= 0: a simulator's data.
     """
 
     plays = DelayedMDP
@@ -94,8 +106,6 @@ class DAPO:
     delta: float = 0.1
     confidence_scale: float = 1.0
     confidence_bonus_scale: float = 1.0
-    propagation: str = "play"
-    prior_visits: float = 0.0
 
     def __post_init__(self):
         check.choice("preset", self.preset, ("theory", "practical"))
@@ -103,14 +113,12 @@ class DAPO:
         check.choice("batch", self.batch, ("joint", "sequential"))
         check.choice("transition", self.transition, ("known", "unknown"))
         check.choice("trajectory", self.trajectory, ("delayed", "immediate"))
-        check.choice("propagation", self.propagation, ("play", "delivery"))
         for name in ("learning_rate", "exploration", "bonus_scale"):
             if getattr(self, name) is not None:
                 check.rate(name, getattr(self, name), zero=name == "bonus_scale")
         check.failure("delta", self.delta)
         check.rate("confidence_scale", self.confidence_scale, zero=True)
         check.rate("confidence_bonus_scale", self.confidence_bonus_scale, zero=True)
-        check.rate("prior_visits", self.prior_visits, zero=True)
 
     def run(self, problem, n, seed=0, disturbed=-1):
         """Play ``n`` episodes of a DelayedMDP (an AdversarialMDP or FiniteHorizonMDP has no delays).
@@ -134,22 +142,19 @@ class DAPO:
         if self.preset == "theory" and not condition:
             warnings.warn(f"{self}: the theorem's conditions do not hold for eta={eta:.3g}, gamma={gamma:.3g}, c={c:.3g}", stacklevel=2)
         certified = proven and self.batch == "sequential"
-        slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, certified)
-        switches = (
-            ESTIMATORS.index(self.estimator),
-            self.batch == "joint",
-            self._known,
-            self.trajectory == "immediate",
-            self.propagation == "play",
-        )
-        log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
-        total = problem.world.barrier.copy()
-        loss, least, width, policy, drift, paid = _run(
-            problem.world.packed_transition, problem.world.initial, *problem.world.world, total,
-            schedule.order, schedule.pointer, slot, n_slots,
-            *switches, eta, gamma, c, float(self.confidence_bonus_scale), log_term, float(self.prior_visits), index,
-            check.generator(seed), np.random.default_rng(1), disturbed,
+        rules = Rules(
+            ESTIMATORS.index(self.estimator), self.batch == "joint", self._known, self.trajectory == "immediate", eta, gamma, c,
+            float(self.confidence_bonus_scale), self.confidence_scale * np.log(H * S * A * n / self.delta),
         )  # fmt: skip
+        loss, least, width, policy, total, drift, paid = _run(
+            problem.world.world,
+            deliver(schedule, keep_last=certified),
+            rules,
+            index,
+            check.generator(seed),
+            np.random.default_rng(1),
+            disturbed,
+        )
         series = {"regret": loss - least, "loss": loss} | ({} if self._known else {"uncertainty": width})
         bound = self.bound(sizes, n, schedule, eta, gamma, c) if proven and self._known else None
         certificate = None
@@ -157,8 +162,7 @@ class DAPO:
             world = problem.world
             hindsight = FiniteHorizonMDP(world.transition, -total, world.initial, available=world.packed_available)
             visited = planning.state_occupancy(hindsight, planning.solve(hindsight).policy)
-            moved = 2 * np.arange(H, 0, -1) @ np.sum(visited * drift, axis=1)
-            certificate = float(H * np.log(A) / eta + moved + (1 + 1 / H) * paid + (0 if self._known else 4 * self.delta * H * n))
+            certificate = self.certificate(sizes, n, eta, visited, drift, paid)
         parameters = {
             "learning_rate": eta,
             "exploration": gamma,
@@ -176,8 +180,7 @@ class DAPO:
     @property
     def _heuristic(self):
         """Whether a switch leaves what is proven about unknown transitions."""
-        immediate, late = self.trajectory == "immediate", self.propagation == "delivery"
-        return not self._known and (immediate or late or min(self.confidence_scale, self.confidence_bonus_scale) < 1)
+        return not self._known and (self.trajectory == "immediate" or min(self.confidence_scale, self.confidence_bonus_scale) < 1)
 
     def resolve(self, shape, n, schedule):
         """(eta, gamma, c, whether COND of the theorems holds) for shape (H, S, A), n episodes and their delivery."""
@@ -202,6 +205,16 @@ class DAPO:
         theta = eta * (c / gamma + extra * H) * H * ((1 + 1 / H) ** H - 1)
         return float(eta), float(gamma), float(c), bool(c >= least_bonus and theta <= 1 and KAPPA * H * theta <= 1)
 
+    def certificate(self, shape, n, eta, visited, drift, paid):
+        """Certificate C of a run of ``n`` episodes: what the mean regret cannot exceed in the mean (dapo spec 5.3) [derived].
+
+        ``visited`` [H, S]: occupancy of the best policy in hindsight; ``drift`` [H, S]: sum_k TV(pi^k, p^k); ``paid``: sum_k <initial,
+        Bbar^k_0>.
+        """
+        H, _, A = shape
+        moved = 2 * np.arange(H, 0, -1) @ np.sum(visited * drift, axis=1)
+        return float(H * np.log(A) / eta + moved + (1 + 1 / H) * paid + (0 if self._known else 4 * self.delta * H * n))
+
     def bound(self, shape, n, schedule, eta, gamma, c):
         """Theorem SEQ, or JOINT: what the mean regret cannot exceed under COND, transition known (dapo spec, section 6) [derived]."""
         H, S, A = shape
@@ -221,12 +234,12 @@ class DAPO:
 
 
 @njit
-def _run(
-    P, initial, schedule, tables, parameters, bernoulli, total, order, pointer, slot, n_slots,
-    form, joint, known, immediate, at_play, eta, gamma, c, confidence_bonus, log_term, prior_visits, index, rng, other, disturbed,
-):  # fmt: skip
+def _run(world, delivery, rules, index, rng, other, disturbed):
+    P, initial, schedule, tables, parameters, bernoulli, barrier = world
+    order, pointer, slot, n_slots = delivery
+    form, joint, known, immediate, eta, gamma, c, confidence_bonus, log_term = rules
     _, H, S, A = tables.shape
-    log_weights, policy = 0.0 - total, np.empty((H, S, A))
+    total, log_weights, policy = barrier.copy(), 0.0 - barrier, np.empty((H, S, A))
     exponential_weights(log_weights, policy)
     occupancy, upper, lower = np.empty((H, S)), np.empty((H, S)), np.empty((H, S))
     weights, local_bonus, bonus, values = np.empty((H, S, A)), np.empty((H, S)), np.empty((H, S, A)), np.empty((H + 1, S))
@@ -236,17 +249,16 @@ def _run(
     losses, least, widths = np.empty(len(index)), np.empty(len(index)), np.empty(len(index))
     drift, paid, last = np.zeros((H, S)), 0.0, np.empty((H, S, A))
 
-    # what waits for its losses
-    old_policy, old_upper, old_lower = np.empty((n_slots, H, S, A)), np.empty((n_slots, H, S)), np.empty((n_slots, H, S))
-    old_states, old_actions, old_losses = np.empty((n_slots, H), np.int64), np.empty((n_slots, H), np.int64), np.empty((n_slots, H))
-
+    # the counts and sets of an unknown transition
     size = 0 if known else H
-    visits, at_epoch, seen = np.full((size, S, A), prior_visits), np.full((size, S, A), prior_visits), np.zeros((size, S, A, S))
-    for h in range(size):
-        seen[h] = prior_visits * P[h % len(P)]
+    visits, at_epoch, seen = np.zeros((size, S, A)), np.zeros((size, S, A)), np.zeros((size, S, A, S))
     estimate, radius = np.empty((size, S, A, S)), np.empty((size, S, A, S))
     bernstein_confidence(visits, seen, log_term, estimate, radius)
-    sets = n_slots if at_play and not known else 0
+
+    # what waits for its losses: all of it is of the time of play
+    old_policy, old_upper, old_lower = np.empty((n_slots, H, S, A)), np.empty((n_slots, H, S)), np.empty((n_slots, H, S))
+    old_states, old_actions, old_losses = np.empty((n_slots, H), np.int64), np.empty((n_slots, H), np.int64), np.empty((n_slots, H))
+    sets = 0 if known else n_slots
     old_estimate, old_radius = np.empty((sets, size, S, A, S)), np.empty((sets, size, S, A, S))
 
     for k in range(index[-1]):
@@ -268,10 +280,10 @@ def _run(
         if i >= 0:
             old_policy[i], old_upper[i], old_lower[i] = policy, upper, lower
             old_states[i], old_actions[i], old_losses[i] = states, actions, path_losses
-            if len(old_estimate):
+            if not known:
                 old_estimate[i], old_radius[i] = estimate, radius
         if immediate and not known:
-            count(visits, seen, states, actions)
+            observe(visits, seen, states, actions)
         if k + 1 == index[-1]:
             last[:] = policy  # what arrives from here on is for the certificate alone: no policy that it makes is played
 
@@ -282,37 +294,27 @@ def _run(
             weigh(form, old_upper[i], old_lower[i], old_policy[i], policy, gamma, c, confidence_bonus, weights, local_bonus, drift)
             if known:
                 dilated_bonus(P, policy, local_bonus, 1 + 1 / H, bonus, values)
-            elif at_play:
-                optimistic_dilated_bonus(old_estimate[i], old_radius[i], policy, local_bonus, 1 + 1 / H, bonus, values)
             else:
-                optimistic_dilated_bonus(estimate, radius, policy, local_bonus, 1 + 1 / H, bonus, values)
+                optimistic_dilated_bonus(old_estimate[i], old_radius[i], policy, local_bonus, 1 + 1 / H, bonus, values)
             for s in range(S):
                 paid += initial[s] * values[0, s]
-
-            log_weights += eta * bonus
-            to_go = 0.0
-            for h in range(H - 1, -1, -1):
-                s, a = old_states[i, h], old_actions[i, h]
-                to_go += old_losses[i, h]
-                log_weights[h, s, a] -= eta * weights[h, s, a] * to_go
-            changed = True
+            learn(log_weights, eta, weights, bonus, old_states[i], old_actions[i], old_losses[i])
             if not joint:
                 exponential_weights(log_weights, policy)
             if not (known or immediate):
-                count(visits, seen, old_states[i], old_actions[i])
+                observe(visits, seen, old_states[i], old_actions[i])
+            changed = True
         if changed and joint:
             exponential_weights(log_weights, policy)
 
-        if not known and new_epoch(visits, at_epoch):
-            at_epoch[:] = visits
-            bernstein_confidence(visits, seen, log_term, estimate, radius)
+        if not known and renew(visits, seen, at_epoch, log_term, estimate, radius):
             changed = True
 
         if k + 1 == index[row]:
             losses[row], least[row], widths[row] = loss, least_loss(P, total, initial, work), width
             row += 1
 
-    return losses, least, widths, last, drift, paid
+    return losses, least, widths, last, total, drift, paid
 
 
 @njit
@@ -331,19 +333,15 @@ def weigh(form, upper, lower, played, arrived, gamma, c, confidence_bonus, weigh
 
 
 @njit
-def count(visits, seen, states, actions):
-    """Add the transitions of one path."""
-    for h in range(len(states) - 1):
-        visits[h, states[h], actions[h]] += 1
-        seen[h, states[h], actions[h], states[h + 1]] += 1
-
-
-@njit
-def new_epoch(visits, at_epoch):
-    """Whether some count has doubled since the last epoch began."""
-    for h in range(visits.shape[0]):
-        for s in range(visits.shape[1]):
-            for a in range(visits.shape[2]):
-                if visits[h, s, a] >= max(1.0, 2 * at_epoch[h, s, a]):
-                    return True
-    return False
+def learn(log_weights, eta, weights, bonus, states, actions, losses):
+    """log weights -= eta * (Qhat - B): ``weights`` w and ``bonus`` B [H, S, A], one path [H] with its ``losses``."""
+    H, S, A = log_weights.shape
+    for h in range(H):
+        for s in range(S):
+            for a in range(A):
+                log_weights[h, s, a] += eta * bonus[h, s, a]
+    to_go = 0.0
+    for h in range(H - 1, -1, -1):
+        s, a = states[h], actions[h]
+        to_go += losses[h]
+        log_weights[h, s, a] -= eta * weights[h, s, a] * to_go

@@ -117,7 +117,7 @@ class LinearDAPO:
             if samples > MOST_SAMPLES:
                 raise ValueError(f"exploration {gamma:.3g} asks for {samples} samples for each feedback: give samples, or a larger one")
         loss, least, policy = _run(
-            problem.world.packed_transition, problem.world.initial, *problem.world.world, problem.world.barrier.copy(),
+            *problem.world.world[:6], problem.world.barrier.copy(),
             schedule.order, schedule.pointer, slot, n_slots,
             features, self.adapted, self.batch == "joint", samples, step, eta, gamma, beta, beta_p, index, check.generator(seed),
         )  # fmt: skip

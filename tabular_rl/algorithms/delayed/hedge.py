@@ -78,7 +78,7 @@ class DelayedHedge:
         eta = float(np.sqrt(np.log(max(N, 2)) / spread)) if self.learning_rate is None else self.learning_rate
         slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         loss, least, policy = _run(
-            world.packed_transition, world.initial, *world.world, world.barrier.copy(), np.ascontiguousarray(world.uniform_policy),
+            *world.world[:6], world.barrier.copy(), np.ascontiguousarray(world.uniform_policy),
             schedule.order, schedule.pointer, slot, n_slots,
             np.ascontiguousarray(np.moveaxis(occupancies, 0, -1)), self.adapted, eta, index, check.generator(seed),
         )  # fmt: skip

@@ -27,11 +27,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabular_rl.algorithms.delayed.dapo import count, new_epoch
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.episodic.confidence import bernstein_confidence, extreme_expectation, occupancy_bounds
+from tabular_rl.kernels.episodic.confidence import bernstein_confidence, extreme_expectation, observe, occupancy_bounds, renew
 from tabular_rl.kernels.episodic.episodes import (
     evaluate_episodic,
     expected_loss,
@@ -98,7 +97,7 @@ class DelayedOPPO:
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         known = self.transition == "known"
         loss, least, width, policy = _run(
-            problem.world.packed_transition, problem.world.initial, *problem.world.world, problem.world.barrier.copy(),
+            *problem.world.world[:6], problem.world.barrier.copy(),
             schedule.order, schedule.pointer, slot, n_slots,
             known, eta, gamma, log_term, index, check.generator(seed),
         )  # fmt: skip
@@ -185,13 +184,11 @@ def _run(
             log_weights -= eta * waiting[i]
             changed = True
             if not known:
-                count(visits, seen, old_states[i], old_actions[i])
+                observe(visits, seen, old_states[i], old_actions[i])
         if changed:
             exponential_weights(log_weights, policy)
 
-        if not known and new_epoch(visits, at_epoch):
-            at_epoch[:] = visits
-            bernstein_confidence(visits, seen, log_term, estimate, radius)
+        if not known and renew(visits, seen, at_epoch, log_term, estimate, radius):
             changed = True
 
         if k + 1 == index[row]:

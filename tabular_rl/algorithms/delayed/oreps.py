@@ -101,7 +101,7 @@ class DelayedOREPS:
         eta, gamma = self.resolve(sizes, n, schedule, entropy)
         slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         loss, least, policy, steps, residual = _run(
-            P, initial, *problem.world.world, total, schedule.order, schedule.pointer, slot, n_slots,
+            *problem.world.world[:6], total, schedule.order, schedule.pointer, slot, n_slots,
             log_q, self.adapted, self.batch == "joint", self.lazy, eta, gamma, index, check.generator(seed),
         )  # fmt: skip
         if residual > 1e-6:

@@ -21,12 +21,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabular_rl.algorithms.delayed.dapo import count, new_epoch
 from tabular_rl.algorithms.delayed.uob_projection import confidence_step, corners
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.episodic.confidence import bernstein_confidence, occupancy_bounds
+from tabular_rl.kernels.episodic.confidence import bernstein_confidence, observe, occupancy_bounds, renew
 from tabular_rl.kernels.episodic.episodes import expected_loss, least_loss, sample_episode, state_occupancy
 from tabular_rl.kernels.episodic.feedback import allocate_slots
 from tabular_rl.kernels.episodic.flow_projection import conditional, reachable_cells
@@ -101,7 +100,7 @@ class DelayedUOB:
         slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         loss, least, width, policy, epochs, steps, residual = _run(
-            world.packed_transition, world.initial, *world.world, world.barrier.copy(), schedule.order, schedule.pointer, slot, n_slots,
+            *world.world[:6], world.barrier.copy(), schedule.order, schedule.pointer, slot, n_slots,
             self.lazy, eta, gamma, log_term, float(self.prior_visits), index, check.generator(seed),
         )  # fmt: skip
         if not residual <= LARGEST_RESIDUAL:  # or not a number
@@ -171,11 +170,9 @@ def _run(
             for h in range(H):
                 s, a = old_states[i, h], old_actions[i, h]
                 log_weights[h, s, a] -= eta * old_losses[i, h] / (max(old_upper[i, h], upper[h, s] * policy[h, s, a]) + gamma)
-            count(visits, seen, old_states[i], old_actions[i])
+            observe(visits, seen, old_states[i], old_actions[i])
             changed = True
-        if new_epoch(visits, at_epoch):
-            at_epoch[:] = visits
-            bernstein_confidence(visits, seen, log_term, estimate, radius)
+        if renew(visits, seen, at_epoch, log_term, estimate, radius):
             corners(estimate, radius, low, high)
             epochs += 1
 

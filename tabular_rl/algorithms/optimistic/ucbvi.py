@@ -75,7 +75,7 @@ class UCBVI:
         if steps == 1 and (problem.available != problem.available[:1]).any():
             raise ValueError("share_steps=True needs states that have the same actions at every step")
         loss, least, policy = _run(
-            problem.packed_transition, problem.initial, *problem.world, problem.barrier.copy(), A,
+            *problem.world[:6], problem.barrier.copy(), A,
             float(self.scale), self.delta, known, self.anytime, steps, samples / n, index, check.generator(seed),
         )  # fmt: skip
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {"scale": self.scale, "delta": self.delta}, seed)

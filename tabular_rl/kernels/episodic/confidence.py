@@ -111,3 +111,29 @@ def optimistic_dilated_bonus(estimate, radius, policy, local_bonus, dilation, bo
                 bonus[h, s, a] = local_bonus[h, s] + dilation * expected
                 value += policy[h, s, a] * bonus[h, s, a]
             values[h, s] = value
+
+
+@njit
+def observe(visits, seen, states, actions):
+    """Add the transitions of one path, ``states`` and ``actions`` [H], to ``visits`` [H, S, A] and ``seen`` [H, S, A, S]."""
+    for h in range(len(states) - 1):
+        visits[h, states[h], actions[h]] += 1
+        seen[h, states[h], actions[h], states[h + 1]] += 1
+
+
+@njit
+def renew(visits, seen, at_epoch, log_term, estimate, radius):
+    """Whether some count has doubled since the last epoch began: then a new one begins, with new ``estimate`` and ``radius``."""
+    H, S, A = visits.shape
+    doubled = False
+    for h in range(H):
+        for s in range(S):
+            for a in range(A):
+                doubled |= visits[h, s, a] >= max(1.0, 2 * at_epoch[h, s, a])
+    if doubled:
+        for h in range(H):
+            for s in range(S):
+                for a in range(A):
+                    at_epoch[h, s, a] = visits[h, s, a]
+        bernstein_confidence(visits, seen, log_term, estimate, radius)
+    return doubled

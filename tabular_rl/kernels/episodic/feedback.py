@@ -1,10 +1,26 @@
 """Late feedback: where it waits until it arrives, and the importance weights that the delay-adapted estimators put on it."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
 
 ADAPTED, ADAPTED_JOINT, PLAIN, ARRIVAL_ONLY = range(4)
+
+
+class Delivery(NamedTuple):
+    """Episode k ends with the feedback of ``order[pointer[k] : pointer[k + 1]]``, which waited in its ``slot`` [K] (-1: not kept)."""
+
+    order: Any
+    pointer: Any
+    slot: Any
+    n_slots: Any
+
+
+def deliver(schedule, keep_last=False):
+    """The Delivery of a ``delays.Schedule``; with ``keep_last`` also of what arrives when no policy is left to play."""
+    return Delivery(schedule.order, schedule.pointer, *allocate_slots(schedule.arrival, schedule.order, schedule.pointer, keep_last))
 
 
 @njit

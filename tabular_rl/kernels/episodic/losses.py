@@ -1,6 +1,7 @@
 """The mean losses of an episode: one switch for all loss worlds, outside of every hot loop."""
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import config
@@ -8,6 +9,23 @@ from numba import config
 from tabular_rl.kernels.compiling import njit
 
 CONSTANT, PERIODIC, PHASES, DRIFTING, ANTI_GREEDY, BLOCK = range(6)
+
+
+class World(NamedTuple):
+    """An AdversarialMDP as compiled loops read it; they unpack it in their first line.
+
+    ``P`` [T, S, A, S], T = H, or 1 when the transition is the same at every step; ``initial`` [S]; ``schedule``: code of how the
+    ``tables`` [M, H, S, A] and ``parameters`` [2] make the mean losses; ``bernoulli``: losses are 0/1 draws; ``barrier`` [H, S, A]: 0,
+    and infinite at pairs that do not exist, where the summed losses begin.
+    """
+
+    P: Any
+    initial: Any
+    schedule: Any
+    tables: Any
+    parameters: Any
+    bernoulli: Any
+    barrier: Any
 
 
 @njit

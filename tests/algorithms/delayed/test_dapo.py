@@ -129,11 +129,10 @@ def test_paths_that_arrive_at_once_shrink_the_confidence_sets_sooner():
     assert width["immediate"] < width["delayed"]
 
 
-def test_switches_without_effect_have_none():
+def test_paths_at_once_are_no_news_where_the_transition_is_known():
     problem = delays.delayed(losses.stochastic(MDP), delays.fixed(5))
     base = DAPO().run(problem, 500, seed=1)["loss"]
     assert np.array_equal(DAPO(trajectory="immediate").run(problem, 500, seed=1)["loss"], base)
-    assert np.array_equal(DAPO(propagation="delivery").run(problem, 500, seed=1)["loss"], base)
 
 
 def test_bound_is_that_of_the_specification():
@@ -201,7 +200,6 @@ def test_memory_does_not_grow_with_the_number_of_episodes():
         ({"batch": "both"}, ValueError, "batch must be one of"),
         ({"transition": "learned"}, ValueError, "transition must be one of"),
         ({"trajectory": "late"}, ValueError, "trajectory must be one of"),
-        ({"propagation": "never"}, ValueError, "propagation must be one of"),
         ({"learning_rate": 0.0}, ValueError, "learning_rate must lie in"),
         ({"exploration": -0.1}, ValueError, "exploration must lie in"),
         ({"bonus_scale": -1}, ValueError, "bonus_scale must lie in"),

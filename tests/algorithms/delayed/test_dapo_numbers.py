@@ -119,7 +119,7 @@ def test_hedge(d, mean, error):
 
 def test_unknown_transition():
     """9.5, bonus_scale 0.1 and confidence bonus 0.05, d = 0: 376 / 859 / 2161 at K = 2000 / 8000 / 32000, of one seed."""
-    learner = DAPO("practical", transition="unknown", confidence_bonus_scale=0.05, propagation="delivery")
+    learner = DAPO("practical", transition="unknown", confidence_bonus_scale=0.05)
     for K, seeds, expected in ((2000, 16, 376), (8000, 8, 859), (32_000, 4, 2161)):
         ours = regrets(learner, STOCHASTIC, K, seeds)
         print(f"K={K}: {np.mean(ours):.0f} ± {np.std(ours) / np.sqrt(seeds):.0f}, specification {expected}")

@@ -1,11 +1,11 @@
-"""UOB-FTRL and UOB-REPS: their projection against cvxpy, by Pythagoras and at radius 0; their runs against a replay; DAPO at radius 0."""
+"""UOB-FTRL and UOB-REPS: their projection against cvxpy, by Pythagoras and at radius 0; their runs against a replay."""
 
 import cvxpy as cp
 import numpy as np
 import pytest
 
 from tabular_rl import delays, instances, losses
-from tabular_rl.algorithms import DAPO, DelayedOREPS, DelayedUOB, Uniform
+from tabular_rl.algorithms import DelayedOREPS, DelayedUOB, Uniform
 from tabular_rl.algorithms.delayed.uob_projection import confidence_step, corners, nearest_row
 from tabular_rl.kernels.episodic.flow_projection import mirror_step, reachable_cells
 
@@ -276,19 +276,6 @@ def test_a_simulator_s_visits_make_the_set_smaller():
     assert np.all(np.diff(width) < 0)
 
 
-@pytest.mark.parametrize("process", [delays.none(), delays.fixed(7), delays.uniform(9)], ids=str)
-@pytest.mark.parametrize("batch", ["joint", "sequential"])
-def test_dapo_s_whole_runs_with_radius_0_are_those_of_the_known_transition(process, batch):
-    problem = delays.delayed(losses.switching(instances.delay_instance(), 200), process)
-    known = DAPO("practical", batch=batch).run(problem, 400, seed=2)
-    unknown = DAPO("practical", batch=batch, transition="unknown", **EXACT).run(problem, 400, seed=2)
-    np.testing.assert_allclose(unknown["loss"], known["loss"], rtol=1e-11)
-    np.testing.assert_allclose(unknown.policy, known.policy, atol=1e-11)
-    np.testing.assert_allclose(unknown["uncertainty"], 0, atol=1e-10)
-    without = DAPO("practical", batch=batch, transition="unknown", confidence_scale=0).run(problem, 400, seed=2)
-    assert np.abs(without["loss"] - known["loss"]).max() > 0.1  # rows never seen keep radius 1
-
-
 def test_a_projection_that_stops_early_is_an_error(monkeypatch):
     def stopped(*_):
         return np.ones(9), np.ones(9), np.ones(9), None, 1, 200.0, 1e-3
@@ -305,4 +292,4 @@ def test_errors():
     with pytest.raises(TypeError, match="lazy"):
         DelayedUOB(lazy=1)
     with pytest.raises(ValueError, match="prior_visits"):
-        DAPO(prior_visits=-1)
+        DelayedUOB(prior_visits=-1)
