@@ -11,7 +11,7 @@ STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-slow figures figures-full verify lint types layers benchmarks clean
+.PHONY: help install test test-slow figures figures-full verify lint types layers benchmarks teeth clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,9 @@ figures-full: $(STAMP) ## make every figure again, at full size
 
 verify: $(STAMP) ## execute the proofs: every claim and its negative control
 	$(BIN)/python -m proofs_check $(ARGS)
+
+teeth: $(STAMP) ## plant faults: do the claims and the tests notice?
+	$(BIN)/python -m teeth $(ARGS)
 
 lint: $(STAMP) ## ruff: rules and formatting
 	$(BIN)/ruff check .

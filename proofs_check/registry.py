@@ -131,6 +131,12 @@ def registered(id):
     return _CLAIMS.get(id)
 
 
+def claims_in(module):
+    """The claims that the file of ``module`` enters, in its order; no other is loaded."""
+    importlib.import_module(module)
+    return [claim for claim in _CLAIMS.values() if claim.sides.__module__ == module]
+
+
 @cache
 def all_claims():
     """Every claim of ``proofs_check.claims``, by id."""

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 ROOT = Path(__file__).parents[1]
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
-    for package in ("tabular_rl", "proofs_check", "figures", "benchmarks")
+    for package in ("tabular_rl", "proofs_check", "figures", "benchmarks", "teeth")
     for path in (ROOT / package).rglob("*.py")
     if path.name != "__init__.py"  # a package's list of names imports all of its files, and they import names from it
 }

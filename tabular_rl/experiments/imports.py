@@ -61,11 +61,15 @@ class Parsed:
 
 @dataclass
 class Closure:
-    """``files``: {module: digest of its text}; ``digest``: of them, of how they refer to each other, and of the ``libraries``."""
+    """``files``: {module: digest of its text}; ``digest``: of them, of how they refer to each other, and of the ``libraries``.
+
+    ``uses``: {module: those of the files that it refers to}.
+    """
 
     files: dict[str, str] = field(default_factory=dict)
     libraries: dict[str, str] = field(default_factory=dict)
     digest: str = ""
+    uses: dict[str, set[str]] = field(default_factory=dict)
 
 
 def closure(roots, without=(), own=()):
@@ -322,6 +326,9 @@ class _Walk:
                 edges.append((Import(name, None, ""), targets))
                 waiting += targets
         texts = self.closure.files = {module: self.file(module).text for module in sorted(self.edges)}
+        self.closure.uses = {
+            module: {target for _, targets in edges for target in targets if target in texts} for module, edges in self.edges.items()
+        }
         records = []
         for module, edges in self.edges.items():
             refers = [f"{each.alias} {each.name} {sorted(texts[target] for target in targets if target in texts) or each.module}"

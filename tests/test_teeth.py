@@ -1,0 +1,69 @@
+"""Faults: those of the lists still apply, those of the mutator parse, and the runner sees what notices."""
+
+import pytest
+
+from teeth import planting
+
+FAULTS = [fault for family in planting.families() for fault in planting.load(family)]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.family}: {fault.name}")
+def test_fault_of_a_list_applies(fault):
+    text = (planting.ROOT / fault.file).read_text(encoding="utf-8")
+    assert fault.planted(text) != text
+
+
+def test_a_fault_that_does_not_apply_is_refused():
+    plant = lambda old, new: planting.Fault("f", "x.py", old, new).planted("x = 1\ny = 1\n")
+    assert plant("x = 1", "x = 2") == "x = 2\ny = 1\n"
+    with pytest.raises(ValueError, match="occurs 2 times"):
+        plant("= 1", "= 2")
+    with pytest.raises(ValueError, match="changes nothing"):
+        plant("x = 1", "x =  1")
+    with pytest.raises(ValueError, match="does not parse"):
+        plant("x = 1", "x = ")
+
+
+def test_samples_take_turns():
+    faults = list(range(7))
+    assert [planting.rotating(faults, 3, turn) for turn in range(3)] == [[0, 1, 2], [3, 4, 5], [6, 0, 1]]
+    assert planting.rotating(faults, 10, 0) == faults
+
+
+def test_the_nearest_files_come_first():
+    from teeth.reach import reaching
+
+    claims = reaching("tabular_rl/planning/bonuses.py", "proofs_check/claims", "foundations")
+    assert claims[0] == "proofs_check.claims.foundations.bonus"
+    assert "proofs_check.claims.foundations.softmax" not in claims
+    tests = reaching("tabular_rl/kernels/discounted/sweeps.py", "tests")
+    assert tests[0] == "tests.kernels.test_sweeps"
+    assert "tests.test_claims" not in tests
+
+
+@pytest.mark.slow
+def test_planted_faults_are_noticed(tmp_path):
+    """One that a claim sees, and one that changes nothing that anybody could see."""
+    from teeth.running import Bench
+
+    bench = Bench(tmp_path, limit=600, patience=200)
+    seen, why = (
+        planting.Fault("sign", "proofs_check/claims/foundations/softmax.py", old, new)
+        for old, new in (("constant=1 / 2", "constant=1 / 6"), ("return weights / weights.sum()", "return 1 * weights / weights.sum()"))
+    )
+    with bench.planted(seen) as tree:
+        assert bench.claims(tree, seen.file).by == "softmax.smoothness-sharp"
+    with bench.planted(why) as tree:
+        assert bench.claims(tree, why.file).by == ""
+        assert not (tree / ".git").exists()
+
+
+@pytest.mark.slow
+def test_a_sample_of_the_lists_is_noticed(tmp_path, monkeypatch):
+    """Another sample every week."""
+    import datetime
+
+    from teeth.__main__ import teeth
+
+    monkeypatch.chdir(planting.ROOT)
+    teeth(sample=3, seed=datetime.date.today().isocalendar().week, output=tmp_path / "teeth.md")
