@@ -13,11 +13,18 @@ from proofs_check import HighProbability, claim, inequality, theorem
 from proofs_check.claims.robust_linear.dr_rpo_factors import SOURCE, dual
 from proofs_check.claims.robust_linear.dr_rpo_steps import _worlds, value_range, world
 from proofs_check.strategies import draw
-from tabular_rl.algorithms.robust_linear.dr_rpo import certificate
+from tabular_rl.algorithms.robust_linear.learning import certificate
 from tabular_rl.kernels.linear import robust_induction as kernel
 from tabular_rl.kernels.linear.ridge import ridge_update
 from tabular_rl.models import RobustLinearMDP
-from tabular_rl.planning.robust.linear import factor_coverage, feature_moments, robust_linear_evaluate, robust_linear_solve
+from tabular_rl.planning.robust.linear import (
+    factor_coverage,
+    feature_moments,
+    robust_linear_evaluate,
+    robust_linear_solve,
+    work_space,
+    world_of,
+)
 
 # --- a plan on the good event: estimates of factor values that are wrong by at most kappa
 
@@ -38,14 +45,13 @@ def plan(w, upper, paid=1.0, seed=0):
     (H, S, A), d = mdp.shape, mdp.dimension
     kappa = rng.uniform(0, 0.2) * rng.random((H, d)) * ~mdp.known
     error = kappa if upper else kappa * rng.uniform(-1, 1, (H, d))
-    cap, values, q, policy = value_range(mdp), np.empty((H + 1, S)), np.empty((H, S, A)), np.empty((H, S, A))
-    order, spare, shifted = np.empty(S, np.int64), np.empty(S, np.int64), np.empty(S)
+    cap, world = value_range(mdp), world_of(mdp)
+    made = kernel.Plan(np.empty((H, S, A)), np.empty((H, S, A)), np.empty((H + 1, S)), np.empty((H, S, A)), np.empty((H, d)))
     kernel.robust_induction(
-        *mdp.compressed, mdp.reward, mdp.factors, paid * kappa + error, mdp.known, mdp.radius, kernel.FAIL, 1.0, 0.0, cap[:-1],
-        (1 - mdp.radius) * cap[1:, None], w.tau, np.log(w.reference), False, mdp.fail_state, policy, np.empty((H, S, A)), values, q,
-        np.empty((H, d)), order, spare, shifted,
+        world, kernel.Belief(world.factors, paid * kappa + error, world.reward),
+        kernel.Limits(0.0, (1 - mdp.radius) * cap[1:, None], cap[:-1]), w.tau, np.log(w.reference), False, made, work_space(S),
     )  # fmt: skip
-    return Plan(values, q, policy, kappa, cap)
+    return Plan(made.values, made.q, made.policy, kappa, cap)
 
 
 _planned = _worlds("random", min_horizon=2)
@@ -77,8 +83,7 @@ def certified(w, factor=1.0):
         robust_linear_solve(mdp, w.tau, w.reference).values,
         robust_linear_evaluate(mdp, p.policy, w.tau, w.reference).values,
     )
-    law = np.empty((2, mdp.shape[1]))
-    G = certificate(*mdp.compressed, mdp.factors, p.policy, factor * p.kappa, mdp.known, p.cap[:-1], mdp.initial, mdp.fail_state, law)
+    G = certificate(world_of(mdp), p.policy, factor * p.kappa, p.cap[:-1], np.empty((2, mdp.shape[1])))
     gaps = np.array([best[0, mdp.initial], p.values[0, mdp.initial]]) - values[0, mdp.initial]
     return gaps, np.array([gaps[1], G]), 10.0
 

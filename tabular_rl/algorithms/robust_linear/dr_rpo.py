@@ -23,22 +23,24 @@ from tabular_rl.algorithms.robust_linear.learning import (
     PREVIOUS,
     Nominal,
     Rules,
-    World,
+    State,
     blank,
+    booked,
     certificate,
     elliptical_bonus,
     mirror_step,
+    needed,
+    observe,
     successor,
 )
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import draw
-from tabular_rl.kernels.linear.ridge import count_update, doubled, ridge_refresh, ridge_update
-from tabular_rl.kernels.linear.robust_induction import FAIL, TV_FAIL, robust_induction, worst_factor
-from tabular_rl.kernels.ordering import argsort
+from tabular_rl.kernels.linear.ridge import doubled
+from tabular_rl.kernels.linear.robust_induction import FAIL, TV_FAIL, Belief, Limits, robust_induction
 from tabular_rl.models import RobustLinearMDP
 from tabular_rl.models import validation as check
-from tabular_rl.planning.robust.linear import log_policy_of, robust_linear_solve
+from tabular_rl.planning.robust.linear import log_policy_of, robust_linear_solve, work_space, world_of
 
 REFRESH = 512  # visits between two refreshes of the inverse, where rounding could add up
 
@@ -143,60 +145,65 @@ class DRRPO:
         problem = self.plays.of(problem)
         if self.radius is not None:
             problem = problem.with_radius(self.radius)
-        index = checkpoints(n)
-        tabular = problem.one_hot if self.kind == "auto" else self.kind == "tabular"
-        if tabular and not problem.one_hot:
-            raise ValueError("kind='tabular' needs one-hot features, these are not")
-        if self.bonus == "elliptical" and tabular:
-            tabular = False
-        beta, cap = self.resolve(problem, n, tabular)
-        tau = self.tau if self.tau >= 1e-8 * cap[0] else 0.0
-        previous = isinstance(self.reference, str) and self.reference == "previous"
-        log_reference = log_policy_of(None if isinstance(self.reference, str) else self.reference, problem.shape)
+        index, state = checkpoints(n), self.prepare(problem, n)
+        rules, policy = state.rules, state.plan.policy
         penalty = None if self.penalty is None else ("tv_fail", self.penalty)
-        soft = robust_linear_solve(problem, tau, np.exp(log_reference), penalty=penalty)
+        soft = robust_linear_solve(problem, rules.tau, np.exp(rules.log_reference), penalty=penalty)
         plain = robust_linear_solve(problem, 0.0, penalty=penalty)
-        nominal, world, rules, learner, plan, scratch = self._prepare(problem, beta, cap, tau, log_reference, tabular)
-        best, every, rng = np.stack([soft.values, plain.values]), self.evaluate_every, check.generator(seed)
-        series = _run(nominal, world, rules, learner, plan, scratch, best, every, index, rng)
-        if previous:
+        best, rng = np.stack([soft.values, plain.values]), check.generator(seed)
+        series = learn(*state, best, self.evaluate_every, index, rng)
+        if rules.update == PREVIOUS:
             series[0] = series[1] = np.nan
-        proven = self.proves(problem, n, tabular, beta)
+        proven = self.proves(problem, n, rules.tabular, rules.beta)
         allowed = "certificate" if proven else "allowance"
         names = ("regret", "suboptimality", "plain_regret", "plain_suboptimality", "optimism", allowed, "need", "plans")
         parameters = {
-            "tau": tau,
+            "tau": rules.tau,
             "scale": self.scale,
-            "beta": beta,
-            "cap": cap,
-            "kind": "tabular" if tabular else "linear",
+            "beta": rules.beta,
+            "cap": rules.cap,
+            "kind": "tabular" if rules.tabular else "linear",
             "guarantee": proven,
         }
-        return Trace(index, dict(zip(names, series, strict=True)), plan.policy, parameters, seed)
+        return Trace(index, dict(zip(names, series, strict=True)), policy, parameters, seed)
 
-    def _prepare(self, problem, beta, cap, tau, log_reference, tabular):
-        """What the compiled loop reads and overwrites."""
-        H, d = problem.horizon, problem.dimension
-        sigma = 1.0 if self.penalty is None else self.penalty
-        ceiling = np.full((H, d), np.inf)
-        if self.factor_clip:
-            following = np.append(cap[1:], 0.0)[:, None]
-            ceiling[:] = (1 - problem.radius) * following if self.penalty is None else np.minimum(following, sigma)
-        previous = isinstance(self.reference, str) and self.reference == "previous"
-        update = MIRROR if self.update == "mirror" else PREVIOUS if previous else CLOSED
-        refresh = REFRESH if d >= 50 or self.ridge < 1e-2 else 0
+    def prepare(self, problem, n):
+        """The State before the first of ``n`` episodes: what the compiled loop reads and overwrites."""
+        S, d = problem.shape[1], problem.dimension
+        tabular = problem.one_hot if self.kind == "auto" else self.kind == "tabular"
+        if tabular and not problem.one_hot:
+            raise ValueError("kind='tabular' needs one-hot features, these are not")
         elliptical = self.bonus == "elliptical"
-        features, factors, reward, known, radius = (
-            np.array(a) for a in (problem.features, problem.factors, problem.reward, problem.known, problem.radius)
-        )
-        (pointer, column, amount), fail, start = problem.compressed, problem.fail_state, problem.initial
-        code, eta = FAIL if self.penalty is None else TV_FAIL, float(self.eta or 1.0)
-        nominal = Nominal(features, pointer, column, amount, np.cumsum(factors, -1), fail, start)
-        world = World(pointer, column, amount, factors, reward, known, radius, code, sigma, fail, start)
+        tabular = tabular and not elliptical
+        beta, cap = self.resolve(problem, n, tabular)
+        named = isinstance(self.reference, str)
         rules = Rules(
-            np.array(beta), cap, ceiling, float(self.ridge), tau, log_reference, update, eta, tabular, elliptical, self.rare, refresh
+            beta=np.array(beta),
+            cap=cap,
+            ceiling=self._ceiling(problem, cap),
+            ridge=float(self.ridge),
+            tau=self.tau if self.tau >= 1e-8 * cap[0] else 0.0,
+            log_reference=log_policy_of(None if named else self.reference, problem.shape),
+            update=MIRROR if self.update == "mirror" else PREVIOUS if named and self.reference == "previous" else CLOSED,
+            eta=float(self.eta or 1.0),
+            tabular=tabular,
+            elliptical=elliptical,
+            rare=self.rare,
+            refresh=REFRESH if d >= 50 or self.ridge < 1e-2 else 0,
         )
-        return nominal, world, rules, *blank(rules, problem.shape, d)
+        world = world_of(problem, FAIL) if self.penalty is None else world_of(problem, TV_FAIL, self.penalty)
+        features, cumulative = np.array(problem.features), np.cumsum(problem.factors, axis=-1)
+        nominal = Nominal(features, world.pointer, world.column, world.amount, cumulative, problem.fail_state, problem.initial)
+        return State(nominal, world, rules, *blank(rules, world.reward, d, work_space(S)))
+
+    def _ceiling(self, problem, cap):
+        """[H, d]: what a factor's value may be at most."""
+        following = np.append(cap[1:], 0.0)[:, None]
+        if not self.factor_clip:
+            return np.full(problem.radius.shape, np.inf)
+        if self.penalty is None:
+            return (1 - problem.radius) * following
+        return np.minimum(following, np.full(problem.radius.shape, float(self.penalty)))
 
     def proves(self, problem, n, tabular, beta):
         """Whether the theorems' conditions hold: their bonus or more, ridge >= 1, clipped factors, the constraint, a fixed reference."""
@@ -209,41 +216,71 @@ class DRRPO:
 
     def resolve(self, problem, n, tabular):
         """(beta [H], cap [H]) in force (dr_rpo spec, section 2.5; L7, L10, L11)."""
-        (H, S, _), d, unknown = problem.shape, problem.dimension, ~problem.known
-        cap = np.zeros(H + 1)
-        shrink = self.shrink and self.penalty is None
-        for h in range(H - 1, -1, -1):
-            least = problem.radius[h, unknown].min() if unknown.any() else 1.0
-            cap[h] = 1 + (1 - least * shrink) * cap[h + 1]
+        (H, S, _), d, pairs = problem.shape, problem.dimension, int(np.sum(~problem.known))
+        cap = value_range(problem.radius, problem.known, self.shrink and self.penalty is None)
         if self.beta is not None:
             beta = check.real_array("beta", self.beta, (H,))
             if beta.min() < 0:
                 raise ValueError(f"beta must be at least 0, got {beta.min()}")
             return beta, cap[:-1]
-        if not unknown.any():
+        if pairs == 0:
             return np.zeros(H), cap[:-1]
         if tabular:
-            log_term = (self.successors or S) * np.log(2) + np.log(H * unknown.sum() * n / self.delta)
-            factor = np.sqrt(log_term / 2) + np.sqrt(float(self.ridge))
+            factor = tabular_factor(H, pairs, n, self.successors or S, self.ridge, self.delta)
         else:
-            inner = d * np.log(1 + n / (d * self.ridge)) + 2 * (d + 1) * np.log(1 + 2 * np.sqrt(n)) + 2 * np.log(H / self.delta)
-            factor = (np.sqrt(inner) + 1) / 2 + np.sqrt(float(self.ridge) * d)
+            factor = linear_factor(H, d, n, self.ridge, self.delta)
         return self.scale * factor * cap[1:], cap[:-1]
 
 
+def value_range(radius, known, shrink=True):
+    """cap [H+1]: no value exceeds cap[h] = 1 + (1 - least radius of an unknown factor) cap[h+1] (L7); H - h without ``shrink``.
+
+    >>> value_range(np.array([[0.5, 0.0], [0.5, 0.0]]), np.array([False, True]))
+    array([1.5, 1. , 0. ])
+    """
+    cap = np.zeros(len(radius) + 1)
+    for h in range(len(radius) - 1, -1, -1):
+        least = radius[h, ~known].min() if not known.all() else 1.0
+        cap[h] = 1 + (1 - least * shrink) * cap[h + 1]
+    return cap
+
+
+def tabular_factor(H, pairs, n, successors, ridge, delta):
+    """beta[h] / cap[h+1] with one-hot features: sqrt(l / 2) + sqrt(ridge), l = successors log 2 + log(H pairs n / delta) (L11).
+
+    One event for each step, unknown pair and number of visits up to n, of total probability ``delta``.
+    """
+    log_term = successors * np.log(2) + np.log(H * pairs * n / delta)
+    return np.sqrt(log_term / 2) + np.sqrt(float(ridge))
+
+
+def linear_factor(H, d, n, ridge, delta):
+    """beta[h] / cap[h+1]: (sqrt(d log(1 + n / (d ridge)) + 2 (d+1) log(1 + 2 sqrt n) + 2 log(H / delta)) + 1) / 2 + sqrt(d ridge) (L10).
+
+    One event for each step and each of the (1 + 2 sqrt n)^(d+1) functions of the net, of total probability ``delta``.
+    """
+    inner = d * np.log(1 + n / (d * ridge)) + 2 * (d + 1) * np.log(1 + 2 * np.sqrt(n)) + 2 * np.log(H / delta)
+    return (np.sqrt(inner) + 1) / 2 + np.sqrt(float(ridge) * d)
+
+
 @njit
-def _run(nominal, world, rules, learner, plan, scratch, best, every, index, rng):
-    """The whole run; fills ``plan`` and returns the series [8, len(index)]."""
+def learn(nominal, world, rules, learner, plan, basis, scratch, best, every, index, rng):
+    """The whole run: the series [8, len(index)]. ``plan`` is left as that of the last episode, ``learner`` has seen it.
+
+    ``best`` [2, H+1, S]: optimal values with and without the KL cost.
+    """
     row, plans, visits, series = 0, 0, 0, np.zeros((8, len(index)))
     for k in range(index[-1]):
-        if k == 0 or not rules.rare or doubled(learner.logdet, plan.logdet):
-            make_plan(world, rules, learner, plan, scratch, plans > 0)
+        if k == 0 or not rules.rare or doubled(learner.logdet, basis.logdet):
+            make_plan(world, rules, learner, plan, basis, scratch, plans > 0)
             plans += 1
         last = k + 1 == index[row]
         if k % every == 0 or last:
-            score(world, rules, plan, scratch, best, k, every, index[-1], series[:, row])
+            score(world, rules, scratch, best, k, every, index[-1], series[:4, row])
         if last:
-            certify(world, rules, learner, plan, scratch, best[0, 0], series[:, row])
+            series[4, row] = optimism(plan.values, best[0])
+            series[5, row] = certificate(world, plan.policy, basis.width, rules.cap, scratch.law)
+            series[6, row] = needed(world, rules, learner, plan.values, scratch.work)
             series[7, row] = plans
             row += 1
         visits = play(nominal, rules, learner, plan.policy, visits, rng)
@@ -251,96 +288,58 @@ def _run(nominal, world, rules, learner, plan, scratch, best, every, index, rng)
 
 
 @njit
-def make_plan(world, rules, learner, plan, scratch, again):
-    """The policy of the next episodes, by optimistic robust induction from the data so far."""
+def make_plan(world, rules, learner, plan, basis, scratch, again):
+    """The policy of the next episodes, by optimistic robust induction from the data so far. ``again``: not for the first time."""
+    H, S, A = plan.q.shape
     if rules.update == MIRROR and again:
         mirror_step(plan.log_policy, plan.policy, rules.log_reference, plan.q, rules.tau, rules.eta)
     if rules.update == PREVIOUS and again:
-        plan.anchor[:] = plan.log_policy
-    reward = world.reward
+        for h in range(H):
+            for s in range(S):
+                for a in range(A):
+                    basis.anchor[h, s, a] = plan.log_policy[h, s, a]
     if rules.elliptical:
-        elliptical_bonus(world.pointer, world.column, world.amount, learner.inverse, rules.beta, world.reward, scratch.q)
-        reward = scratch.q
-    robust_induction(
-        world.pointer, world.column, world.amount, reward, learner.weights, learner.width, world.known, world.radius, world.code,
-        world.penalty, 0.0, rules.cap, rules.ceiling, rules.tau, plan.anchor, rules.update == MIRROR, world.fail,
-        plan.policy, plan.log_policy, plan.values, plan.q, plan.u, scratch.order, scratch.spare, scratch.shifted,
-    )  # fmt: skip
-    plan.logdet[:] = learner.logdet
-    plan.width[:] = learner.width
+        elliptical_bonus(world, learner.inverse, rules.beta, basis.reward)
+    belief = Belief(learner.weights, learner.width, basis.reward)
+    limits = Limits(0.0, rules.ceiling, rules.cap)
+    robust_induction(world, belief, limits, rules.tau, basis.anchor, rules.update == MIRROR, plan, scratch.work)
+    for h in range(H):
+        basis.logdet[h] = learner.logdet[h]
+        for i in range(learner.width.shape[1]):
+            basis.width[h, i] = learner.width[h, i]
 
 
 @njit
 def play(nominal, rules, learner, policy, visits, rng):
     """One episode of the nominal world, ended by the fail state; each step is one visit of its features. Returns all visits so far."""
-    features, pointer, column, amount, cumulative, fail, start = nominal
-    inverse, weights, width, direction = learner.inverse, learner.weights, learner.width, learner.direction
-    (H, _, A), s = policy.shape, start
+    (H, _, A), s = policy.shape, nominal.start
     for h in range(H):
-        if s == fail:
+        if s == nominal.fail:
             break
         a = draw(policy[h, s], rng)
-        factor, t = successor(pointer, column, amount, cumulative, h, s * A + a, rng)
+        factor, t = successor(nominal, h, s * A + a, rng)
         visits += 1
-        if rules.tabular:
-            count = learner.visits[h, factor] + rules.ridge
-            learner.visits[h, factor] += 1.0
-            learner.logdet[h] += count_update(weights[h, factor], t, count)
-            width[h, factor] = rules.beta[h] / np.sqrt(count + 1.0)
-        else:
-            learner.logdet[h] += ridge_update(features[s, a], t, inverse[h], weights[h], learner.gram[h], learner.moments[h], direction)
-            if rules.refresh > 0 and visits % rules.refresh == 0:
-                for g in range(H):
-                    ridge_refresh(learner.gram[g], learner.moments[g], inverse[g], weights[g], learner.work)
-            if not rules.elliptical:
-                for i in range(inverse.shape[1]):
-                    width[h, i] = rules.beta[h] * np.sqrt(max(inverse[h, i, i], 0.0))
+        observe(rules, learner, h, nominal.features[s, a], factor, t, visits)
         s = t
     return visits
 
 
 @njit
-def score(world, rules, plan, scratch, best, k, every, episodes, series):
-    """Evaluate the policy of episode k exactly, with and without the KL cost; series[:4] = regret and gap of each, at this episode.
-
-    An evaluation counts for its whole block: what of it lies beyond the present episode is taken off again.
-    """
-    first = k % every == 0
+def score(world, rules, scratch, best, k, every, episodes, series):
+    """Evaluate the policy of episode k exactly, with and without the KL cost; series [4] = regret and gap of each, at this episode."""
+    exact, unlimited = Belief(world.factors, scratch.zeros, world.reward), Limits(-np.inf, scratch.unbounded, scratch.free)
     for variant in range(2):
         tau = rules.tau if variant == 0 else 0.0
-        robust_induction(
-            world.pointer, world.column, world.amount, world.reward, world.factors, scratch.zeros, world.known, world.radius, world.code,
-            world.penalty, -np.inf, scratch.free, scratch.unbounded, tau, rules.log_reference, True, world.fail,
-            plan.policy, plan.log_policy, scratch.values, scratch.q, scratch.u, scratch.order, scratch.spare, scratch.shifted,
-        )  # fmt: skip
-        gap, ledger = best[variant, 0, world.start] - scratch.values[0, world.start], scratch.ledger[variant]
-        if first:
-            ledger[0] += gap * min(every, episodes - k)
-            ledger[1] = gap
-        ahead = min(every * (k // every + 1), episodes) - (k + 1)
-        series[2 * variant] = ledger[0] - ledger[1] * ahead
+        robust_induction(world, exact, unlimited, tau, rules.log_reference, True, scratch.played, scratch.work)
+        gap = best[variant, 0, world.start] - scratch.played.values[0, world.start]
+        series[2 * variant] = booked(scratch.ledger[variant], gap, k, every, episodes)
         series[2 * variant + 1] = gap
 
 
 @njit
-def certify(world, rules, learner, plan, scratch, soft, series):
-    """series[4:7] = least optimism at step 0, certificate, and what the bonus needed to be."""
-    optimism = np.inf
-    for s in range(len(soft)):
-        optimism = min(optimism, plan.values[0, s] - soft[s])
-    series[4] = optimism
-    series[5] = certificate(
-        world.pointer, world.column, world.amount, world.factors, plan.policy, plan.width, world.known, rules.cap, world.start, world.fail,
-        scratch.law,
-    )  # fmt: skip
-    series[6] = 0.0
-    for h in range(len(rules.cap) - 1):
-        following = plan.values[h + 1]
-        argsort(following, len(following), scratch.order, scratch.spare)
-        for i in range(len(world.known)):
-            if not world.known[i]:
-                radius, order = world.radius[h, i], scratch.order
-                error = worst_factor(world.code, following, order, learner.weights[h, i], radius, world.penalty, scratch.shifted)
-                error -= worst_factor(world.code, following, order, world.factors[h, i], radius, world.penalty, scratch.shifted)
-                spread = 1.0 / (learner.visits[h, i] + rules.ridge) if rules.tabular else max(learner.inverse[h, i, i], 0.0)
-                series[6] = max(series[6], abs(error) / (np.sqrt(spread) * rules.cap[h + 1]))
+def optimism(values, best):
+    """min_s V_k - V* at step 0."""
+    least = np.inf
+    for s in range(best.shape[1]):
+        least = min(least, values[0, s] - best[0, s])
+    return least

@@ -1,33 +1,99 @@
-"""What learners of robust linear MDPs keep and share: their arrays by name, the nominal world's draws, policy steps, the certificate.
+"""What learners of robust linear MDPs keep and share: arrays by name, draws of the nominal world, visits, policy steps, the certificate.
 
-H steps, S states, A actions, d factors. Features are compressed as in ``linear_robust``. The tuples hold arrays that kernels overwrite.
+H steps, S states, A actions, d factors. The tuples hold arrays that kernels overwrite.
 """
 
-from collections import namedtuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
+from tabular_rl.kernels.linear.ridge import count_update, ridge_refresh, ridge_update
+from tabular_rl.kernels.linear.robust_induction import Plan, Work, World, worst_factor
+from tabular_rl.kernels.ordering import argsort
 
 CLOSED, MIRROR, PREVIOUS = range(3)
 
-# What episodes are drawn from: features [S, A, d], also compressed, and the factors' cumulative sums [H, d, S].
-Nominal = namedtuple("Nominal", "features pointer column amount cumulative fail start")
-# What robust values are computed from: factors [H, d, S], reward [H, S, A], known [d], radius [H, d], the kind of adversary.
-World = namedtuple("World", "pointer column amount factors reward known radius code penalty fail start")
-# Hyper-parameters in force: beta, cap [H], ceiling [H, d] of factor values, log_reference [H, S, A], and switches.
-Rules = namedtuple("Rules", "beta cap ceiling ridge tau log_reference update eta tabular elliptical rare refresh")
-# What the data say: Gram matrices and inverses [H, d, d], estimates and moments [H, d, S], visits and bonus widths [H, d], logdet [H].
-Learner = namedtuple("Learner", "gram inverse weights moments visits width logdet direction work")
-# The last plan, with the widths and determinants that it was made from; anchor [H, S, A]: the log of the reference in force.
-Plan = namedtuple("Plan", "policy log_policy values q u anchor width logdet")
-# Work space; ledger [2, 2]: regret so far and the gap of the last evaluation, with and without the KL cost.
-Scratch = namedtuple("Scratch", "values q u zeros free unbounded order spare shifted law ledger")
+
+class Nominal(NamedTuple):
+    """What episodes are drawn from."""
+
+    features: Any  # [S, A, d]; pointer, column, amount: the same compressed, as in World
+    pointer: Any
+    column: Any
+    amount: Any
+    cumulative: Any  # [H, d, S] the factors' cumulative sums
+    fail: int
+    start: int
 
 
-def blank(rules, shape, d):
-    """(Learner, Plan, Scratch) before the first episode."""
-    H, S, _ = shape
+class Rules(NamedTuple):
+    """Hyperparameters in force."""
+
+    beta: Any  # [H]
+    cap: Any  # [H] range of an action's value
+    ceiling: Any  # [H, d] range of a factor's value
+    ridge: float
+    tau: float
+    log_reference: Any  # [H, S, A]
+    update: int
+    eta: float
+    tabular: bool  # counts in place of ridge regression
+    elliptical: bool  # a bonus per pair in place of one per factor
+    rare: bool  # plan when a determinant has doubled
+    refresh: int  # visits between two refreshes of the inverses, 0: never
+
+
+class Learner(NamedTuple):
+    """What the data say."""
+
+    gram: Any  # [H, d, d] ridge I + sum phi phi^T
+    inverse: Any  # [H, d, d]
+    weights: Any  # [H, d, S] estimates of the factors
+    moments: Any  # [H, d, S] sums of phi by next state
+    visits: Any  # [H, d] of factors, with one-hot features
+    width: Any  # [H, d] bonus of each factor
+    logdet: Any  # [H]
+    direction: Any  # [d] work space, as is work [d, d]
+    work: Any
+
+
+class Basis(NamedTuple):
+    """What the last plan was made from."""
+
+    anchor: Any  # [H, S, A] log of the reference in force
+    reward: Any  # [H, S, A] with the elliptical bonus
+    width: Any  # [H, d]
+    logdet: Any  # [H]
+
+
+class Scratch(NamedTuple):
+    """Work space of a run."""
+
+    played: Plan  # the plan's policy, with the values that it truly has
+    zeros: Any  # [H, d]; unbounded [H, d] and free [H]: infinite limits
+    unbounded: Any
+    free: Any
+    work: Work
+    law: Any  # [2, S]
+    ledger: Any  # [2, 2] regret so far and the gap of the last evaluation, with and without the KL cost
+
+
+class State(NamedTuple):
+    """All that a run reads and overwrites."""
+
+    nominal: Nominal
+    world: World
+    rules: Rules
+    learner: Learner
+    plan: Plan
+    basis: Basis
+    scratch: Scratch
+
+
+def blank(rules, reward, d, work):
+    """(Learner, Plan, Basis, Scratch) before the first episode."""
+    H, S, A = reward.shape
     width = np.zeros((H, d)) if rules.elliptical else np.tile(rules.beta[:, None] / np.sqrt(rules.ridge), (1, d))
     learner = Learner(
         gram=np.tile(np.eye(d) * rules.ridge, (H, 1, 1)),
@@ -40,27 +106,21 @@ def blank(rules, shape, d):
         direction=np.empty(d),
         work=np.empty((d, d)),
     )
-    policy, anchor = np.exp(rules.log_reference), rules.log_reference.copy()
-    plan = Plan(policy, anchor.copy(), np.zeros((H + 1, S)), np.zeros(shape), np.zeros((H, d)), anchor, width.copy(), np.zeros(H))
-    scratch = Scratch(
-        values=np.zeros((H + 1, S)),
-        q=np.empty(shape),
-        u=np.empty((H, d)),
-        zeros=np.zeros((H, d)),
-        free=np.full(H, np.inf),
-        unbounded=np.full((H, d), np.inf),
-        order=np.empty(S, np.int64),
-        spare=np.empty(S, np.int64),
-        shifted=np.empty(S),
-        law=np.empty((2, S)),
-        ledger=np.zeros((2, 2)),
+    anchor = rules.log_reference.copy()
+    plan, played = (
+        Plan(policy, logs, np.zeros((H + 1, S)), np.zeros((H, S, A)), np.zeros((H, d)))
+        for policy, logs in [(np.exp(anchor), anchor.copy())]
+        for _ in range(2)
     )
-    return learner, plan, scratch
+    basis = Basis(anchor, np.array(reward), width.copy(), np.zeros(H))
+    zeros, unbounded, free = np.zeros((H, d)), np.full((H, d), np.inf), np.full(H, np.inf)
+    return learner, plan, basis, Scratch(played, zeros, unbounded, free, work, np.empty((2, S)), np.zeros((2, 2)))
 
 
 @njit
-def successor(pointer, column, amount, cumulative, h, row, rng):
+def successor(nominal, h, row, rng):
     """(factor, next state): a factor drawn from the features of ``row`` = s * A + a, then a state from its distribution."""
+    _, pointer, column, amount, cumulative, _, _ = nominal
     entry, remaining = pointer[row], rng.random()
     while entry + 1 < pointer[row + 1] and remaining >= amount[entry]:
         remaining -= amount[entry]
@@ -69,6 +129,28 @@ def successor(pointer, column, amount, cumulative, h, row, rng):
     while t < cumulative.shape[2] - 1 and u >= cumulative[h, factor, t]:
         t += 1
     return factor, t
+
+
+@njit
+def observe(rules, learner, h, phi, factor, t, visits):
+    """One visit at step h, of features ``phi`` [d] (one-hot: of ``factor``) and next state t: estimates, determinant and bonus widths.
+
+    ``visits``: how many there have been in all, with this one.
+    """
+    if rules.tabular:
+        count = learner.visits[h, factor] + rules.ridge
+        learner.visits[h, factor] += 1.0
+        learner.logdet[h] += count_update(learner.weights[h, factor], t, count)
+        learner.width[h, factor] = rules.beta[h] / np.sqrt(count + 1.0)
+        return
+    inverse, weights, gram, moments = learner.inverse, learner.weights, learner.gram, learner.moments
+    learner.logdet[h] += ridge_update(phi, t, inverse[h], weights[h], gram[h], moments[h], learner.direction)
+    if rules.refresh > 0 and visits % rules.refresh == 0:
+        for g in range(len(gram)):
+            ridge_refresh(gram[g], moments[g], inverse[g], weights[g], learner.work)
+    if not rules.elliptical:
+        for i in range(len(phi)):
+            learner.width[h, i] = rules.beta[h] * np.sqrt(max(inverse[h, i, i], 0.0))
 
 
 @njit
@@ -91,8 +173,9 @@ def mirror_step(log_policy, policy, log_reference, q, tau, eta):
 
 
 @njit
-def elliptical_bonus(pointer, column, amount, inverse, beta, reward, extra):
+def elliptical_bonus(world, inverse, beta, extra):
     """extra = reward + beta[h] sqrt(phi^T inverse[h] phi)."""
+    pointer, column, amount, reward = world.pointer, world.column, world.amount, world.reward
     H, S, A = reward.shape
     for h in range(H):
         for s in range(S):
@@ -105,15 +188,17 @@ def elliptical_bonus(pointer, column, amount, inverse, beta, reward, extra):
 
 
 @njit
-def certificate(pointer, column, amount, factors, policy, width, known, cap, start, fail, law):
-    """G = E sum_h min(2 <phi, width[h]>, cap[h]) off the fail state, under ``policy`` and the nominal factors (lemma L14)."""
+def certificate(world, policy, width, cap, law):
+    """G = E sum_h min(2 <phi, width[h]>, cap[h]) off the fail state, under ``policy`` and the nominal factors (L14). ``law`` [2, S]."""
+    pointer, column, amount, factors, _, known, _, _, _, fail, start = world
     H, S, A = policy.shape
-    law[:] = 0.0
-    law[0, start] = 1.0
+    for s in range(S):
+        law[0, s] = 1.0 if s == start else 0.0
     total = 0.0
     for h in range(H):
         now, then = law[h % 2], law[(h + 1) % 2]
-        then[:] = 0.0
+        for t in range(S):
+            then[t] = 0.0
         for s in range(S):
             if s == fail or now[s] == 0.0:
                 continue
@@ -127,3 +212,38 @@ def certificate(pointer, column, amount, factors, policy, width, known, cap, sta
                         then[t] += mass * amount[e] * factors[h, i, t]
                 total += mass * min(2.0 * bonus, cap[h])
     return total
+
+
+@njit
+def needed(world, rules, learner, values, work):
+    """The least c with |estimated - true worst value of factor i for values[h+1]| <= c cap[h+1] sqrt((Lambda[h]^-1)_ii) for all h, i."""
+    least, order = 0.0, work.order
+    for h in range(len(rules.cap) - 1):
+        following = values[h + 1]
+        argsort(following, len(following), order, work.spare)
+        for i in range(len(world.known)):
+            if not world.known[i]:
+                radius = world.radius[h, i]
+                error = worst_factor(world.code, following, order, learner.weights[h, i], radius, world.penalty, work.shifted)
+                error -= worst_factor(world.code, following, order, world.factors[h, i], radius, world.penalty, work.shifted)
+                spread = 1.0 / (learner.visits[h, i] + rules.ridge) if rules.tabular else max(learner.inverse[h, i, i], 0.0)
+                least = max(least, abs(error) / (np.sqrt(spread) * rules.cap[h + 1]))
+    return least
+
+
+@njit
+def booked(ledger, gap, k, every, episodes):
+    """Regret after episode k (from 0) of ``episodes``, if each evaluation counts for its whole block of ``every`` episodes.
+
+    ``gap`` is that of episode k; ``ledger`` = (regret up to the end of the block, gap at its start). What of the block lies ahead is taken
+    off again.
+
+    >>> ledger = np.zeros(2)
+    >>> [booked(ledger, gap, k, 2, 5) for k, gap in enumerate([3.0, 9.0, 1.0, 9.0, 5.0])]
+    [3.0, 6.0, 7.0, 8.0, 13.0]
+    """
+    if k % every == 0:
+        ledger[0] += gap * min(every, episodes - k)
+        ledger[1] = gap
+    ahead = min(every * (k // every + 1), episodes) - (k + 1)
+    return ledger[0] - ledger[1] * ahead

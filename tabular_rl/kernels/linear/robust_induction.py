@@ -1,8 +1,10 @@
 """Robust backward induction in linear MDPs: the adversary perturbs each factor distribution, the policy pays for leaving a reference.
 
-Names: ``values`` [S] with values[fail] = 0, ``weights`` [S] a factor distribution mu_i or its (signed) estimate. Features are compressed:
-row s * A + a has the entries ``index[pointer[row]:pointer[row + 1]]`` with ``amount``. Rewards: the adversary minimises.
+Names: H steps, S states, A actions, d factors; ``values`` [S] with values[fail] = 0, ``weights`` [S] a factor distribution mu_i or its
+(signed) estimate. The tuples hold arrays that kernels overwrite. Rewards: the adversary minimizes.
 """
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +13,56 @@ from tabular_rl.kernels.ordering import argsort
 
 ROUNDING = 4e-16
 FAIL, BALL, TV, KL, CHI_SQUARE, TV_FAIL = range(6)
+
+
+class World(NamedTuple):
+    """A robust MDP with linear features. Row s * A + a of the features has the entries pointer[row], ..., pointer[row + 1] - 1."""
+
+    pointer: Any  # [S * A + 1]
+    column: Any  # the factor of each entry
+    amount: Any  # its weight in the row, > 0
+    factors: Any  # [H, d, S] nominal distributions
+    reward: Any  # [H, S, A]
+    known: Any  # [d] factors that surely lead to the fail state
+    radius: Any  # [H, d]
+    code: int  # the adversary: FAIL or BALL, or one of the penalties
+    penalty: float  # sigma > 0 of a penalty
+    fail: int
+    start: int
+
+
+class Belief(NamedTuple):
+    """What an induction takes the world for: the world itself, or estimates and what optimism adds to them."""
+
+    weights: Any  # [H, d, S] factors
+    width: Any  # [H, d] added to each factor's worst value
+    reward: Any  # [H, S, A]
+
+
+class Limits(NamedTuple):
+    """Clips: of a factor's value to [low, ceiling], of an action's value to at most cap."""
+
+    low: float
+    ceiling: Any  # [H, d]
+    cap: Any  # [H]
+
+
+class Plan(NamedTuple):
+    """What an induction fills: a policy and its values."""
+
+    policy: Any  # [H, S, A]
+    log_policy: Any  # [H, S, A]
+    values: Any  # [H + 1, S]
+    q: Any  # [H, S, A]
+    u: Any  # [H, d] what the adversary leaves of each factor
+
+
+class Work(NamedTuple):
+    """Work space of one step."""
+
+    order: Any  # [S] states by increasing value
+    spare: Any  # [S] int
+    shifted: Any  # [S] float
 
 
 @njit
@@ -170,17 +222,19 @@ def divergence(policy, log_policy, log_reference):
 
 
 @njit
-def robust_induction(
-    pointer, index, amount, reward, weights, width, known, radius, code, penalty, low, cap, ceiling, tau, log_reference, fixed, fail,
-    policy, log_policy, values, q, u, order, spare, shifted,
-):  # fmt: skip
-    """Backward induction over all steps, exact (weights = factors, width 0) or optimistic; the policy is kept if ``fixed``.
+def robust_induction(world, belief, limits, tau, log_reference, fixed, plan, work):
+    """Backward induction over all steps, exact (the world's factors, width 0) or optimistic; the policy is kept if ``fixed``.
 
-    u[h,i] = clip(worst factor value of values[h+1] + width[h,i], low, ceiling[h,i]),   0 at known factors
+    u[h,i]   = clip(worst value of factor i for values[h+1] + width[h,i], low, ceiling[h,i]),   0 at known factors
     q[h,s,a] = min(reward + <phi, u[h]>, cap[h])
+    values   = soft maximum of q around the reference, or <policy, q> - tau KL;   0 in the fail state, where the policy is the reference
     """
+    pointer, column, amount, _, _, known, radius, code, penalty, fail, _ = world
+    (weights, width, reward), (low, ceiling, cap) = belief, limits
+    (policy, log_policy, values, q, u), (order, spare, shifted) = plan, work
     H, S, A = reward.shape
-    values[H] = 0.0
+    for s in range(S):
+        values[H, s] = 0.0
     for h in range(H - 1, -1, -1):
         argsort(values[h + 1], S, order, spare)
         for i in range(len(known)):
@@ -190,16 +244,17 @@ def robust_induction(
                 u[h, i] = max(low, min(estimate + width[h, i], ceiling[h, i]))
         for s in range(S):
             if s == fail:
-                q[h, s] = 0.0
                 values[h, s] = 0.0
-                if not fixed:
-                    log_policy[h, s] = log_reference[h, s]
-                    policy[h, s] = np.exp(log_reference[h, s])
+                for a in range(A):
+                    q[h, s, a] = 0.0
+                    if not fixed:
+                        log_policy[h, s, a] = log_reference[h, s, a]
+                        policy[h, s, a] = np.exp(log_reference[h, s, a])
                 continue
             for a in range(A):
                 total = reward[h, s, a]
                 for e in range(pointer[s * A + a], pointer[s * A + a + 1]):
-                    total += amount[e] * u[h, index[e]]
+                    total += amount[e] * u[h, column[e]]
                 q[h, s, a] = min(total, cap[h])
             if fixed:
                 values[h, s] = regularized_mean(q[h, s], policy[h, s], log_policy[h, s], log_reference[h, s], tau)

@@ -64,13 +64,25 @@ def _induction(mdp, tau, reference, uncertainty, penalty, policy):
     policy = _normalized(policy.copy()) if fixed else np.empty(mdp.shape)
     with np.errstate(divide="ignore"):
         log_policy = np.log(policy) if fixed else np.empty(mdp.shape)
-    values, q, u = np.empty((H + 1, S)), np.empty(mdp.shape), np.empty((H, d))
-    kernel.robust_induction(
-        *mdp.compressed, mdp.reward, mdp.factors, np.zeros((H, d)), mdp.known, mdp.radius, code, sigma, -np.inf, np.full(H, np.inf),
-        np.full((H, d), np.inf), tau, log_reference, fixed, mdp.fail_state, policy, log_policy, values, q, u,
-        np.empty(S, np.int64), np.empty(S, np.int64), np.empty(S),
-    )  # fmt: skip
-    return RobustLinearSolution(values, q, policy, u)
+    world = world_of(mdp, code, sigma)
+    exact = kernel.Belief(world.factors, np.zeros((H, d)), world.reward)
+    unlimited = kernel.Limits(-np.inf, np.full((H, d), np.inf), np.full(H, np.inf))
+    plan = kernel.Plan(policy, log_policy, np.empty((H + 1, S)), np.empty(mdp.shape), np.empty((H, d)))
+    kernel.robust_induction(world, exact, unlimited, tau, log_reference, fixed, plan, work_space(S))
+    return RobustLinearSolution(plan.values, plan.q, plan.policy, plan.u)
+
+
+def world_of(mdp, code=kernel.FAIL, sigma=1.0):
+    """The kernels' World of a model, against the adversary ``code`` with penalty ``sigma``. Its arrays are copies: kernels that may write
+    to their arrays compile for those that are written to and those that are not, once each."""
+    pointer, column, amount = mdp.compressed
+    factors, reward, known, radius = (np.array(a) for a in (mdp.factors, mdp.reward, mdp.known, mdp.radius))
+    return kernel.World(pointer, column, amount, factors, reward, known, radius, code, float(sigma), mdp.fail_state, mdp.initial)
+
+
+def work_space(S):
+    """The kernels' Work for S states."""
+    return kernel.Work(np.empty(S, np.int64), np.empty(S, np.int64), np.empty(S))
 
 
 def log_policy_of(reference, shape):
