@@ -3,12 +3,15 @@
 import importlib
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
 
 import pytest
+from numba.core.caching import IndexDataCacheFile
 
 import tabular_rl
+from tabular_rl.kernels import compiling
 
 MODULES = [
     module.name
@@ -59,6 +62,63 @@ def test_an_edited_kernel_renews_the_cache_of_its_callers_in_other_files(tmp_pat
     assert run() == ["20.0", "1"]
     write("callee", "@njit\ndef inner(x):\n    return x + 2\n")
     assert run() == ["30.0", "0"]
+
+
+def two_writers(kind, folder):
+    """What a third process reads of ``a`` and ``b``, when one saved ``b`` while the other was about to write ``a``."""
+    first, second, third = (kind(str(folder), "f", "stamp") for _ in range(3))
+    second._load_index = dict  # it has looked before the other wrote anything
+    write = first._save_data
+
+    def late(name, data):
+        second.save("b", "code of b")
+        write(name, data)
+
+    first._save_data = late
+    first.save("a", "code of a")
+    return third.load("a"), third.load("b")
+
+
+def test_two_processes_that_compile_at_once_do_not_mix_up_their_code(tmp_path):
+    for folder in ("ours", "numba"):
+        (tmp_path / folder).mkdir()
+    assert two_writers(compiling._CacheFile, tmp_path / "ours") == ("code of a", None)  # None: compiled again
+    assert two_writers(IndexDataCacheFile, tmp_path / "numba")[1] == "code of a"  # why the class exists
+
+
+def test_code_of_an_older_source_is_removed(tmp_path):
+    for stamp in ("old", "new"):
+        compiling._CacheFile(str(tmp_path), "f", stamp).save("a", stamp)
+    assert compiling._CacheFile(str(tmp_path), "f", "old").load("a") is None
+    assert compiling._CacheFile(str(tmp_path), "f", "new").load("a") == "new"
+    assert len(list(tmp_path.glob("*.nbc"))) == 1
+
+
+@pytest.mark.skipif(interpreted, reason="nothing is compiled")
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_a_terminal_is_told_once_that_kernels_are_compiled(tmp_path):
+    script, cached = tmp_path / "script.py", tmp_path / "cache"
+    script.write_text(
+        "from tabular_rl.kernels import compiling\ncompiling.SECONDS_OF_SILENCE = 0\n"
+        "@compiling.njit\ndef f(x):\n    return x + 1\nf(1), f(1.0)\n"
+    )
+
+    def told(terminal):
+        reader, writer = os.openpty()
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(cached)}
+        done = subprocess.run([sys.executable, script], env=environment, stderr=writer if terminal else subprocess.PIPE, check=True)
+        os.close(writer)
+        try:
+            return os.read(reader, 1000) if terminal else done.stderr
+        except OSError:  # nothing was written
+            return b""
+        finally:
+            os.close(reader)
+
+    assert told(terminal=False) == b""
+    shutil.rmtree(cached)
+    assert told(terminal=True).splitlines() == [b"compiling, once: the next run finds it on disk"]
+    assert told(terminal=True) == b""  # as it says
 
 
 @pytest.mark.slow
