@@ -61,7 +61,6 @@ EPISODIC = [
     (UCBVI(0.1), MDP),
     (BestOfBothWorlds(), MDP),
     (BestOfBothWorlds("shannon", "practical", transition="unknown"), MDP),
-    (BestOfBothWorlds("tsallis", "practical", truncation="virtual"), MDP),
     (BestOfBothWorlds("log_barrier"), MDP),
     (TsallisINF(), BANDIT),
     (OccupancyFTRL(), MDP),

@@ -1,6 +1,6 @@
 """Best of both worlds along whole paths: logged runs, the bound for any bonus, the closed forms (bobw spec, L7, 4.4, 4.5).
 
-The logged runs are those of ``bobw_replay``, plain NumPy; where runs have to be long, those of the algorithm.
+The logged runs are those of ``bobw_replay``, plain NumPy, beside the algorithm's own (claim ``bobw.run``); all others are the algorithm's.
 """
 
 import math
@@ -11,48 +11,43 @@ from hypothesis import strategies as st
 from proofs_check import Expectation, claim, inequality, theorem
 from proofs_check.claims.adversarial.bobw_bonus import PRACTICAL, theory
 from proofs_check.claims.adversarial.bobw_entropy import SOURCE
-from proofs_check.claims.adversarial.bobw_ftrl import regularizers
-from proofs_check.claims.adversarial.bobw_replay import Replay, anti_greedy, stochastic
-from proofs_check.claims.adversarial.bobw_steps import best_policy
+from proofs_check.claims.adversarial.bobw_replay import Replay, stochastic
+from proofs_check.claims.adversarial.bobw_runs import VARIANTS, constants, learner_and_settings
 from proofs_check.strategies import enumerable_mdps
 from tabular_rl import instances, losses
 from tabular_rl.algorithms import BestOfBothWorlds, Uniform
 from tabular_rl.models import FiniteHorizonMDP
+from tabular_rl.planning import solve
 
 
 @claim("bobw.path", kind=inequality, source=f"{SOURCE} L7", provenance="derived",
-       given=(enumerable_mdps(), regularizers, st.sampled_from(["theory", "practical"]), st.booleans(), st.integers(0, 2**16)),
-       control={"start": 0})  # fmt: skip
-def logged_path(mdp, regularizer, scale, greedy, seed, start=1):
-    """``bobw.ftrl`` on the logged estimates, bonuses and rates of 3 runs of 12 episodes, in every reachable (h, s) against every action.
+       given=(enumerable_mdps(), st.sampled_from(VARIANTS[:4]), constants, st.integers(0, 2**16)), control={"start": 0})  # fmt: skip
+def logged_path(mdp, variant, numbers, seed, start=1):
+    """``bobw.ftrl`` on the estimates, bonuses and rates of 16 episodes of the algorithm, in every reachable (h, s) against every action.
 
-    Stochastic losses or the anti-greedy adversary. Control: without the initial term beta_0 (psi(e) - psi(pi_1)).
+    The estimates are those of the replay, which ends with the algorithm's policy. Control: without the initial term
+    beta_0 (psi(e) - psi(pi_1)).
     """
-    replay = Replay(mdp, anti_greedy if greedy else stochastic(mdp.reward), 12, 3, regularizer, log_path=True)
-    if scale == "practical":
-        replay.constants, replay.bonus_scale = PRACTICAL, 0.1
-    replay.run(np.random.default_rng(seed))
-    size = np.abs(replay.linear).max() + np.where(np.isfinite(replay.paid), np.abs(replay.paid), 0).max()
-    paid = np.minimum(replay.paid, 1e3 * (1 + size))  # an infinite stability bounds everything
-    return replay.linear, paid - (1 - start) * replay.start, 100 * size
+    learner, settings = learner_and_settings(variant, numbers)
+    replay = Replay(mdp, stochastic(mdp.reward), 16, settings).run(np.random.default_rng(seed))
+    policy = learner.run(losses.stochastic(mdp, mdp.reward), 16, seed).policy
+    size = 1e-9 + np.abs(replay.linear).max() + np.where(np.isfinite(replay.paid), np.abs(replay.paid), 0).max()
+    paid = np.minimum(replay.paid, 1e3 * (1 + size)) - (1 - start) * replay.start  # an infinite stability bounds everything
+    moved = np.abs(policy - replay.pi) / (1 + replay.amplified)
+    return np.append(replay.linear / size, moved), np.append(paid / size, 0 * moved), 100.0
 
 
 _GAPS = instances.gap_instance()
-_LOSSES = FiniteHorizonMDP(_GAPS.transition, 1 - _GAPS.reward, _GAPS.initial)
 
 
 def _scaled(world, bonus_scale, comparator):
-    return lambda: (world, bonus_scale, comparator)
-
-
-_BEST = best_policy(_LOSSES)[2]
-_FIRST = np.eye(2)[np.zeros(_LOSSES.shape[:2], int)]
+    return lambda: (world(_GAPS), bonus_scale, comparator)
 
 
 @claim("bobw.any-scale", kind=Expectation(replicates=96), source=f"{SOURCE} 4.4", provenance="derived",
-       given={"stochastic, no bonus": _scaled(stochastic(_LOSSES.reward), 0.0, _BEST),
-              "stochastic, a tenth of the bonus": _scaled(stochastic(_LOSSES.reward), 0.1, _BEST),
-              "anti-greedy, the whole bonus": _scaled(anti_greedy, 1.0, _FIRST)},
+       given={"stochastic, no bonus": _scaled(losses.stochastic, 0.0, solve(_GAPS).policy),
+              "stochastic, a tenth of the bonus": _scaled(losses.stochastic, 0.1, solve(_GAPS).policy),
+              "anti-greedy, the whole bonus": _scaled(losses.anti_greedy, 1.0, np.eye(2)[np.zeros(_GAPS.shape[:2], int)])},
        control={"local": 0})  # fmt: skip
 def any_scale(world, k, p, rng, local=1):
     """Practical constants and k times the bonus in the policy: for every p fixed in advance, whether or not (C_B) holds,
@@ -60,16 +55,17 @@ def any_scale(world, k, p, rng, local=1):
 
     Tsallis entropy, 300 episodes, a constant subtracted from B inside stab. Control: I0 alone.
     """
-    T, (H, _, A) = 300, _LOSSES.shape
-    replay = Replay(_LOSSES, world, T, 48, "tsallis", PRACTICAL, k, p).run(rng)
+    T, (H, _, A) = 300, world.shape
+    trace = BestOfBothWorlds(scale="practical", bonus_scale=k).run(world, T, int(rng.integers(2**62)), comparator=p)
     c0, eps, N0 = PRACTICAL
     R = np.arange(H, 0, -1)
     b = R * (eps * (math.sqrt(A) - 1) / c0 + 2 * c0 * eps * math.sqrt(A) + 1)  # the most that an episode can add
     B = math.e * np.cumsum(b[::-1])[::-1]
     most = local * np.sum(b + k * B + 2 * (k * B) ** 2 * c0 / (R * math.sqrt(N0)))
-    least = -H * T if world is anti_greedy else 0  # of the regret, where p is the best policy
-    paid = local * replay.always
-    return replay.regret - paid - replay.initial, 0.0, least - most * T - replay.initial, np.inf, paid + replay.initial >= H * T
+    initial, regret = trace.parameters["initial_term"], trace["comparator_regret"][-1]
+    promised = trace["comparator_bound"][-1] if local else initial
+    least = 0 if world.oblivious else -H * T  # of the regret: p is the best policy where losses repeat
+    return regret - promised, 0.0, least - most * T - initial, np.inf, promised >= H * T
 
 
 def closed_forms(shape, T, gap=None, corruption=0.0, reachable=None):

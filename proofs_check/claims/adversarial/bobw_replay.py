@@ -1,218 +1,276 @@
 # mypy: ignore-errors
-"""The algorithm once more, in plain NumPy and for n independent runs at once, with everything that the theorems speak of written down.
+"""The algorithm once more, in plain NumPy, with everything that the theorems speak of written down.
 
-Known transition (bobw spec, 3.1 to 3.5). Shares no code with ``tabular_rl.algorithms``: the tests hold the two against each other.
+All of bobw spec 3.1 to 3.5, 3.8 and 4.8. It shares no code with ``tabular_rl.algorithms`` and the kernels: claim ``bobw.run`` holds the
+two against each other, on the same random numbers.
 """
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from proofs_check.calculus import state_occupancy
 from proofs_check.claims.adversarial import bobw_bonus as formulas
 from proofs_check.claims.adversarial.bobw_entropy import shannon, zeta
 from proofs_check.claims.adversarial.bobw_ftrl import leader, local, psi, stability, vertices
-from tabular_rl.planning import state_occupancy
+from proofs_check.claims.adversarial.bobw_shannon_rate import RATIO, log_term
 
 
-@dataclass
+class Settings(NamedTuple):
+    """Of a run: as the fields of ``BestOfBothWorlds``; ``constants`` None: those of the theory, ``delta`` None: 1 / (4 H T)."""
+
+    regularizer: str = "tsallis"
+    constants: Any = None
+    bonus_scale: float = 1.0
+    current: bool = False
+    known: bool = True
+    delta: float | None = None
+
+
 class Replay:
-    """n runs of T episodes; ``means(t, policy)`` is the table [..., H, S, A] of mean losses of episode t, drawn as 0/1.
+    """One run of T episodes; ``means(t, policy)`` is the table [H, S, A] of mean losses of episode t = 1, 2, ..., drawn as 0/1.
 
     Attributes
     ----------
-    regret : [n]
-        Against ``comparator`` (or the uniform policy where none is given), by mean losses.
-    certificate, initial : [n], float
-        cert_T and I0 without the log barrier's mixing; ``mixing`` [n] is that: H (H + 1) / 2 + (1 / T) sum_t sum_h max B_t.
-    excess : [n]
-        What the extended certificate adds: sum over episodes and layers of max_s [stab(pi, -B, beta / 2) - Bbar / H]^+.
-    always : [n]
-        The bound of 4.4 for any ``bonus_scale``, without I0.
-    largest, violations : [n]
-        (C_B): the largest 4 H local(pi) B / beta, and how many exceeded 1.
-    linear, paid, start : [n, H, S, A]
+    loss, against, regret, certificate, always, mixing : lists of T numbers
+        After every episode: expected losses of the learner and of ``comparator``, regret against the best policy in hindsight, sum of the
+        (extended) certificate's steps, the bound of 4.4 for any ``bonus_scale``, both without I0, and (1 / T) sum_h max B.
+    initial : float
+        I0; the log barrier's without ``mixing``.
+    largest, violations, clips, epochs : numbers
+        The largest 4 H local(pi) B / beta, how many exceeded 1, how many (t, h, s) were clipped, how often confidence sets were renewed.
+    linear, paid, start : [H, S, A]
         The two sides of ``bobw.ftrl`` for every (h, s) and action; ``start``: the share beta_0 (psi(e) - psi(pi_1)) of ``paid``.
-    entropy_ratio : [n]
+    entropy_ratio : float
         r = max Ent(pi_t) / (log(A) htil_t), Shannon.
+    amplified : float
+        The largest estimate beside the least rate: what one rounding of an estimate becomes in a policy, relatively.
     """
 
-    mdp: Any
-    means: Any
-    T: int
-    n: int
-    regularizer: str = "tsallis"
-    constants: formulas.Constants | None = None
-    bonus_scale: float = 1.0
-    comparator: Any = None
-    play: Any = None  # (policy [H, S, A], means) -> (states, actions, losses) [H]: another source of episodes, n = 1
-    log_path: bool = False
-    policies: list = field(default_factory=list)
-
-    def run(self, rng):
-        H, S, A = self.mdp.shape
-        self._prepare(H, S, A)
-        for t in range(1, self.T + 1):
-            self._forward(t)
-            means = np.broadcast_to(self.means(t, self.pi), self.pi.shape)
-            states, actions, L = self._episode(means, rng)
-            self._learn(states, actions, L)
-            q = self.mu[..., None] * self.pi
-            self.loss += np.sum(q * means, axis=(1, 2, 3))
-            self.regret += np.sum((q - self.q_comparator) * means, axis=(1, 2, 3))
-            self.policies += [self.pi[0].copy()] * (self.n == 1)
-        if self.regularizer == "log_barrier":
-            self.mixing = H * (H + 1) / 2 + self.mixing / self.T
-        return self
-
-    def _prepare(self, H, S, A):
-        n, mdp, barrier = self.n, self.mdp, self.regularizer == "log_barrier"
-        self.c0, self.eps, self.N0 = self.constants or formulas.theory(self.regularizer, H, S, A, self.T)
-        self.R, self.log_T = formulas.to_go(H), math.log(self.T)
+    def __init__(self, mdp, means, T, settings, comparator=None):
+        self.mdp, self.means, self.T, self.shape = mdp, means, T, mdp.shape
+        self.regularizer, constants, self.bonus_scale, self.current, self.known, delta = settings
+        (H, S, A), barrier = self.shape, self.regularizer == "log_barrier"
+        self.c0, self.eps, self.N0 = constants or formulas.theory(self.regularizer, H, S, A, T)
+        self.R, self.log_T, self.log_term = formulas.to_go(H), math.log(T), math.log(H * S * A * T / (delta or 1 / (4 * H * T)))
+        self.follow = barrier or self.current  # rates move after the episode
         self.reachable = np.zeros((H, S), bool)
         reach = mdp.initial > 0
         for h in range(H):
             self.reachable[h] = reach
-            reach = np.einsum("s,sat->t", reach.astype(float), mdp.transition[h]) > 0
-        comparator = np.full((H, S, A), 1 / A) if self.comparator is None else self.comparator
-        self.p, self.mu_p = comparator, state_occupancy(mdp, comparator)
-        self.q_comparator = self.mu_p[..., None] * comparator
-        self.N = np.broadcast_to(self.N0 * (self.R**2 if barrier else 1) + np.zeros((H, S)), (n, H, S)).copy()
-        self.cumulative, self.pi = np.zeros((n, H, S, A)), np.full((n, H, S, A), 1 / A)
-        self.beta_before = self._beta(self.N)
-        self.beta = self.beta_before.copy()
-        self.u, self.mu, self.inflow = np.ones((n, H, S)), np.zeros((n, H, S)), np.zeros((n, H, S))
-        self.relative = np.ones((n, H, S))
-        self.vertices = vertices(self.regularizer, A, self.T)
+            reach = (mdp.transition[h][reach] > 0).any(axis=(0, 1)) if self.known else np.ones(S, bool)
+        self.p = np.full((H, S, A), 1 / A) if comparator is None else comparator
+        self.mu_p = state_occupancy(mdp, self.p)
+        self.pi, self.cumulative = np.full((H, S, A), 1 / A), np.zeros((H, S, A))
+        self.N = self.N0 * (self.R**2 if barrier else 1) + np.zeros((H, S))
+        self.beta = self.beta_before = self._beta(self.N)
+        self.u, self.doubt, self.total = np.ones((H, S)), np.ones((H, S)), np.zeros((H, S, A))
+        self.visits, self.at_epoch, self.seen = np.zeros((H, S, A)), np.zeros((H, S, A)), np.zeros((H, S, A, S))
+        self._renew()
+        self.vertices = vertices(self.regularizer, A, T)
         self.psi_vertex = psi(self.regularizer, self.vertices)  # [A]
         start = self.psi_vertex - psi(self.regularizer, np.full(A, 1 / A))
-        self.start = self.beta_before[..., None] * start
-        self.linear, self.paid = np.zeros((n, H, S, A)), self.start.copy()
-        self.initial = float(np.sum(self.beta_before[0].max(axis=-1) * (math.log(self.T) * A if barrier else start[0])))
-        names = "loss regret certificate mixing excess always largest violations entropy_ratio"
-        for name in names.split():
-            setattr(self, name, np.zeros(n))
+        self.start = self.beta[..., None] * start
+        self.linear, self.paid = np.zeros((H, S, A)), self.start.copy()
+        self.initial = float(np.sum(self.beta.max(axis=-1) * (self.log_T * A if barrier else start[0]))) + barrier * H * (H + 1) / 2
+        self.loss, self.against, self.regret, self.certificate, self.always, self.mixing = [], [], [], [], [], []
+        self.largest = self.entropy_ratio = self.amplified = 0.0
+        self.violations = self.clips = self.epochs = 0
+
+    def run(self, rng):
+        H, steps = self.shape[0], np.arange(self.shape[0])
+        sums = np.zeros(5)
+        for t in range(1, self.T + 1):
+            self._forward(t)
+            means = self.means(t, self.pi)
+            states, actions, losses = self._play(means, rng)
+            L = np.cumsum(losses[::-1])[::-1]
+            b = self._bonus(t, states, actions, L)
+            B, values = self._dilate(b)
+            self.total += means
+            sums += [
+                np.sum(self.mu[..., None] * self.pi * means), np.sum(self.mu_p[..., None] * self.p * means),
+                (1 + 1 / H) * values[0] @ self.mdp.initial + self._excess(B, values), self._any_scale(b, B),
+                np.where(self.reachable[..., None], B, 0).max(axis=(1, 2)).sum() / self.T,
+            ]  # fmt: skip
+            for series, value in zip((self.loss, self.against, self.certificate, self.always, self.mixing), sums.tolist(), strict=True):
+                series.append(value)
+            self.regret.append(self.loss[-1] - least_loss(self.mdp, self.total))
+            losses, baseline = -self.bonus_scale * B, np.zeros(self.N.shape)
+            drawn = L / (self.u[steps, states] * self.pi[steps, states, actions])
+            losses[steps, states, actions] += drawn
+            baseline[steps, states] = L / self.u[steps, states]
+            self.amplified = max(self.amplified, drawn.max() / self.beta.min(), np.abs(B / self.beta[..., None]).max())
+            self._path(losses, baseline)
+            self.cumulative = self.cumulative + losses
+            self.beta_before, self.beta = self.beta, (self._beta(self.N) if self.follow else self.beta)
+            if not self.known:
+                self._observe(states, actions)
+        return self
 
     def _beta(self, N):
-        A = self.pi.shape[-1]
+        A = self.shape[-1]
         if self.regularizer == "log_barrier":
             return np.sqrt(N / (A * self.log_T)) / self.c0
         return self.R * np.sqrt((A if self.regularizer == "shannon" else 1) * N) / self.c0
 
     def _forward(self, t):
         """mu, u, N, beta and pi, layer by layer: u needs the policies of the layers before."""
-        H, barrier, A = len(self.R), self.regularizer == "log_barrier", self.pi.shape[-1]
-        mu = inflow = np.broadcast_to(self.mdp.initial, self.mu[:, 0].shape)
-        if self.regularizer == "shannon" and A > 1:
-            entropy = shannon(self.pi) / math.log(A) if t > 1 else np.ones(self.mu.shape)
-            self.relative = np.maximum(entropy, 1 / t)
-        if not barrier:
-            self.beta_before = self.beta.copy()
+        (H, S, A), barrier = self.shape, self.regularizer == "log_barrier"
+        self.mu, self.upper, self.lower, self.clipped = (np.zeros((H, S)) for _ in range(4))
+        mu = inflow = self.mdp.initial
+        self.N, self.pi, self.u = self.N.copy(), self.pi.copy(), self.u.copy()
         for h in range(H):
-            N = self.N[:, h]
-            threshold = np.minimum(1, (self.R[h] if barrier else 1) / (self.eps * np.sqrt(N)))
-            self.mu[:, h], self.inflow[:, h] = mu, inflow
-            floored = np.maximum(inflow, 1 / self.T)
-            self.u[:, h] = np.minimum(1, np.maximum(floored, threshold)) if barrier else np.maximum(mu, threshold)
-            if barrier:
-                self.clipped = np.zeros(self.mu.shape) if h == 0 else self.clipped
-                self.clipped[:, h] = floored < threshold
-            else:
-                u = self.u[:, h]
-                grown = 1 / u if self.regularizer == "tsallis" else formulas.shannon_increment(N, u, self.relative[:, h])
-                self.N[:, h] = np.where(self.reachable[h], N + grown, N)
-                self.beta[:, h] = (self._beta(self.N))[:, h]
-            pi = leader(self.regularizer, self.cumulative[:, h], self.beta[:, h])
-            self.pi[:, h] = np.where(self.reachable[h][:, None], pi, 1 / A)
-            flow = np.where(self.reachable[h], self.u[:, h], 0)
-            P = self.mdp.transition[h]
-            mu = np.einsum("ns,nsa,sat->nt", self.mu[:, h], self.pi[:, h], P)
-            inflow = np.einsum("ns,nsa,sat->nt", flow, self.pi[:, h], P) if barrier else mu
-        if self.regularizer == "shannon" and A > 1:
-            self.entropy_ratio = np.maximum(self.entropy_ratio, (shannon(self.pi) / math.log(A) / self.relative).max(axis=(1, 2)))
+            there, N, R = self.reachable[h], self.N[h], self.R[h]
+            self.mu[h], self.upper[h], self.lower[h] = mu, mu, mu
+            if not self.known:
+                self.upper[h], self.lower[h] = self._arrivals(h)
+            threshold = np.minimum(1, (R if barrier else 1) / (self.eps * np.sqrt(N)))
+            floored = np.maximum(inflow, 1 / self.T) if barrier else self.upper[h]
+            self.clipped[h] = (floored < threshold) & there
+            u = self.u[h] = np.where(there, np.minimum(1, np.maximum(floored, threshold)), 1)
+            if not self.follow:
+                relative = np.maximum(self.doubt[h], 1 / t)
+                grown = 1 / u if self.regularizer == "tsallis" else formulas.shannon_increment(N, u, relative)
+                self.N[h] = np.where(there, N + grown, N)
+            beta = self._beta(self.N)[h]
+            self.pi[h] = np.where(there[:, None], leader(self.regularizer, self.cumulative[h], beta), 1 / A)
+            sent = np.stack([np.where(there, weights, 0) for weights in (self.mu[h], u)])
+            mu, inflow = np.einsum("ks,sa,sat->kt", sent, self.pi[h], self.mdp.transition[h])
+        self.beta = self._beta(self.N)
+        self.clips += int(self.clipped.sum())
 
-    def _episode(self, means, rng):
-        """states, actions and losses to go, [n, H]."""
-        if self.play is not None:
-            states, actions, losses = (np.array(part)[None] for part in self.play(self.pi[0], means[0]))
-            return states, actions, np.cumsum(losses[:, ::-1], axis=1)[:, ::-1]
-        n, H, S, _ = self.pi.shape
-        states, actions, losses, run = np.empty((n, H), int), np.empty((n, H), int), np.empty((n, H)), np.arange(n)
-        row = np.broadcast_to(self.mdp.initial, (n, S))
-        for h in range(H):
-            s = states[:, h] = _draw(row, rng)
-            a = actions[:, h] = _draw(self.pi[run, h, s], rng)
-            losses[:, h] = rng.random(n) < means[run, h, s, a]
-            row = self.mdp.transition[h, s, a]
-        return states, actions, np.cumsum(losses[:, ::-1], axis=1)[:, ::-1]
-
-    def _learn(self, states, actions, L):
-        n, H, S, A = self.pi.shape
-        run, steps = np.arange(n)[:, None], np.arange(H)
-        visited = np.zeros((n, H, S))
-        visited[run, steps, states] = 1
-        there = visited * L[..., None]
-        losses, u = np.zeros((n, H, S, A)), self.u
-        losses[run, steps, states, actions] = L / (u[run, steps, states] * self.pi[run, steps, states, actions])
-        self.b = self._bonus(visited, there, (run, steps, states), actions)
-        B, values = self._dilate(self.b)
-        losses -= self.bonus_scale * B
-        self._account(B, values, losses, there / u)
-        self.cumulative += losses
+    def _bonus(self, t, states, actions, L):
+        """b [H, S]; where rates follow the episode N grows."""
+        (H, S, A), R, u, steps = self.shape, self.R, self.u, np.arange(self.shape[0])
+        visited = self.mu if self.known else u
+        beta, before, bias = self.beta, self.beta_before, R * (u - self.lower) / u
         if self.regularizer == "log_barrier":
-            self.beta_before, self.beta = self.beta, self.beta_after
-
-    def _bonus(self, visited, there, place, actions):
-        A = self.pi.shape[-1]
-        if self.regularizer == "log_barrier":
-            square = np.zeros(visited.shape)
-            square[place] = zeta(self.pi)[(*place, actions)]
-            square *= there**2
-            grown = formulas.log_barrier_increment(self.R, self.u, self.clipped, visited, square)
-            self.N = np.where(self.reachable, self.N + grown, self.N)
-            self.beta_after = self._beta(self.N)
-            b = formulas.log_barrier_bonus(self.R, A, self.log_T, self.mu, self.u, self.beta, self.beta_after, visited, square)
+            square, there = np.zeros((H, S)), np.zeros((H, S))
+            there[steps, states] = 1
+            square[steps, states] = L**2 * zeta(self.pi)[steps, states, actions]
+            self.N = self.N + self.reachable * formulas.log_barrier_increment(R, u, self.clipped, there, square)
+            b = (self._beta(self.N) - beta) * A * self.log_T + there * 2 * square / (u**2 * beta) + bias
         elif self.regularizer == "tsallis":
-            b = formulas.tsallis_bonus(self.R, self.pi, self.mu, self.u, self.beta, self.beta_before)
+            stable = R**2 * visited / (u**2 * beta) * formulas.variance_factor(self.pi, 2 * R / (beta * u))
+            b = 2 * (beta - before) * formulas.h1(self.pi) + stable + bias
+        elif A == 1:
+            b = np.zeros((H, S))
         else:
-            b = formulas.shannon_bonus(self.R, self.pi, self.mu, self.u, self.beta, self.beta_before) * (A > 1)
+            entropy, relative = shannon(self.pi) / math.log(A), np.maximum(self.doubt, 1 / t)
+            self.entropy_ratio = max(self.entropy_ratio, (entropy / relative)[self.reachable].max())
+            self.doubt, growth, paid = np.where(self.reachable, entropy, self.doubt), beta - before, entropy
+            if self.current:
+                paid = np.maximum(entropy, 1 / t)
+                capped = np.minimum(1 / (u * paid), self.N / (8 * log_term(A, t)))
+                self.N = np.where(self.reachable, self.N + np.maximum(capped, 1 / u), self.N)
+                growth, paid = self._beta(self.N) - beta, RATIO * paid
+            b = growth * math.log(A) * paid + R**2 * visited * A / (u**2 * beta) + bias
         return np.where(self.reachable, b, 0)
 
     def _dilate(self, b):
-        n, H, S, _ = self.pi.shape
-        B, values = np.empty(self.pi.shape), np.zeros((n, H + 1, S))
+        H, S, A = self.shape
+        B, values = np.empty((H, S, A)), np.zeros((H + 1, S))
         for h in range(H - 1, -1, -1):
-            B[:, h] = b[:, h, :, None] + (1 + 1 / H) * np.einsum("sat,nt->nsa", self.mdp.transition[h], values[:, h + 1])
-            values[:, h] = np.sum(self.pi[:, h] * B[:, h], axis=-1)
+            expected = self._expected(h, values[h + 1]) if h + 1 < H else 0
+            B[h] = b[h, :, None] + (1 + 1 / H) * expected
+            values[h] = np.sum(self.pi[h] * B[h], axis=-1)
         return B, values
 
-    def _account(self, B, values, losses, baseline):
-        H, reg, k = len(self.R), self.regularizer, self.bonus_scale
-        self.certificate += (1 + 1 / H) * values[:, 0] @ self.mdp.initial
-        self.mixing += np.where(self.reachable, B.max(axis=3), 0).max(axis=2).sum(axis=1)
+    def _excess(self, B, values):
+        """What the extended certificate adds: sum over layers of max_s [stab(pi, -B, beta / 2) - Bbar / H]^+, if some B is too large."""
+        H, reg = self.shape[0], self.regularizer
         size = np.where(self.reachable[..., None], 4 * H * local(reg, self.pi) * B / self.beta[..., None], 0)
-        self.largest = np.maximum(self.largest, size.max(axis=(1, 2, 3)))
-        over = np.sum(size > 1, axis=(1, 2, 3))
-        self.violations += over
-        half = self.beta / 2
-        if over.any():
-            missing = np.where(self.reachable, np.maximum(stability(reg, self.pi, -B, half) - values[:, :H] / H, 0), 0)
-            self.excess += np.where(over > 0, missing.max(axis=2).sum(axis=1), 0)
-        shifted = [stability(reg, self.pi, k * (shift - B), half) for shift in (B.min(-1, keepdims=True), B.max(-1, keepdims=True))]
-        moved = np.minimum(*shifted)  # the second is always finite
-        self.always += np.sum(self.mu_p * (self.b + k * np.sum((self.pi - self.p) * B, axis=-1) + moved), axis=(1, 2))
-        if self.log_path:
-            stable = np.minimum(*(stability(reg, self.pi, losses - c[..., None], self.beta) for c in (0 * baseline, baseline)))
-            growth = (self.beta - self.beta_before)[..., None] * (self.psi_vertex - psi(reg, self.pi)[..., None])
-            linear = np.sum(self.pi * losses, axis=-1, keepdims=True) - losses @ self.vertices.T
-            self.linear += np.where(self.reachable[..., None], linear, 0)  # elsewhere the policy is uniform by definition
-            self.paid += growth + stable[..., None]
+        self.largest = max(self.largest, float(size.max()))
+        self.violations += int(np.sum(size > 1))
+        if not np.any(size > 1):
+            return 0.0
+        plain, moved = (stability(reg, self.pi, shift - B, self.beta / 2) for shift in (0, B.max(axis=-1, keepdims=True)))
+        missing = np.where(np.isfinite(plain), plain, moved) - values[:H] / H
+        return np.where(self.reachable, np.maximum(missing, 0), 0).max(axis=1).sum()
+
+    def _any_scale(self, b, B):
+        """sum mu^p [b + <pi - p, k B> + stab(pi, -k B, beta / 2)], the least shift of B where it is finite, else the largest."""
+        k, reg = self.bonus_scale, self.regularizer
+        low, high = (
+            stability(reg, self.pi, k * (shift - B), self.beta / 2) for shift in (B.min(-1, keepdims=True), B.max(-1, keepdims=True))
+        )
+        stable = np.where(np.isfinite(low), low, high)
+        return np.sum(self.mu_p * (b + k * np.sum((self.pi - self.p) * B, axis=-1) + np.where(self.mu_p > 0, stable, 0)))
+
+    def _path(self, losses, baseline):
+        reg = self.regularizer
+        stable = np.minimum(*(stability(reg, self.pi, losses - c[..., None], self.beta) for c in (0 * baseline, baseline)))
+        growth = (self.beta - self.beta_before)[..., None] * (self.psi_vertex - psi(reg, self.pi)[..., None])
+        linear = np.sum(self.pi * losses, axis=-1, keepdims=True) - losses @ self.vertices.T
+        self.linear = self.linear + np.where(self.reachable[..., None], linear, 0)  # elsewhere the policy is uniform by definition
+        self.paid = self.paid + growth + stable[..., None]
+
+    def _play(self, means, rng):
+        """states, actions and 0/1 losses [H], drawn in the order of the kernel."""
+        H = self.shape[0]
+        states, actions, losses, s = np.empty(H, int), np.empty(H, int), np.empty(H), _draw(self.mdp.initial, rng)
+        for h in range(H):
+            a = _draw(self.pi[h, s], rng)
+            states[h], actions[h], losses[h] = s, a, rng.random() < means[h, s, a]
+            if h + 1 < H:
+                s = _draw(self.mdp.transition[h, s, a], rng)
+        return states, actions, losses
+
+    # --- unknown transition (3.8)
+
+    def _observe(self, states, actions):
+        H = self.shape[0]
+        for h in range(H - 1):
+            self.visits[h, states[h], actions[h]] += 1
+            self.seen[h, states[h], actions[h], states[h + 1]] += 1
+        if np.any(self.visits >= np.maximum(1, 2 * self.at_epoch)):
+            self.at_epoch = self.visits.copy()
+            self.epochs += 1
+            self._renew()
+
+    def _renew(self):
+        """The boxes of the confidence set: their lower ends, and the widths of the entries."""
+        n = self.visits[..., None]
+        center = np.where(n > 0, self.seen / np.maximum(n, 1), 1 / self.shape[1])
+        rate = self.log_term / np.maximum(n - 1, 1)
+        radius = np.where(n > 0, np.minimum(1, 2 * np.sqrt(center * rate) + 14 * rate / 3), 1)
+        self.low = np.maximum(0, center - radius)
+        self.room = np.minimum(1, center + radius) - self.low
+
+    def _extreme(self, h, values, sign):
+        """The largest (sign 1) or least (sign -1) expectation [S, A] of ``values`` [S] over the confidence set of step h."""
+        order = np.argsort(-sign * values, kind="stable")
+        room = self.room[h][..., order]
+        left = 1 - self.low[h].sum(axis=-1, keepdims=True) - (np.cumsum(room, axis=-1) - room)
+        return self.low[h] @ values + np.clip(left, 0, room) @ values[order]
+
+    def _expected(self, h, values):
+        return self.mdp.transition[h] @ values if self.known else self._extreme(h, values, 1)
+
+    def _arrivals(self, h):
+        """(upper [S], lower [S]): extremes of the probability to be in s at step h."""
+        ends = np.empty((2, self.shape[1]))
+        for side, sign in enumerate((1, -1)):
+            for s, reach in enumerate(np.eye(self.shape[1])):
+                for k in range(h - 1, -1, -1):
+                    reach = np.sum(self.pi[k] * self._extreme(k, reach, sign), axis=-1)
+                ends[side, s] = self.mdp.initial @ reach
+        return np.minimum(ends[0], 1), ends[1]
 
 
-def _draw(rows, rng):
-    """One index per row of probabilities."""
-    return np.minimum(np.sum(np.cumsum(rows, axis=-1) < rng.random((len(rows), 1)), axis=-1), rows.shape[-1] - 1)
+def _draw(row, rng):
+    """One index, by the inverse of the distribution function."""
+    return min(int(np.searchsorted(np.cumsum(row), rng.random(), side="right")), int(np.flatnonzero(row)[-1]))
+
+
+def least_loss(mdp, table):
+    """The smallest expected sum of ``table`` [H, S, A] that a policy has."""
+    values = np.zeros(mdp.n_states)
+    for h in range(len(table) - 1, -1, -1):
+        values = (table[h] + mdp.transition[h] @ values).min(axis=-1)
+    return float(mdp.initial @ values)
 
 
 def stochastic(means):
@@ -225,6 +283,6 @@ def anti_greedy(t, policy):
     return np.eye(policy.shape[-1])[np.argmax(policy, axis=-1)]
 
 
-def phases(means):
-    """Half of the means, plus a level of 0.55 in every other phase; phases grow by 1.6."""
-    return lambda t, policy: 0.5 * means + 0.55 * (int(math.log(t) / math.log(1.6)) % 2)
+def switching(means, period):
+    """The means and their opposites 1 - means, in turns of ``period`` episodes."""
+    return lambda t, policy: means if (t - 1) // period % 2 == 0 else 1 - means

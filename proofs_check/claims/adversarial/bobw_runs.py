@@ -1,15 +1,76 @@
-"""Best of both worlds on whole runs of the algorithm: its certificate in expectation, its growth in either world (bobw spec, 4.4 and 7)."""
+"""Best of both worlds on whole runs of the algorithm: that it is the algorithm, its certificate in expectation, its growth in either world
+(bobw spec, 3, 4.4 and 7)."""
 
 import math
 
 import numpy as np
+from hypothesis import strategies as st
 
-from proofs_check import Expectation, Rate, claim
+from proofs_check import Expectation, Rate, claim, identity
+from proofs_check.claims.adversarial.bobw_bonus import Constants
 from proofs_check.claims.adversarial.bobw_entropy import SOURCE
+from proofs_check.claims.adversarial.bobw_replay import Replay, Settings, stochastic, switching
+from proofs_check.strategies import enumerable_mdps, policies
 from tabular_rl import instances, losses
 from tabular_rl.algorithms import UCBVI, BestOfBothWorlds, Uniform
 from tabular_rl.models import FiniteHorizonMDP
 from tabular_rl.planning import solve
+
+CONSTANTS = {
+    "theory": {},
+    "practical": {"c0": 0.7, "eps": 1.0, "N0": 1.5, "bonus_scale": 0.1},
+    "loose": {"c0": 2.0, "eps": 0.3, "N0": 30.0, "bonus_scale": 1.0},
+    "no bonus": {"c0": 0.5, "eps": 0.5, "N0": 300.0, "bonus_scale": 0.0},
+}
+VARIANTS = (
+    ("tsallis", "known", "previous"), ("shannon", "known", "previous"), ("shannon", "known", "current"),
+    ("log_barrier", "known", "previous"), ("tsallis", "unknown", "previous"), ("shannon", "unknown", "current"),
+)  # fmt: skip
+variants, constants = st.sampled_from(VARIANTS), st.sampled_from(sorted(CONSTANTS, reverse=True))
+
+
+def learner_and_settings(variant, numbers):
+    """(the algorithm, the same for its Replay)."""
+    (regularizer, transition, entropy), given = variant, CONSTANTS[numbers]
+    learner = BestOfBothWorlds(regularizer, "practical" if given else "theory", **given, transition=transition, entropy=entropy)
+    own = Constants(given["c0"], given["eps"], given["N0"]) if given else None
+    return learner, Settings(regularizer, own, given.get("bonus_scale", 1.0), entropy == "current", transition == "known")
+
+
+@claim("bobw.run", kind=identity, source=f"{SOURCE} 3", provenance="derived",
+       given=(enumerable_mdps(), policies("comparator"), variants, constants, st.booleans(), st.integers(0, 2**16)),
+       control={"dilated": False})  # fmt: skip
+def whole_run(mdp, comparator, variant, numbers, switch, seed, dilated=True):
+    """16 episodes of the compiled algorithm are those of the plain NumPy one on the same random numbers: losses, regrets, certificates, the
+    bound against a comparator, the last policy and all that is counted; stochastic losses, or their opposites from episode 8 on.
+
+    Control: the certificate without 1 + 1/H.
+    """
+    T, H = 16, mdp.horizon
+    learner, settings = learner_and_settings(variant, numbers)
+    world = losses.switching(mdp, 8, mdp.reward, bernoulli=True) if switch else losses.stochastic(mdp, mdp.reward)
+    trace = learner.run(world, T, seed, comparator=comparator)
+    means = switching(mdp.reward, 8) if switch else stochastic(mdp.reward)
+    replay = Replay(mdp, means, T, settings, comparator).run(np.random.default_rng(seed))
+    proven = numbers == "theory" or variant in VARIANTS[:2] or variant == VARIANTS[4]  # the others rest on the theory's constants
+    loss, k, initial = np.array(replay.loss), settings.bonus_scale, replay.initial
+    mixing = (settings.regularizer == "log_barrier") * np.array(replay.mixing)
+    series = {"loss": loss, "regret": np.array(replay.regret), "comparator_regret": loss - replay.against}
+    if proven and k == 1:
+        certificate = np.array(replay.certificate) / (1 if dilated else 1 + 1 / H)
+        series["certificate"] = certificate + initial + mixing + (not settings.known)  # 4 delta H T = 1
+    if proven and settings.known:
+        series["comparator_bound"] = np.array(replay.always) + initial + k * mixing
+    counts = {"bonus_ratio": replay.largest, "violations": replay.violations, "clipped": replay.clips, "initial_term": initial}
+    counts |= {"entropy_ratio": replay.entropy_ratio} if settings.regularizer == "shannon" else {}
+    counts |= {"guarantee": proven and k == 1} | ({} if settings.known else {"epochs": replay.epochs})
+    if set(series) != set(trace.series):
+        return 0.0, 1.0
+    sizes = [1 + np.abs(column).max() for column in series.values()] + [1 + abs(value) for value in counts.values()]
+    run = [trace[name] for name in series] + [float(trace.parameters[name]) for name in counts]
+    plain = [column[trace.index - 1] for column in series.values()] + [float(value) for value in counts.values()]
+    run, plain = (np.concatenate([np.ravel(x) / size for x, size in zip(part, sizes, strict=True)]) for part in (run, plain))
+    return np.append(run, trace.policy), np.append(plain, replay.pi), 1 + replay.amplified
 
 
 def _certified(world, regularizer, entropy="previous"):

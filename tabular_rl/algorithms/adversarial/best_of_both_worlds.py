@@ -13,7 +13,6 @@ action, whichever it is, so that the regret bounds itself: log T against stochas
 
 Provenance. Setting, Tsallis entropy, dilated bonus and upper occupancies are the paper's. The paper does not clip: this variant, its
 rates, its bonuses and its theorems are derived in the bobw spec, sections 3 and 4, and it is not the paper's algorithm.
-``truncation="virtual"`` is the paper's device in its place, with constants that are [reconstructed] (bobw spec 3.6): no theorem here.
 ``theory`` constants have E regret <= E certificate; the ``practical`` ones are one of four settings looked at on one small instance.
 Unknown transition: sqrt(T) in both worlds by the certificate; log(T)^2 in the stochastic one by ``proofs_check``'s theorem bobw-unknown
 (delta = 1 / (8 H T)), whose constants are far beyond what can be run.
@@ -26,19 +25,30 @@ import numpy as np
 
 from tabular_rl import planning
 from tabular_rl.algorithms.adversarial.best_of_both_worlds_rates import (
+    Path,
+    Rates,
+    Reach,
+    Rules,
     advance,
+    certify,
     comparator_cost,
     excess,
     inverse_rate,
     layer,
     learn,
     local_bonuses,
-    raise_most_truncated,
-    settle_rates,
+    recenter,
+    settle,
 )
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.episodic.confidence import bernstein_confidence, layer_occupancy_bounds, optimistic_dilated_bonus
+from tabular_rl.kernels.episodic.confidence import (
+    bernstein_confidence,
+    layer_occupancy_bounds,
+    observe,
+    optimistic_dilated_bonus,
+    renew,
+)
 from tabular_rl.kernels.episodic.episodes import dilated_bonus, expected_loss, least_loss, sample_episode
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.kernels.ftrl import LOG_BARRIER
@@ -65,9 +75,6 @@ class BestOfBothWorlds:
         "known", or "unknown": learned, with confidence sets at level ``delta`` in (0, 1), by default 1 / (4 H n).
     radius_scale : float
         Multiplies the confidence radii, > 0; 1 is the theory's, below it there is no guarantee.
-    truncation : str
-        "clip" [derived], or "virtual" [reconstructed]: episodes without interaction that draw the policy to neglected states, at most
-        ``max_virtual`` before an episode. Known transition, not with the log barrier.
     entropy : str
         Shannon rates follow the entropy of the "previous" policy, or of the "current" one, which has closed bounds (theorem
         bobw-shannon-rate of ``proofs_check``, at the theory's constants).
@@ -86,15 +93,12 @@ class BestOfBothWorlds:
     transition: str = "known"
     delta: float | None = None
     radius_scale: float = 1.0
-    truncation: str = "clip"
-    max_virtual: int = 100_000
     entropy: str = "previous"
 
     def __post_init__(self):
         check.choice("regularizer", self.regularizer, REGULARIZERS)
         check.choice("scale", self.scale, ("theory", "practical"))
         check.choice("transition", self.transition, ("known", "unknown"))
-        check.choice("truncation", self.truncation, ("clip", "virtual"))
         check.choice("entropy", self.entropy, ("previous", "current"))
         for name in ("c0", "eps", "bonus_scale"):
             if getattr(self, name) is not None:
@@ -104,11 +108,8 @@ class BestOfBothWorlds:
         if self.delta is not None:
             check.failure("delta", self.delta)
         check.rate("radius_scale", self.radius_scale)
-        check.integer("max_virtual", self.max_virtual, 1)
         if self.regularizer == "log_barrier" and not self._known:
             raise ValueError("transition must be 'known' with regularizer 'log_barrier', got 'unknown': its theory knows the transition")
-        if self.truncation == "virtual" and not (self._known and self.regularizer != "log_barrier" and self.entropy == "previous"):
-            raise ValueError("truncation 'virtual' needs transition 'known', entropy 'previous', and no log barrier")
         if self.entropy == "current" and self.regularizer != "shannon":
             raise ValueError(f"entropy 'current' is a rate of regularizer 'shannon', got {self.regularizer!r}")
 
@@ -131,18 +132,19 @@ class BestOfBothWorlds:
             ``parameters``: the constants in force; ``initial_term`` (part of the certificate); ``bonus_ratio``, the largest
             4 H local(pi) B / beta, and ``violations``, how many were above 1 (the certificate has paid for them); ``clipped``, how many
             (episode, h, s) were; ``newton_steps`` per solved state; ``entropy_ratio`` r (Shannon); ``epochs`` (unknown transition);
-            ``virtual_episodes``; ``guarantee``.
+            ``guarantee``.
         """
         problem = self.plays.of(problem)
         index = checkpoints(n)
-        H, S, A = sizes = problem.sizes
+        sizes = problem.sizes
         if self.regularizer == "log_barrier":
             check.integer("n", n, 3)  # log log n would not do
-        c0, eps, N0, bonus_scale, proven = self.resolve(sizes, n)
+        rules, proven = self.rules(sizes, n)
+        bonus_scale = rules.bonus_scale
         bounded, proven = proven and self._known, proven and bonus_scale == 1
         if certified and not proven:
             raise ValueError(
-                f"certified=True needs bonus_scale=1, clipping and the theorem's conditions, got bonus_scale={bonus_scale}: "
+                f"certified=True needs bonus_scale=1 and the theorem's conditions, got bonus_scale={bonus_scale}: "
                 "give a comparator, whose comparator_bound is valid for every bonus_scale (bobw spec 4.4)"
             )
         proven = proven and (problem.oblivious or comparator is not None)
@@ -150,41 +152,27 @@ class BestOfBothWorlds:
             raise ValueError(
                 f"certified=True needs losses fixed in advance, got {problem!r}: give a comparator, whose regret the certificate bounds"
             )
-        mixed, visits = self._comparator(problem, comparator)
-        delta = 1 / (4 * H * n) if self.delta is None else self.delta
-        series, (policy, parameters) = _run(
-            problem.packed_transition, problem.initial, self._reachable(problem), *problem.world[2:6], problem.barrier.copy(),
-            np.ascontiguousarray(problem.uniform_policy), A, REGULARIZERS.index(self.regularizer),
-            self.entropy == "current", c0, eps, N0, bonus_scale, self._known, np.log(n * H * S * A / delta), self.radius_scale,
-            self.max_virtual if self.truncation == "virtual" else 0, mixed, visits, comparator is not None, index,
-            check.generator(seed),
-        )  # fmt: skip
-        return self._trace(series, policy, parameters, (c0, eps, N0, bonus_scale, proven, bounded), sizes, delta, comparator, index, seed)
-
-    def _trace(self, series, policy, counts, constants, shape, delta, comparator, index, seed):
-        c0, eps, N0, bonus_scale, proven, bounded = constants
-        H, n = shape[0], int(index[-1])
+        comparison = *self._comparator(problem, comparator), comparator is not None
+        policy = np.ascontiguousarray(problem.uniform_policy)
+        series, counts = _run(problem.world, rules, self._reachable(problem), comparison, policy, index, check.generator(seed))
         loss, least, paid, mixing, against, bound = series
+        start = self.initial_term(sizes, n, rules.c0, rules.N0)
         barrier = self.regularizer == "log_barrier"
-        start = self.initial_term(shape, n, c0, N0)
         columns = {"regret": loss - least, "loss": loss}
         if proven:
-            columns["certificate"] = paid + start + (mixing / n if barrier else 0) + (0 if self._known else 4 * delta * H * n)
+            columns["certificate"] = self.certificate(paid, mixing, sizes, n, rules)
         if comparator is not None:
             columns["comparator_regret"] = loss - against
             if bounded:
                 columns["comparator_bound"] = bound + start + (bonus_scale * mixing / n if barrier else 0)
-        ratio, violations, clips, steps, solved, entropy_ratio, epochs, virtual = counts
-        if virtual < 0:
-            raise RuntimeError(f"max_virtual={self.max_virtual} virtual episodes were not enough before episode {int(-virtual)}")
-        parameters = {"c0": c0, "eps": eps, "N0": N0, "bonus_scale": bonus_scale, "guarantee": proven, "initial_term": start}
-        parameters |= {"bonus_ratio": ratio, "violations": int(violations), "clipped": int(clips), "newton_steps": steps / max(solved, 1)}
+        ratio, violations, clips, steps, solved, entropy_ratio, epochs = counts
+        parameters = {"c0": rules.c0, "eps": rules.eps, "N0": rules.N0, "bonus_scale": bonus_scale, "guarantee": proven}
+        parameters |= {"initial_term": start, "bonus_ratio": ratio, "violations": int(violations), "clipped": int(clips)}
+        parameters["newton_steps"] = steps / max(solved, 1)
         if self.regularizer == "shannon":
             parameters["entropy_ratio"] = entropy_ratio
         if not self._known:
-            parameters |= {"delta": delta, "epochs": int(epochs)}
-        if self.truncation == "virtual":
-            parameters["virtual_episodes"] = int(virtual)
+            parameters |= {"delta": self._delta(sizes, n), "epochs": int(epochs)}
         return Trace(index, columns, policy, parameters, seed)
 
     _known = property(lambda self: self.transition == "known")
@@ -208,13 +196,33 @@ class BestOfBothWorlds:
         )
         if self.scale == "theory" and eps * math.sqrt(N0) < 1:
             raise ValueError(f"eps * sqrt(N0) must be at least 1 in theory, got eps={eps}, N0={N0}: the clip would start above 1")
-        proven = self.truncation == "clip" and (self._known or self.radius_scale >= 1)
+        proven = self._known or self.radius_scale >= 1
         if barrier:
             proven = proven and eps * 4 * c0 * math.sqrt(logs) <= 1
         elif self.entropy == "current":  # its penalty rests on entropies that do not jump: claim bobw-shannon.growth
             least = (1 - 1e-12) * 2 * (steps * (1 + math.sqrt(A))) ** 2
             proven = proven and c0 <= 1 / math.sqrt(2) and eps <= math.sqrt(2) / 4 and least <= N0 and bonus_scale <= 1
         return c0, eps, N0, bonus_scale, proven
+
+    def rules(self, shape, n):
+        """(the Rules of the compiled loop, whether the certificate is valid at bonus_scale 1) for shape (H, S, A) and n episodes."""
+        H, S, A = shape
+        c0, eps, N0, bonus_scale, proven = self.resolve(shape, n)
+        log_term = float(np.log(n * H * S * A / self._delta(shape, n)))
+        rules = Rules(
+            REGULARIZERS.index(self.regularizer), self.entropy == "current", self._known, A, c0, eps, N0, bonus_scale,
+            math.log(max(n, 2)), 1 / n, log_term, float(self.radius_scale),
+        )  # fmt: skip
+        return rules, proven
+
+    def _delta(self, shape, n):
+        return 1 / (4 * shape[0] * n) if self.delta is None else self.delta
+
+    def certificate(self, paid, mixing, shape, n, rules):
+        """The bound on the mean regret: what the bonuses are worth, I0, and 4 delta H n for a transition outside its confidence sets."""
+        missed = 0 if rules.known else 4 * self._delta(shape, n) * shape[0] * n
+        mixed = mixing / n if rules.regularizer == LOG_BARRIER else 0
+        return paid + self.initial_term(shape, n, rules.c0, rules.N0) + mixed + missed
 
     def initial_term(self, shape, n, c0, N0):
         """I0 of the certificate: what the first policies cost. The log barrier's mixed comparator adds (1 / n) sum_t sum_h max B."""
@@ -244,58 +252,48 @@ class BestOfBothWorlds:
 
 
 @njit
-def _run(
-    P, initial, reachable, schedule, tables, parameters, bernoulli, total, policy, A,
-    regularizer, current, c0, eps, N0, bonus_scale, known, log_term, radius_scale, max_virtual, comparator, comparator_visits, compared,
-    index, rng,
-):  # fmt: skip
-    H, S, _ = policy.shape
-    T = index[-1]
-    log_T, ahead = math.log(max(T, 2)), regularizer != LOG_BARRIER and not current  # rates move before the episode
-    cumulative, z = total.copy(), np.zeros((H, S))
-    N, beta, growth, doubt, clipped = np.empty((H, S)), np.empty((H, S)), np.zeros((H, S)), np.ones((H, S)), np.zeros((H, S), np.bool_)
+def _run(world, rules, reachable, comparison, policy, index, rng):
+    P, initial, schedule, tables, parameters, bernoulli, barred = world
+    regularizer, known, log_term, radius_scale = rules.regularizer, rules.known, rules.log_term, rules.radius_scale
+    comparator, comparator_visits, compared = comparison
+    H, S, A = policy.shape
+    barrier = regularizer == LOG_BARRIER
+    follow = barrier or rules.current  # rates move after the episode
+    total, cumulative, z = barred.copy(), barred.copy(), np.zeros((H, S))
+    N, beta = np.empty((H, S)), np.empty((H, S))
     for h in range(H):
-        N[h] = N0 * (H - h) ** 2 if regularizer == LOG_BARRIER else N0
-        beta[h] = inverse_rate(regularizer, H - h, A, c0, log_T, N[h, 0])
-    occupancy, flow, u = np.zeros((H, S)), np.zeros((H, S)), np.ones((H, S))
+        for s in range(S):
+            N[h, s] = rules.N0 * (H - h) ** 2 if barrier else rules.N0
+            beta[h, s] = inverse_rate(rules, H - h, N[h, s])
+    rates = Rates(N, beta, np.zeros((H, S)), np.ones((H, S)))
+    occupancy, flow = np.zeros((H, S)), np.zeros((H, S))
     upper, lower = (occupancy, occupancy) if known else (np.zeros((H, S)), np.zeros((H, S)))
-    b, B, values = np.zeros((H, S)), np.empty(policy.shape), np.zeros((H + 1, S))
+    u = np.ones((H, S))
+    reach = Reach(upper, lower, u, np.zeros((H, S), np.bool_))
     states, actions, path_losses, to_go = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H), np.empty(H)
-    means, work, old_N, old_beta = np.empty(policy.shape), np.empty((2, S)), N.copy(), beta.copy()
+    path = Path(states, actions, to_go)
+    b, B, values = np.zeros((H, S)), np.empty((H, S, A)), np.zeros((H + 1, S))
+    means, work = np.empty((H, S, A)), np.empty((2, S))
 
     size = 0 if known else H
-    columns = policy.shape[2]
-    visits, at_epoch, seen = np.zeros((size, S, columns)), np.zeros((size, S, columns)), np.zeros((size, S, columns, S))
-    estimate, radius = np.empty((size, S, columns, S)), np.empty((size, S, columns, S))
+    visits, at_epoch, seen = np.zeros((size, S, A)), np.zeros((size, S, A)), np.zeros((size, S, A, S))
+    estimate, radius = np.empty((size, S, A, S)), np.empty((size, S, A, S))
     bernstein_confidence(visits, seen, log_term, estimate, radius, radius_scale)
 
     loss, paid, mixing, against, bound, row, series = 0.0, 0.0, 0.0, 0.0, 0.0, 0, np.zeros((6, len(index)))
-    largest, violations, clips, steps, solved, entropy_ratio, epochs, virtual = 0.0, 0, 0, 0, 0, 0.0, 0, 0
+    largest, violations, clips, steps, solved, entropy_ratio, epochs = 0.0, 0, 0, 0, 0, 0.0, 0
 
-    for t in range(1, T + 1):
-        for attempt in range(max_virtual + 1):  # one, if there are no virtual episodes
-            occupancy[0], flow[0] = initial, initial
-            for h in range(H):
-                if not known:
-                    layer_occupancy_bounds(estimate, radius, policy, initial, h, upper[h], lower[h])
-                count, newton, rows = layer(
-                    h, A, regularizer, current, reachable, c0, eps if max_virtual == 0 else np.inf, log_T, t, 1 / T, upper, flow, doubt,
-                    cumulative, N, beta, growth, u, clipped, z, policy,
-                )  # fmt: skip
-                clips, steps, solved = clips + count, steps + newton, solved + rows
-                advance(P, h, policy, occupancy, u, reachable, regularizer == LOG_BARRIER, flow)
-            if max_virtual == 0:
-                break
-            neglected = raise_most_truncated(A, regularizer, H, c0, eps, log_T, reachable, policy, u, old_N, old_beta, N, beta, b)
-            if not neglected:
-                old_N[:], old_beta[:] = N, beta
-                break
-            if attempt == max_virtual:
-                return series, (policy, (0.0, 0, 0, 0, 0, 0.0, 0, -t))
-            dilated_bonus(P, policy, b, 1 + 1 / H, B, values)
-            cumulative -= bonus_scale * B
-            virtual += 1
+    for t in range(1, index[-1] + 1):
+        # u, N, beta and pi, step by step: u needs the policies of the steps before
+        occupancy[0], flow[0] = initial, initial
+        for h in range(H):
+            if not known:
+                layer_occupancy_bounds(estimate, radius, policy, initial, h, upper[h], lower[h])
+            count, newton, rows = layer(h, t, rules, reachable, reach, flow, rates, cumulative, z, policy)
+            clips, steps, solved = clips + count, steps + newton, solved + rows
+            advance(P, h, policy, occupancy, u, reachable, barrier, flow)
 
+        # one episode
         mean_losses(schedule, tables, parameters, t - 1, policy, means)
         loss += expected_loss(occupancy, policy, means)
         total += means
@@ -305,45 +303,35 @@ def _run(
             tail += path_losses[h]
             to_go[h] = tail
 
-        ratio = local_bonuses(
-            A, regularizer, current, known, reachable, c0, log_T, t, policy, upper, lower, states, actions, to_go, clipped, u, doubt, N,
-            beta, growth, b,
-        )  # fmt: skip
+        # b and B
+        ratio = local_bonuses(t, rules, reachable, policy, reach, path, rates, b)
         if known:
             dilated_bonus(P, policy, b, 1 + 1 / H, B, values)
         else:
             optimistic_dilated_bonus(estimate, radius, policy, b, 1 + 1 / H, B, values)
-        for s in range(S):
-            paid += (1 + 1 / H) * initial[s] * values[0, s]
+
+        # what they certify
+        paid = certify(paid, initial, values)
         size_of_bonus, over, unpaid, most = excess(regularizer, reachable, policy, B, values, beta)
         largest, violations, entropy_ratio = max(largest, size_of_bonus), violations + over, max(entropy_ratio, ratio)
         paid, mixing = paid + unpaid, mixing + most
         if compared:
             against += expected_loss(comparator_visits, comparator, means)
-            bound += comparator_cost(regularizer, comparator, comparator_visits, policy, b, B, bonus_scale, beta)
+            bound += comparator_cost(regularizer, comparator, comparator_visits, policy, b, B, rules.bonus_scale, beta)
 
-        learn(bonus_scale, B, states, actions, to_go, u, policy, cumulative)
-        if not ahead:
-            settle_rates(beta, growth)
-        if t % 2**20 == 0:  # only differences matter: keep their digits
-            for h in range(H):
-                for s in range(S):
-                    cumulative[h, s] -= np.min(cumulative[h, s])
+        # Qhat - B
+        learn(rules.bonus_scale, B, path, u, policy, cumulative)
+        if follow:
+            settle(rates)
+        if t % 2**20 == 0:
+            recenter(cumulative)
 
         if not known:
-            doubled = False
-            for h in range(H - 1):
-                s, a = states[h], actions[h]
-                visits[h, s, a] += 1
-                seen[h, s, a, states[h + 1]] += 1
-                doubled |= visits[h, s, a] >= max(1.0, 2 * at_epoch[h, s, a])
-            if doubled:
-                epochs += 1
-                at_epoch[:] = visits
-                bernstein_confidence(visits, seen, log_term, estimate, radius, radius_scale)
+            observe(visits, seen, states, actions)
+            epochs += renew(visits, seen, at_epoch, log_term, estimate, radius, radius_scale)
 
         if t == index[row]:
             series[0, row], series[1, row], series[2, row] = loss, least_loss(P, total, initial, work), paid
             series[3, row], series[4, row], series[5, row] = mixing, against, bound
             row += 1
-    return series, (policy, (largest, violations, clips, steps, solved, entropy_ratio, epochs, virtual))
+    return series, (largest, violations, clips, steps, solved, entropy_ratio, epochs)

@@ -14,6 +14,7 @@ state; actions that do not exist have probability 0, all others more.
 """
 
 import math
+from typing import Any, NamedTuple
 
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.ftrl import LOG_BARRIER, SHANNON, TSALLIS, leader, local_norm, stability
@@ -21,17 +22,69 @@ from tabular_rl.kernels.ftrl import LOG_BARRIER, SHANNON, TSALLIS, leader, local
 CURRENT_RATIO = 2.5  # Ent(pi_{t+1}) <= 5/2 log A max(Ent(pi_t) / log A, 1 / t), claim bobw-shannon.growth
 
 
+class Rules(NamedTuple):
+    """Switches and numbers in force: ``regularizer`` a code of ``kernels.ftrl``, ``A`` the largest number of actions of a state,
+    ``floor`` the least u of the log barrier, 1 / T; ``log_term`` and ``radius_scale`` belong to the confidence sets."""
+
+    regularizer: Any
+    current: Any
+    known: Any
+    A: Any
+    c0: Any
+    eps: Any
+    N0: Any
+    bonus_scale: Any
+    log_T: Any
+    floor: Any
+    log_term: Any
+    radius_scale: Any
+
+
+# --- one (h, s)
+
+
 @njit
-def inverse_rate(regularizer, R, A, c0, log_T, N):
+def inverse_rate(rules, R, N):
     """beta, see the head."""
-    if regularizer == LOG_BARRIER:
-        return math.sqrt(N / (A * log_T)) / c0
-    return R * math.sqrt(N * (A if regularizer == SHANNON else 1)) / c0
+    if rules.regularizer == LOG_BARRIER:
+        return math.sqrt(N / (rules.A * rules.log_T)) / rules.c0
+    return R * math.sqrt(N * (rules.A if rules.regularizer == SHANNON else 1)) / rules.c0
+
+
+@njit
+def clip_threshold(rules, R, N):
+    """The least effective occupancy: 1 / (eps sqrt(N)), for the log barrier R / (eps sqrt(N)), and at most 1."""
+    return min(1.0, (R if rules.regularizer == LOG_BARRIER else 1.0) / (rules.eps * math.sqrt(N)))
+
+
+@njit
+def increment_before(rules, t, N, u, doubt):
+    """What N grows by before episode t: 1 / u; Shannon 1 / (u e), e = max(doubt, 1 / t), but at most N / 10 where that is above 1 / u."""
+    if rules.regularizer == TSALLIS:
+        return 1 / u
+    increment = 1 / (u * max(doubt, 1 / t))
+    if increment > N / 10:
+        increment = max(N / 10, 1 / u)
+    return increment
+
+
+@njit
+def increment_after(rules, t, R, N, u, doubt, clipped, seen):
+    """What N grows by after episode t. Shannon, current: 1 / (u doubt), but at most N / (8 log(e A (t + 1))) where that is above 1 / u;
+    log barrier: what was ``seen``, (L / u)^2 zeta, and (R / u)^2 where the occupancy was clipped."""
+    if rules.regularizer == LOG_BARRIER:
+        return seen + ((R / u) ** 2 if clipped else 0.0)
+    return max(min(1 / (u * doubt), N / (8 * math.log(math.e * rules.A * (t + 1)))), 1 / u)
 
 
 @njit
 def entropy(x):
-    """- sum x log x."""
+    """- sum x log x.
+
+    >>> import numpy as np
+    >>> float(entropy(np.array([0.5, 0.0, 0.5]))) == math.log(2)
+    True
+    """
     total = 0.0
     for p in x:
         if p > 0.0:
@@ -40,40 +93,18 @@ def entropy(x):
 
 
 @njit
-def layer(
-    h, A, regularizer, current, reachable, c0, eps, log_T, t, floor, upper, flow, doubt, cumulative, N, beta, growth, u, clipped, z, policy
-):  # fmt: skip
-    """Effective occupancy, rate and policy of the states of step ``h`` in episode t = 1, 2, ...; returns (clips, Newton steps, solved).
+def zeta(pi, a):
+    """(1 - pi_a)^2 + sum of the other pi^2: the squared estimation error of a policy that is nearly sure is small.
 
-    ``upper`` is mu or its bound, ``flow`` what u sends here (log barrier), ``doubt`` the entropy of the last policy over log A, ``growth``
-    by how much beta grew, ``floor`` the least u of the log barrier, ``z`` the warm starts.
+    >>> import numpy as np
+    >>> [float(zeta(np.array([0.75, 0.25]), a)) for a in (0, 1)]
+    [0.125, 1.125]
     """
-    H, S, _ = policy.shape
-    R, barrier = H - h, regularizer == LOG_BARRIER
-    clips, steps, solved = 0, 0, 0
-    for s in range(S):
-        if not reachable[h, s]:
-            continue
-        threshold = min(1.0, (R if barrier else 1.0) / (eps * math.sqrt(N[h, s])))
-        there = max(flow[h, s], floor) if barrier else upper[h, s]
-        u[h, s] = min(1.0, max(there, threshold))
-        clipped[h, s] = there < threshold
-        clips += clipped[h, s]
-        if not (barrier or current):
-            increment = 1 / u[h, s]
-            if regularizer == SHANNON:
-                increment = 1 / (u[h, s] * max(doubt[h, s], 1 / t))
-                if increment > N[h, s] / 10:
-                    increment = max(N[h, s] / 10, 1 / u[h, s])
-            N[h, s] += increment
-            grown = inverse_rate(regularizer, R, A, c0, log_T, N[h, s])
-            growth[h, s] = grown - beta[h, s]
-            beta[h, s] = grown
-        if A > 1:
-            z[h, s], count = leader(regularizer, cumulative[h, s], beta[h, s], z[h, s], policy[h, s])
-            steps += count
-            solved += 1
-    return clips, steps, solved
+    total = (1 - pi[a]) ** 2
+    for b in range(len(pi)):
+        if b != a:
+            total += pi[b] ** 2
+    return total
 
 
 @njit
@@ -94,77 +125,77 @@ def tsallis_bonus(R, pi, visited, u, beta, growth):
 
 
 @njit
-def zeta(pi, a):
-    """(1 - pi_a)^2 + sum of the other pi^2: the squared estimation error of a policy that is nearly sure is small."""
-    total = (1 - pi[a]) ** 2
-    for b in range(len(pi)):
-        if b != a:
-            total += pi[b] ** 2
-    return total
+def clip_bias(R, lower, u):
+    """R (1 - lower / u): what the clip hides of the losses to come, at most."""
+    return R * (1 - lower / u)
 
 
 @njit
-def local_bonuses(
-    A, regularizer, current, known, reachable, c0, log_T, t, policy, upper, lower, states, actions, to_go, clipped, u, doubt, N, beta,
-    growth, b,
-):  # fmt: skip
-    """Fill the local bonuses ``b``; where rates follow the episode (log barrier, ``current``) let N grow and fill ``growth``.
+def estimate(to_go, u, pi):
+    """Qhat = L / (u pi) of the pair that was visited: its mean is Q, up to the factor mu / u."""
+    return to_go / (u * pi)
 
-    Returns the largest ratio of an entropy to the one its rate was set by (Shannon).
+
+# --- one episode
+
+
+class Rates(NamedTuple):
+    """Of every state [H, S]: ``N`` and the inverse rate ``beta``, the ``growth`` of beta that the bonus pays for, and ``doubt``, the
+    entropy of the last policy over log A (Shannon)."""
+
+    N: Any
+    beta: Any
+    growth: Any
+    doubt: Any
+
+
+class Reach(NamedTuple):
+    """Of every state [H, S]: bounds ``upper`` and ``lower`` on the occupancy (known transition: both are the occupancy), ``u``, the
+    effective occupancy, and whether it was ``clipped``."""
+
+    upper: Any
+    lower: Any
+    u: Any
+    clipped: Any
+
+
+class Path(NamedTuple):
+    """One played path [H]: ``states``, ``actions`` and the losses ``to_go``, from each step on."""
+
+    states: Any
+    actions: Any
+    to_go: Any
+
+
+@njit
+def layer(h, t, rules, reachable, reach, flow, rates, cumulative, z, policy):
+    """Effective occupancy, rate and policy of the states of step ``h`` in episode t = 1, 2, ...; returns (clips, Newton steps, solved).
+
+    ``flow`` is what u sends here (log barrier), ``z`` the warm starts.
     """
+    N, beta, growth, doubt = rates
+    upper, _, u, clipped = reach
     H, S, _ = policy.shape
-    ratio, barrier = 0.0, regularizer == LOG_BARRIER
-    for h in range(H):
-        R = H - h
-        for s in range(S):
-            if not reachable[h, s] or (regularizer == SHANNON and A == 1):
-                b[h, s] = 0.0
-                continue
-            pi, u_s, beta_s = policy[h, s], u[h, s], beta[h, s]
-            visited = upper[h, s] if known else u_s
-            bias = R * (1 - lower[h, s] / u_s)
-            if regularizer == TSALLIS:
-                b[h, s] = bias + tsallis_bonus(R, pi, visited, u_s, beta_s, growth[h, s])
-                continue
-            seen = 0.0
-            if barrier:
-                seen = (to_go[h] / u_s) ** 2 * zeta(pi, actions[h]) if states[h] == s else 0.0
-                N[h, s] += seen + ((R / u_s) ** 2 if clipped[h, s] else 0.0)
-            else:
-                now, before = entropy(pi) / math.log(A), max(doubt[h, s], 1 / t)
-                ratio, doubt[h, s] = max(ratio, now / before), now
-                if current:
-                    now = max(now, 1 / t)
-                    N[h, s] += max(min(1 / (u_s * now), N[h, s] / (8 * math.log(math.e * A * (t + 1)))), 1 / u_s)
-            if barrier or current:
-                growth[h, s] = inverse_rate(regularizer, R, A, c0, log_T, N[h, s]) - beta_s
-            if barrier:
-                b[h, s] = bias + growth[h, s] * A * log_T + 2 * seen / beta_s
-            else:
-                penalty = growth[h, s] * math.log(A) * (CURRENT_RATIO * now if current else now)
-                b[h, s] = bias + penalty + R * R * visited * A / (u_s * u_s * beta_s)
-    return ratio
-
-
-@njit
-def learn(bonus_scale, B, states, actions, to_go, u, policy, cumulative):
-    """cumulative += Qhat - bonus_scale B, Qhat = to_go / (u pi) on the path: unbiased up to the factor mu / u."""
-    H, S, A = cumulative.shape
-    for h in range(H):
-        for s in range(S):
-            for a in range(A):
-                cumulative[h, s, a] -= bonus_scale * B[h, s, a]
-        s, a = states[h], actions[h]
-        cumulative[h, s, a] += to_go[h] / (u[h, s] * policy[h, s, a])
-
-
-@njit
-def settle_rates(beta, growth):
-    """The rates of the next episode, where they follow the last one."""
-    for h in range(beta.shape[0]):
-        for s in range(beta.shape[1]):
-            beta[h, s] += growth[h, s]
-            growth[h, s] = 0.0
+    R, barrier = H - h, rules.regularizer == LOG_BARRIER
+    clips, steps, solved = 0, 0, 0
+    for s in range(S):
+        if not reachable[h, s]:
+            continue
+        threshold = clip_threshold(rules, R, N[h, s])
+        there = max(flow[h, s], rules.floor) if barrier else upper[h, s]
+        u[h, s] = min(1.0, max(there, threshold))
+        clipped[h, s] = there < threshold
+        clips += clipped[h, s]
+        if not (barrier or rules.current):
+            N[h, s] += increment_before(rules, t, N[h, s], u[h, s], doubt[h, s])
+            grown = inverse_rate(rules, R, N[h, s])
+            growth[h, s] = grown - beta[h, s]
+            beta[h, s] = grown
+        if rules.A > 1:
+            z[h, s], count = leader(rules.regularizer, cumulative[h, s], beta[h, s], z[h, s], policy[h, s])
+            steps += count
+            solved += 1
+    return clips, steps, solved
 
 
 @njit
@@ -189,11 +220,109 @@ def advance(P, h, policy, occupancy, u, reachable, flows, flow):
 
 
 @njit
+def local_bonuses(t, rules, reachable, policy, reach, path, rates, b):
+    """Fill the local bonuses ``b``; where rates follow the episode (log barrier, ``current``) let N grow and fill ``growth``.
+
+    Returns the largest ratio of an entropy to the one its rate was set by (Shannon).
+    """
+    N, beta, growth, doubt = rates
+    upper, lower, u, clipped = reach
+    states, actions, to_go = path
+    H, S, _ = policy.shape
+    A, ratio = rules.A, 0.0
+    for h in range(H):
+        R = H - h
+        for s in range(S):
+            if not reachable[h, s] or (rules.regularizer == SHANNON and A == 1):
+                b[h, s] = 0.0
+                continue
+            pi, u_s, beta_s = policy[h, s], u[h, s], beta[h, s]
+            visited = upper[h, s] if rules.known else u_s
+            bias = clip_bias(R, lower[h, s], u_s)
+            if rules.regularizer == TSALLIS:
+                b[h, s] = bias + tsallis_bonus(R, pi, visited, u_s, beta_s, growth[h, s])
+            elif rules.regularizer == SHANNON:
+                now, before = entropy(pi) / math.log(A), max(doubt[h, s], 1 / t)
+                ratio, doubt[h, s] = max(ratio, now / before), now
+                if rules.current:
+                    N[h, s] += increment_after(rules, t, R, N[h, s], u_s, max(now, 1 / t), False, 0.0)
+                    growth[h, s] = inverse_rate(rules, R, N[h, s]) - beta_s
+                    now = CURRENT_RATIO * max(now, 1 / t)
+                penalty = growth[h, s] * math.log(A) * now
+                b[h, s] = bias + penalty + R * R * visited * A / (u_s * u_s * beta_s)
+            else:
+                seen = (to_go[h] / u_s) ** 2 * zeta(pi, actions[h]) if states[h] == s else 0.0
+                N[h, s] += increment_after(rules, t, R, N[h, s], u_s, 1.0, clipped[h, s], seen)
+                growth[h, s] = inverse_rate(rules, R, N[h, s]) - beta_s
+                b[h, s] = bias + growth[h, s] * A * rules.log_T + 2 * seen / beta_s
+    return ratio
+
+
+@njit
+def learn(bonus_scale, B, path, u, policy, cumulative):
+    """cumulative += Qhat - bonus_scale B."""
+    H, S, A = cumulative.shape
+    for h in range(H):
+        for s in range(S):
+            for a in range(A):
+                cumulative[h, s, a] -= bonus_scale * B[h, s, a]
+        s, a = path.states[h], path.actions[h]
+        cumulative[h, s, a] += estimate(path.to_go[h], u[h, s], policy[h, s, a])
+
+
+@njit
+def settle(rates):
+    """The rates of the next episode, where they follow the last one."""
+    beta, growth = rates.beta, rates.growth
+    for h in range(beta.shape[0]):
+        for s in range(beta.shape[1]):
+            beta[h, s] += growth[h, s]
+            growth[h, s] = 0.0
+
+
+@njit
+def recenter(cumulative):
+    """Subtract the least entry of every row, which no policy notices: only differences matter, and they keep their digits."""
+    for h in range(cumulative.shape[0]):
+        for s in range(cumulative.shape[1]):
+            least = cumulative[h, s, 0]
+            for a in range(1, cumulative.shape[2]):
+                least = min(least, cumulative[h, s, a])
+            for a in range(cumulative.shape[2]):
+                cumulative[h, s, a] -= least
+
+
+# --- what the bonus costs
+
+
+@njit
+def certify(paid, initial, values):
+    """``paid``, grown by what one episode adds to the certificate: (1 + 1/H) <initial, Bbar[0]>."""
+    H = len(values) - 1
+    for s in range(len(initial)):
+        paid += (1 + 1 / H) * initial[s] * values[0, s]
+    return paid
+
+
+@njit
+def bonus_stability(regularizer, pi, B, scale, shift, beta):
+    """stab(pi, -scale (B - shift), beta / 2); where that is infinite the shift is the maximum of B. Shifts are free, this one is finite."""
+    cost = stability(regularizer, pi, B, -scale, shift, beta / 2)
+    if cost == math.inf:
+        top = -math.inf
+        for a in range(len(pi)):
+            if pi[a] > 0.0:
+                top = max(top, B[a])
+        cost = stability(regularizer, pi, B, -scale, top, beta / 2)
+    return cost
+
+
+@njit
 def excess(regularizer, reachable, policy, B, values, beta):
     """What the bonus costs beyond what its dilation pays (bobw spec, (C_B) and the extended certificate of 4.4).
 
     Returns (the largest 4 H local(pi) B / beta, how many exceed 1, if there are any sum_h max_s [stab(pi, -B, beta / 2) - Bbar / H]^+,
-    sum_h max B). Where stab is infinite B is shifted by its maximum, which is free and always finite.
+    sum_h max B).
     """
     H, S, A = policy.shape
     largest, violations, most = 0.0, 0, 0.0
@@ -216,29 +345,16 @@ def excess(regularizer, reachable, policy, B, values, beta):
             worst = 0.0
             for s in range(S):
                 if reachable[h, s]:
-                    cost = stability(regularizer, policy[h, s], B[h, s], -1.0, 0.0, beta[h, s] / 2)
-                    if cost == math.inf:
-                        cost = stability(regularizer, policy[h, s], B[h, s], -1.0, top_of(B[h, s], policy[h, s]), beta[h, s] / 2)
-                    worst = max(worst, cost - values[h, s] / H)
+                    worst = max(worst, bonus_stability(regularizer, policy[h, s], B[h, s], 1.0, 0.0, beta[h, s]) - values[h, s] / H)
             unpaid += worst
     return largest, violations, unpaid, most
-
-
-@njit
-def top_of(row, pi):
-    """The maximum of a row, over the actions that exist."""
-    top = -math.inf
-    for a in range(len(row)):
-        if pi[a] > 0.0:
-            top = max(top, row[a])
-    return top
 
 
 @njit
 def comparator_cost(regularizer, comparator, visits, policy, b, B, scale, beta):
     """sum mu^p (b + <pi - p, k B> + stab(pi, -k B, beta / 2)), k = ``scale``: the bound of 4.4 that holds for every k, of one episode.
 
-    B is shifted by its minimum over the actions, and where that makes stab infinite by its maximum: both are free.
+    Inside stab, B is shifted by its minimum over the actions, which is free.
     """
     H, S, A = policy.shape
     total = 0.0
@@ -252,38 +368,5 @@ def comparator_cost(regularizer, comparator, visits, policy, b, B, scale, beta):
                 if pi[a] > 0.0:
                     bottom = min(bottom, bonus[a])
                 linear += (pi[a] - comparator[h, s, a]) * bonus[a]
-            cost = stability(regularizer, pi, bonus, -scale, bottom, beta[h, s] / 2)
-            if cost == math.inf:
-                cost = stability(regularizer, pi, bonus, -scale, top_of(bonus, pi), beta[h, s] / 2)
-            total += visits[h, s] * (b[h, s] + scale * linear + cost)
+            total += visits[h, s] * (b[h, s] + scale * linear + bonus_stability(regularizer, pi, bonus, scale, bottom, beta[h, s]))
     return total
-
-
-@njit
-def raise_most_truncated(A, regularizer, H, c0, eps, log_T, reachable, policy, u, old_N, old_beta, N, beta, b):
-    """The virtual episode of the state with the largest 1 / (u eps sqrt(N)), if that is above 1; returns whether there was one.
-
-    Rates go back to those before the trial, but that state's beta grows by a share 1 / (24 H log T); ``b`` becomes the penalty of that,
-    0 elsewhere. Where clipping would start is where episodes are made up [reconstructed, bobw spec 3.6].
-    """
-    S = policy.shape[1]
-    worst, at_h, at_s = 1.0, -1, -1
-    for h in range(H):
-        for s in range(S):
-            if reachable[h, s]:
-                neglect = 1 / (max(u[h, s], 1e-300) * eps * math.sqrt(N[h, s]))
-                if neglect > worst:
-                    worst, at_h, at_s = neglect, h, s
-    if at_h < 0:
-        return False
-    old_N[at_h, at_s] *= (1 + 1 / (24 * H * log_T)) ** 2
-    N[:] = old_N
-    before = old_beta[at_h, at_s]
-    old_beta[at_h, at_s] = inverse_rate(regularizer, H - at_h, A, c0, log_T, N[at_h, at_s])
-    beta[:] = old_beta
-    b[:] = 0.0
-    pi, roots = policy[at_h, at_s], 0.0
-    for p in pi:
-        roots += math.sqrt(p)
-    b[at_h, at_s] = (old_beta[at_h, at_s] - before) * (entropy(pi) if regularizer == SHANNON else 2 * (roots - 1))
-    return True

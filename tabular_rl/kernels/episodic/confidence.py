@@ -122,7 +122,7 @@ def observe(visits, seen, states, actions):
 
 
 @njit
-def renew(visits, seen, at_epoch, log_term, estimate, radius):
+def renew(visits, seen, at_epoch, log_term, estimate, radius, scale=1.0):
     """Whether some count has doubled since the last epoch began: then a new one begins, with new ``estimate`` and ``radius``."""
     H, S, A = visits.shape
     doubled = False
@@ -135,5 +135,5 @@ def renew(visits, seen, at_epoch, log_term, estimate, radius):
             for s in range(S):
                 for a in range(A):
                     at_epoch[h, s, a] = visits[h, s, a]
-        bernstein_confidence(visits, seen, log_term, estimate, radius)
+        bernstein_confidence(visits, seen, log_term, estimate, radius, scale)
     return doubled

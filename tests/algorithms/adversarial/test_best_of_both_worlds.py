@@ -9,7 +9,7 @@ import pytest
 
 from tabular_rl import instances, losses
 from tabular_rl.algorithms import UCBVI, BestOfBothWorlds, DilatedBonusPO, OccupancyFTRL, TsallisINF
-from tabular_rl.algorithms.adversarial.best_of_both_worlds_rates import learn
+from tabular_rl.algorithms.adversarial.best_of_both_worlds_rates import Path, learn
 from tabular_rl.models import FiniteHorizonMDP
 from tabular_rl.planning import evaluate, occupancy, solve, state_occupancy
 
@@ -21,7 +21,6 @@ VARIANTS = {
     "current": BestOfBothWorlds("shannon", entropy="current"),
     "log_barrier": BestOfBothWorlds("log_barrier"),
     "unknown": BestOfBothWorlds(transition="unknown"),
-    "virtual": BestOfBothWorlds(scale="practical", truncation="virtual"),
 }
 variants = pytest.mark.parametrize("algorithm", VARIANTS.values(), ids=VARIANTS)
 
@@ -74,7 +73,7 @@ def _mean_estimate(mdp, policy, u):
             p *= policy[h, states[h], actions[h]] * (m if bits[h] else 1 - m)
             p *= mdp.transition[h, states[h], actions[h], states[h + 1]] if h + 1 < H else 1
         estimate, to_go = np.zeros(mdp.shape), np.cumsum(bits[::-1])[::-1].astype(float)
-        learn(0.0, estimate, np.array(states), np.array(actions), to_go, u, policy, estimate)
+        learn(0.0, estimate, Path(np.array(states), np.array(actions), to_go), u, policy, estimate)
         mean += p * estimate
     return mean
 
@@ -187,19 +186,6 @@ def test_clipped_rounds_are_counted_and_the_clip_never_starts_above_one():
     assert trace.parameters["violations"] == 0
 
 
-def test_virtual_episodes_are_made_up_for_neglected_states_and_end():
-    rare = np.zeros((2, 2, 2, 2))
-    rare[0, :, :] = [0.999, 0.001]
-    rare[1] = 0.5
-    problem = losses.stochastic(FiniteHorizonMDP(rare, np.full((2, 2, 2), 0.5)))
-    trace = BestOfBothWorlds(truncation="virtual").run(problem, 200)
-    assert trace.parameters["virtual_episodes"] > 0
-    assert trace.parameters["clipped"] == 0
-    assert "certificate" not in trace.series
-    with pytest.raises(RuntimeError, match="max_virtual=3 virtual episodes were not enough before episode 1"):
-        BestOfBothWorlds(truncation="virtual", max_virtual=3).run(problem, 200)
-
-
 @pytest.mark.parametrize("name", ["tsallis", "shannon", "practical"])
 def test_it_does_not_know_the_number_of_episodes(name):
     algorithm = VARIANTS[name]
@@ -239,7 +225,6 @@ def test_newton_takes_three_steps_on_average():
         ({"transition": "unknown", "delta": 1.0}, "delta must lie in"),
         ({"transition": "unknown", "radius_scale": 0.0}, "radius_scale must lie in"),
         ({"regularizer": "log_barrier", "transition": "unknown"}, "transition must be 'known' with regularizer 'log_barrier'"),
-        ({"truncation": "virtual", "transition": "unknown"}, "truncation 'virtual' needs transition 'known'"),
         ({"entropy": "current"}, "entropy 'current' is a rate of regularizer 'shannon'"),
     ],
 )
