@@ -8,6 +8,8 @@ With R the remaining horizon, mu the occupancy, u >= mu its clipped upper bound,
     log_barrier   (beta_after - beta) A log(T)                 2 (L / u)^2 zeta / beta in the visited state
 
 (C_B), the condition of ``bobw.bonus-budget``: local(pi) B / beta <= 1 / (4 H) in every (h, s, a).
+
+The formulas here are written apart from the algorithm, for the replay; what is claimed is claimed of the algorithm's own: ``compiled``.
 """
 
 import math
@@ -16,11 +18,13 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import claim, inequality
+from proofs_check import claim, identity, inequality
 from proofs_check.calculus import state_occupancy
-from proofs_check.claims.adversarial.bobw_entropy import SOURCE, h1, h2, shannon, zeta
-from proofs_check.claims.adversarial.bobw_ftrl import inner, local, regularizers, stability
+from proofs_check.claims.adversarial.bobw_entropy import SOURCE, h1, h2, shannon
+from proofs_check.claims.adversarial.bobw_ftrl import REGULARIZERS, inner, regularizers, stability
 from proofs_check.strategies import bonuses, draw, finite_horizon_mdps, policies, scales, simplex_points, state_tables, vectors
+from tabular_rl.algorithms import BestOfBothWorlds
+from tabular_rl.algorithms.adversarial import best_of_both_worlds_rates as product
 from tabular_rl.planning import dilated_bonus
 
 
@@ -42,6 +46,39 @@ def theory(regularizer, H, S, A, T=None):
 
 
 PRACTICAL = Constants(1 / math.sqrt(2), 1.0, 1.0)
+
+
+@claim("bobw.constants", kind=identity, source=f"{SOURCE} 3.5 and 4.4", provenance="derived",
+       given=(st.integers(1, 9), st.integers(1, 9), st.integers(2, 9), st.integers(3, 10**7), st.sampled_from(REGULARIZERS),
+              st.sampled_from(["theory", "practical"])), control={"actions": 0})  # fmt: skip
+def constants_in_force(H, S, A, T, regularizer, scale, actions=1):
+    """The algorithm's c0, eps, N0 and factor of the bonus are those of the text, and I0 is sum_h beta_0[h] (psi(e) - psi(uniform)), for the
+    log barrier with e mixed with 1/T, at most sum_h (beta_0 A log T + R).
+
+    Control: sqrt(N0) without the number of actions.
+    """
+    learner = BestOfBothWorlds(regularizer, scale)
+    c0, eps, N0 = theory(regularizer, H, S, A, T) if scale == "theory" else PRACTICAL
+    plain = learner.resolve((H, S, A), T)
+    beta = to_go(H).sum() * math.sqrt({"tsallis": 1, "shannon": A, "log_barrier": 1 / (A * math.log(T))}[regularizer] * N0) / c0
+    start = beta * {"tsallis": 2 * (math.sqrt(A) - 1), "shannon": math.log(A), "log_barrier": A * math.log(T)}[regularizer]
+    start += (regularizer == "log_barrier") * to_go(H).sum()
+    expected = [c0, eps, math.sqrt(N0) if actions else math.sqrt(N0) / (1 + math.sqrt(A)), 1.0 if scale == "theory" else 0.1, start]
+    found = [plain[0], plain[1], math.sqrt(plain[2]), plain[3], learner.initial_term((H, S, A), T, plain[0], plain[2])]
+    return np.array(found) / expected, np.ones(5), 1.0
+
+
+def compiled(learner, shape, T, pi, upper, u, beta, growth, lower=None, N=None, t=1, doubt=None, clipped=None, path=None):
+    """(b, N and beta after the episode) [H, S] of the algorithm's own ``local_bonuses``; ``path``: (states, actions, to_go) [H]."""
+    H, S, _ = shape
+    b, reachable, everywhere = np.empty((H, S)), np.ones((H, S), bool), np.zeros((H, S))
+    N, beta, growth, doubt = (everywhere + (1.0 if each is None else each) for each in (N, beta, growth, doubt))
+    bounds = [everywhere + each for each in (upper, upper if lower is None else lower, u)]
+    reach = product.Reach(*bounds, everywhere < (0 if clipped is None else clipped))
+    played = product.Path(*((np.zeros(H, int), np.zeros(H, int), np.zeros(H)) if path is None else path))
+    rates = product.Rates(N, beta, growth, doubt)
+    product.local_bonuses(t, learner.rules(shape, T)[0], reachable, np.ascontiguousarray(pi), reach, played, rates, b)
+    return b, N, beta + growth
 
 
 def variance_factor(pi, w):
@@ -105,27 +142,49 @@ def estimator_stability(pi, share, R, occupancy, u, beta, regularizer, constant=
     pi, L, mu, A = inner(pi, 1e-12), R * share**0.1, min(occupancy, u), len(pi)
     if regularizer == "log_barrier":
         beta = max(beta, 4 * R / u)
-    estimates = np.eye(A) * L / (u * pi)  # one row for each drawn action
+    estimates = np.diag([product.estimate(L[a], u, pi[a]) for a in range(A)])  # one row for each drawn action
     plain = stability(regularizer, pi, estimates, beta / 2)
     if regularizer == "shannon":
-        return mu * pi @ plain, constant * R**2 * mu * A / (u**2 * beta)
+        return mu * pi @ plain, constant * product.shannon_stability(R, A, mu, u, beta)
     shifted = stability(regularizer, pi, estimates - L[:, None] / u, beta / 2)
     if regularizer == "log_barrier":
-        return shifted, constant * 2 * (L / u) ** 2 * zeta(pi) / beta, (R / u) ** 2 / beta  # the shift cancels near a vertex
-    w, roots = 2 * R / (beta * u), 2 * np.sum(np.sqrt(pi))
-    lhs, factors = [mu * pi @ plain], [roots]
-    if w < 1:
-        lhs, factors = [*lhs, mu * pi @ shifted], [roots, 2 * h2(pi) / (1 - w)]
-    return lhs, constant * R**2 * mu / (u**2 * beta) * np.array(factors), (R / u) ** 2 / beta
+        paid = 2 / beta * np.array([product.squared_error(L[a], u, pi, a) for a in range(A)])
+        return shifted, constant * paid, (R / u) ** 2 / beta  # the shift cancels near a vertex
+    least = min(mu * pi @ plain, mu * pi @ shifted) if 2 * R / (beta * u) < 1 else mu * pi @ plain
+    return least, constant * product.tsallis_bonus(R, pi, mu, u, beta, 0.0), (R / u) ** 2 / beta
 
 
 # --- (C_B) by theory's constants
 
 
 def _condition(mdp, regularizer, pi, b, beta):
-    """local(pi) B / beta, and 1 / (4 H)."""
-    size = local(regularizer, pi) * dilated_bonus(mdp, pi, b) / beta[..., None]
-    return size, np.full(size.shape, 1 / (4 * mdp.horizon))
+    """max local(pi) B / beta as the algorithm counts it, and 1 / (4 H)."""
+    B, H = dilated_bonus(mdp, pi, b), mdp.horizon
+    values = np.zeros((H + 1, mdp.n_states))
+    code, beta = REGULARIZERS.index(regularizer), np.ascontiguousarray(np.broadcast_to(beta, b.shape))
+    largest = product.excess(code, np.ones(b.shape, bool), np.ascontiguousarray(pi), B, values, beta)[0]
+    return largest / (4 * H), 1 / (4 * H)
+
+
+def _start(learner, shape, T, progress):
+    """(Rules, N [H, S], clip thresholds [H, S], beta of N [H, S]) of the algorithm, N up to a million times N_0."""
+    rules, R = learner.rules(shape, T)[0], to_go(shape[0])
+    N = rules.N0 * (R**2 if learner.regularizer == "log_barrier" else 1) * 10 ** (6 * progress)
+    threshold = _each(lambda h, s: product.clip_threshold(rules, shape[0] - h, N[h, s]), N.shape)
+    return rules, N, threshold, _inverse_rates(rules, N)
+
+
+def _inverse_rates(rules, N):
+    return _each(lambda h, s: product.inverse_rate(rules, len(N) - h, N[h, s]), N.shape)
+
+
+def _grown(rules, N, u, doubt):
+    """N after what it grows by before an episode, with ``doubt`` in [0, 1] the entropy before it."""
+    return N + _each(lambda h, s: product.increment_before(rules, 10**9, N[h, s], u[h, s], doubt[h, s]), N.shape)
+
+
+def _each(function, shape):
+    return np.array([[function(h, s) for s in range(shape[1])] for h in range(shape[0])], float)
 
 
 _progress = state_tables(0.0, 1.0)  # of log N, up to a factor of a million
@@ -138,14 +197,14 @@ def condition(mdp, pi, progress, scale="theory"):
 
     Proof: 1 / u <= eps sqrt(N), so that the penalty is at most R h1 / 2, the stability R g / 4 with w <= 1/2, and beta >= R sqrt(N_0) / c0.
     """
-    H, S, A = mdp.shape
-    c0, eps, N0 = PRACTICAL if scale == "practical" else theory("tsallis", H, S, A)
-    pi, R, N, mu = inner(pi, 1e-12), to_go(H), N0 * 10 ** (6 * progress), state_occupancy(mdp, pi)
-    u = np.maximum(mu, np.minimum(1, 1 / (eps * np.sqrt(N))))
-    beta = R * np.sqrt(N + 1 / u) / c0
-    b = tsallis_bonus(R, pi, mu, u, beta, R * np.sqrt(N) / c0)
+    A, learner, R = mdp.shape[-1], BestOfBothWorlds("tsallis", scale), to_go(mdp.horizon)
+    pi, mu = inner(pi, 1e-12), state_occupancy(mdp, pi)
+    rules, N, threshold, before = _start(learner, mdp.shape, 10, progress)
+    u = np.maximum(mu, threshold)
+    beta = _inverse_rates(rules, _grown(rules, N, u, np.ones(u.shape)))
+    b, _, _ = compiled(learner, mdp.shape, 10, pi, mu, u, beta, beta - before)
     size, budget = _condition(mdp, "tsallis", pi, b, beta)
-    return [*(b / R).ravel(), *size.ravel()], [*np.full(b.size, 1 + np.sqrt(A)), *budget.ravel()], 1.0
+    return [*(b / R).ravel(), size], [*np.full(b.size, 1 + np.sqrt(A)), budget], 1.0
 
 
 @claim("bobw.condition-shannon", kind=inequality, source=f"{SOURCE} 4.4", provenance="derived",
@@ -156,16 +215,14 @@ def condition_shannon(mdp, pi, progress, share, r, scale="theory"):
 
     Control: the practical constants.
     """
-    H, S, A = mdp.shape
-    c0, eps, N0 = PRACTICAL if scale == "practical" else theory("shannon", H, S, A)
-    pi, R, N, mu = inner(pi, 1e-12), to_go(H), N0 * 10 ** (6 * progress), state_occupancy(mdp, pi)
-    least = np.minimum(1, np.maximum(shannon(pi) / (r * np.log(max(A, 2))), 1e-6))
-    u = np.maximum(mu, np.minimum(1, 1 / (eps * np.sqrt(N))))
-    after = N + shannon_increment(N, u, least + share * (1 - least))
-    beta = R * np.sqrt(A * after) / c0
-    b = (A > 1) * shannon_bonus(R, pi, mu, u, beta, R * np.sqrt(A * N) / c0)
+    A, learner, R = mdp.shape[-1], BestOfBothWorlds("shannon", scale), to_go(mdp.horizon)
+    pi, mu = inner(pi, 1e-12), state_occupancy(mdp, pi)
+    rules, N, threshold, before = _start(learner, mdp.shape, 10, progress)
+    least, u = np.minimum(1, np.maximum(shannon(pi) / (r * np.log(max(A, 2))), 1e-6)), np.maximum(mu, threshold)
+    beta = _inverse_rates(rules, _grown(rules, N, u, least + share * (1 - least)))
+    b, _, _ = compiled(learner, mdp.shape, 10, pi, mu, u, beta, beta - before)
     size, budget = _condition(mdp, "shannon", pi, b, beta)
-    return [*(b / R).ravel(), *size.ravel()], [*np.full(b.size, 1 + np.sqrt(A) * (1 + r * np.log(A)) / 4), *budget.ravel()], 1.0
+    return [*(b / R).ravel(), size], [*np.full(b.size, 1 + np.sqrt(A) * (1 + r * np.log(A)) / 4), budget], 1.0
 
 
 def a_path(mdp, seed):
@@ -192,21 +249,14 @@ def condition_log_barrier(mdp, pi, progress, a_path, T, scale="theory"):
 
     Proof: u[h+1, s'] >= u[h, s] pi P, so that pi(a) times the probability to reach a later state is at most a ratio of u.
     """
-    H, S, A = mdp.shape
-    c0, eps, N0 = PRACTICAL if scale == "practical" else theory("log_barrier", H, S, A, T)
-    (states, actions), pi, R = a_path, inner(pi, 1e-12), to_go(H)
-    N, log_T, steps = N0 * R**2 * 10 ** (6 * progress), math.log(T), np.arange(H)
-    threshold = np.minimum(1, R / (eps * np.sqrt(N)))
-    u, inflow = propagated(mdp, pi, threshold, 1 / T)
-    visited, square = np.zeros((H, S)), np.zeros((H, S))
-    visited[steps, states] = 1
-    square[steps, states] = R[:, 0] ** 2 * zeta(pi)[steps, states, actions]
-    after = N + log_barrier_increment(R, u, np.maximum(inflow, 1 / T) < threshold, visited, square)
-    beta, beta_after = (np.sqrt(each / (A * log_T)) / c0 for each in (N, after))
-    b = log_barrier_bonus(R, A, log_T, state_occupancy(mdp, pi), u, beta, beta_after, visited, square)
+    (states, actions), pi, R, learner = a_path, inner(pi, 1e-12), to_go(mdp.horizon), BestOfBothWorlds("log_barrier", scale)
+    _, N, threshold, beta = _start(learner, mdp.shape, T, progress)
+    (u, inflow), mu = propagated(mdp, pi, threshold, 1 / T), state_occupancy(mdp, pi)
+    path = states, actions, R[:, 0].copy()
+    b, _, _ = compiled(learner, mdp.shape, T, pi, mu, u, beta, 0, N=N, clipped=np.maximum(inflow, 1 / T) < threshold, path=path)
     size, budget = _condition(mdp, "log_barrier", pi, b, beta)
     ratio = 2 * R / (u * beta)
-    return [*ratio.ravel(), *size.ravel()], [*np.full(ratio.size, 0.5), *budget.ravel()], 1.0
+    return [*ratio.ravel(), size], [*np.full(ratio.size, 0.5), budget], 1.0
 
 
 @claim("bobw.propagated-occupancy", kind=inequality, source=f"{SOURCE} 3.1 and 4.7", provenance="derived",
@@ -239,12 +289,11 @@ def unknown_bonus(mdp, pi, progress, above, below, covered=True):
     """Unknown transition, lower <= mu <= upper: the bonus with u = max(upper, threshold), mu / u -> 1 in the stability, and the bias
     R (u - lower) / u is at least that of the true mu at the same u.  Control: upper in the place of lower.
     """
-    H, S, A = mdp.shape
-    c0, eps, N0 = theory("tsallis", H, S, A)
-    pi, R, N, mu = inner(pi, 1e-12), to_go(H), N0 * 10 ** (6 * progress), state_occupancy(mdp, pi)
+    learner, pi = BestOfBothWorlds(transition="unknown"), inner(pi, 1e-12)
+    R, mu = to_go(mdp.horizon), state_occupancy(mdp, pi)
     upper, lower = mu + above * (1 - mu), mu * below
-    u = np.maximum(upper, np.minimum(1, 1 / (eps * np.sqrt(N))))
-    before, beta = (R * np.sqrt(each) / c0 for each in (N, N + 1 / u))
-    stable = R**2 / (u * beta) * variance_factor(pi, 2 * R / (beta * u))
-    b = 2 * (beta - before) * h1(pi) + stable + R * (u - (lower if covered else upper)) / u
+    rules, N, threshold, before = _start(learner, mdp.shape, 10, progress)
+    u = np.maximum(upper, threshold)
+    beta = _inverse_rates(rules, _grown(rules, N, u, np.ones(u.shape)))
+    b, _, _ = compiled(learner, mdp.shape, 10, pi, upper, u, beta, beta - before, lower=lower if covered else upper)
     return tsallis_bonus(R, pi, mu, u, beta, before), b, 1.0

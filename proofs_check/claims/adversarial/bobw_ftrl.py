@@ -9,7 +9,8 @@
 
 with phi(w) = w^2 / (1 + w), e^-w - 1 + w, w - log(1 + w). Tsallis entropy and log barrier need w > -1.
 
-The solver here is plain NumPy, written apart from the one that the algorithm runs.
+The solver and stab here are plain NumPy, written apart from those that the algorithm runs (``tabular_rl.kernels.ftrl``), of which the
+claims speak.
 """
 
 import numpy as np
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from proofs_check import claim, identity, inequality
 from proofs_check.claims.adversarial.bobw_entropy import SOURCE
 from proofs_check.strategies import draw, scales, simplex_points, vectors
+from tabular_rl.kernels import ftrl
 
 REGULARIZERS = ("tsallis", "shannon", "log_barrier")
 LEAST_SHIFT = 0.95  # of w in instances: stab is finite above -1
@@ -125,8 +127,34 @@ def gain(regularizer, x, y, losses, beta):
     return (y - x) @ losses - penalty, np.sum(np.abs(y - x) * np.abs(losses)) + penalty + np.abs(losses).max() * 1e-3
 
 
+def compiled_stability(regularizer, y, losses, beta):
+    """stab of one row, by the algorithm's kernel."""
+    return ftrl.stability(REGULARIZERS.index(regularizer), y, losses, 1.0, 0.0, float(beta))
+
+
+def compiled_leader(regularizer, cumulative, beta, z=0.0):
+    """(x, where Newton's method ended) of one row, by the algorithm's kernel."""
+    x = np.empty(len(cumulative))
+    z, _ = ftrl.leader(REGULARIZERS.index(regularizer), cumulative, float(beta), z, x)
+    return x, z
+
+
 shifts = vectors(-1.0, 1.0)
 rates = scales(-2, 3)
+
+
+@claim("bobw.leader", kind=identity, source=f"{SOURCE} 5.1", provenance="derived",
+       given=(simplex_points(8), scales(-3, 4), rates, regularizers, st.floats(-2, 2)), control={"share": 0.5})  # fmt: skip
+def leader_is_optimal(losses, size, beta, regularizer, start, share=1.0):
+    """The policy sums to 1, and cumulative + beta psi'(x) is the same number for all actions, wherever Newton's method starts.
+
+    These are the conditions of the minimum of <x, cumulative> + beta psi(x) on the simplex, which is convex.  Control: half of beta.
+    """
+    cumulative = np.minimum(size * losses, 100 * beta)
+    x, _ = compiled_leader(regularizer, cumulative, beta, beta * 10**start)
+    slopes = share * beta * gradient_of_psi(regularizer, x)
+    level = cumulative + slopes
+    return np.append(level / np.abs(slopes).max(), x.sum()), np.append(np.full(len(x), level[0] / np.abs(slopes).max()), 1), 1.0
 
 
 @claim("bobw.stability", kind=identity, source=f"{SOURCE} L5", provenance="derived",
@@ -142,7 +170,7 @@ def stability_attained(y, v, beta, regularizer, within="orthant"):
     if within == "simplex":
         x = response(regularizer, y, losses, beta)
     value, size = gain(regularizer, x, y, losses, beta)
-    return value, stability(regularizer, y, losses, beta), size
+    return value, compiled_stability(regularizer, y, losses, beta), size
 
 
 @claim("bobw.stability-bound", kind=inequality, source=f"{SOURCE} L5", provenance="derived",
@@ -156,7 +184,7 @@ def stability_bounds(y, v, beta, regularizer, other, coefficient=None):
     losses = losses_of(regularizer, y, w, beta)
     best, size = gain(regularizer, response(regularizer, y, losses, beta), y, losses, beta)
     else_, size_ = gain(regularizer, np.maximum(other, 1e-3), y, losses, beta)
-    bound = stability(regularizer, y, losses, beta)
+    bound = compiled_stability(regularizer, y, losses, beta)
     if coefficient is not None:
         bound = coefficient * np.sum(beta * y / local(regularizer, y) * w**2)
     return [best, else_], bound, max(size, size_)
@@ -174,7 +202,7 @@ def local_norm(y, v, beta, regularizer, from_below, constant=1.0):
     y, w = inner(y), np.where(v < 0, least * v, 0.01 * v) if from_below else np.abs(v)
     losses = losses_of(regularizer, y, w, beta)
     factor = constant * (1 + from_below) * (1 if regularizer == "tsallis" else 0.5)
-    return stability(regularizer, y, losses, beta), factor * np.sum(y * local(regularizer, y) * losses**2) / beta
+    return compiled_stability(regularizer, y, losses, beta), factor * np.sum(y * local(regularizer, y) * losses**2) / beta
 
 
 @claim("bobw.splitting", kind=inequality, source=f"{SOURCE} L6", provenance="derived",
@@ -186,8 +214,8 @@ def splitting(y, v, v_other, beta, regularizer, share=0.5):
     """
     y, beta_half = inner(y, 1e-12), beta / 2
     one, other = (losses_of(regularizer, y, shift_of(part), beta_half) for part in (v, v_other))
-    sides = (stability(regularizer, y, part, share * beta) for part in (one, other))
-    return stability(regularizer, y, one + other, beta), sum(sides)
+    sides = (compiled_stability(regularizer, y, part, share * beta) for part in (one, other))
+    return compiled_stability(regularizer, y, one + other, beta), sum(sides)
 
 
 @claim("bobw.shift", kind=identity, source=f"{SOURCE} L6", provenance="derived",
@@ -257,13 +285,13 @@ def _regret_and_bound(regularizer, A, kind, beta, uniforms, stable):
     e, T = vertices(regularizer, A, len(uniforms)), len(uniforms)
     cumulative, regret, size = np.zeros(A), np.zeros(A), 0.0
     start = psi(regularizer, e) - psi(regularizer, np.full(A, 1 / A))
-    bound = beta[0] * start
+    bound, z = beta[0] * start, 0.0
     for t in range(T):
-        x = leader(regularizer, cumulative, beta[t + 1])
+        x, z = compiled_leader(regularizer, cumulative, beta[t + 1], z)
         losses, c = next_losses(kind, regularizer, x, beta[t + 1], uniforms[t])
         regret += (x - e) @ losses
         bound += (beta[t + 1] - beta[t]) * (psi(regularizer, e) - psi(regularizer, x))
-        bound += stable * stability(regularizer, x, losses - c, beta[t + 1])
+        bound += stable * compiled_stability(regularizer, x, losses - c, beta[t + 1])
         size += np.abs(losses).max() + beta[t + 1] * A * (1 + abs(psi(regularizer, e)[0]))
         cumulative = cumulative + losses
     return regret, bound, size
@@ -281,4 +309,4 @@ def bonus_budget(y, share, beta, regularizer, horizon, excess=1):
     if regularizer != "shannon":
         budget = min(budget, LEAST_SHIFT / 2)
     B = share * budget * beta / local(regularizer, y)
-    return stability(regularizer, y, -B, beta / 2), y @ B / horizon
+    return compiled_stability(regularizer, y, -B, beta / 2), y @ B / horizon

@@ -10,6 +10,8 @@ move is large.
 
 at one (h, s), R = H - h, with the constants c0 = 1/sqrt(2), eps = sqrt(2)/4, N0 of theory. Then, whatever was drawn,
 Ent(pi_{t+1}) <= (5/2) ln A hhat_t, so b_t pays for the penalty, and the chain of the certificate goes through with nothing left to measure.
+
+N, the thresholds and b of the claims are the algorithm's own.
 """
 
 import math
@@ -19,11 +21,16 @@ from hypothesis import strategies as st
 
 from proofs_check import claim, inequality, theorem
 from proofs_check.calculus import state_occupancy
+from proofs_check.claims.adversarial.bobw_bonus import compiled
 from proofs_check.strategies import Box, draw, finite_horizon_mdps, policies, scales, simplex_points, vectors
+from tabular_rl.algorithms import BestOfBothWorlds
+from tabular_rl.algorithms.adversarial.best_of_both_worlds_rates import clip_threshold, increment_after
+from tabular_rl.planning import dilated_bonus
 
 SOURCE = "bobw spec 4.8"
 RATIO = 5 / 2
 EPS, C0 = math.sqrt(2) / 4, 1 / math.sqrt(2)
+LEARNER = BestOfBothWorlds("shannon", entropy="current")
 
 
 def entropy(x):
@@ -112,13 +119,13 @@ _masses = draw(masses, st.integers(1, 600), st.sampled_from(["visited", "any", "
 def rate_sequence(sequence, H, A):
     """(N [T + 1], u [T], hhat [T], capped [T], ln(e A (T + 1))) of the recursion in the module's text."""
     mu, normalised = sequence
-    N, u, hhat, capped = [first_N(H, A)], [], [], []
+    rules, _ = LEARNER.rules((H, 1, A), len(mu))
+    N, u, hhat, capped = [rules.N0], [], [], []
     for t, (m, h) in enumerate(zip(mu, normalised, strict=True), start=1):
-        u.append(max(m, min(1, 1 / (EPS * math.sqrt(N[-1])))))
+        u.append(max(m, clip_threshold(rules, H, N[-1])))
         hhat.append(max(h, 1 / t))
-        cap = N[-1] / (8 * log_term(A, t))
-        capped.append(1 / (u[-1] * hhat[-1]) > cap)
-        N.append(N[-1] + max(min(1 / (u[-1] * hhat[-1]), cap), 1 / u[-1]))
+        capped.append(1 / (u[-1] * hhat[-1]) > N[-1] / (8 * log_term(A, t)))
+        N.append(N[-1] + increment_after(rules, t, H, N[-1], u[-1], hhat[-1], False, 0.0))
     return np.array(N), np.array(u), np.array(hhat), np.array(capped), log_term(A, len(mu))
 
 
@@ -166,10 +173,8 @@ def entropy_mass(gaps, mu, A, spare=1):
 
 
 def bonus_arrays(mdp, style, seed):
-    """[2, H, S]: how far N has grown beyond N0 (from 1 on), and the normalised entropies."""
-    rng = np.random.default_rng(seed)
-    grown = np.ones(mdp.shape[:2]) if style == "start" else 10.0 ** rng.uniform(0, 6, mdp.shape[:2])
-    return np.stack([grown, rng.random(mdp.shape[:2]) ** 4])
+    """[H, S]: how far N has grown beyond N0 (from 1 on)."""
+    return np.ones(mdp.shape[:2]) if style == "start" else 10.0 ** np.random.default_rng(seed).uniform(0, 6, mdp.shape[:2])
 
 
 _arrays = draw(bonus_arrays, st.sampled_from(["start", "grown"]), fit=True)
@@ -189,20 +194,14 @@ def bonus_condition(mdp, pi, arrays, time, first=1.0):
     H, S, A = mdp.shape
     if A == 1:
         return 0.0, 0.0
-    mu = state_occupancy(mdp, pi)[:H]
-    R = (H - np.arange(H))[:, None]
-    N = first * first_N(H, A) * arrays[0]
-    u = np.maximum(mu, np.minimum(1, 1 / (EPS * np.sqrt(N))))
-    hhat = np.maximum(entropy(pi) / math.log(A) * arrays[1], 1 / int(time))
-    grown = N + np.maximum(np.minimum(1 / (u * hhat), N / (8 * log_term(A, int(time)))), 1 / u)
-    beta, following = R * np.sqrt(A * N) / C0, R * np.sqrt(A * grown) / C0
-    b = (following - beta) * RATIO * math.log(A) * hhat + R**2 * mu * A / (u**2 * beta) + R * (1 - mu / u)
-    B, value = np.zeros(mdp.shape), np.zeros(S)
-    for h in reversed(range(H)):
-        B[h] = b[h][:, None] + (1 + 1 / H) * (mdp.transition[h] @ value if h + 1 < H else 0)
-        value = np.sum(pi[h] * B[h], axis=1)
-    largest = R * (1 + math.sqrt(A) * (1 + RATIO * math.log(A)) / 4) * np.ones(S)
-    return np.array([*b.ravel(), *(B / beta[..., None]).ravel()]), np.array([*largest.ravel(), *np.full(B.size, 1 / (4 * H))]), H
+    R, mu, rules = (H - np.arange(H))[:, None] * np.ones((1, S)), state_occupancy(mdp, pi), LEARNER.rules(mdp.shape, int(time))[0]
+    N = first * rules.N0 * arrays
+    u = np.maximum(mu, np.vectorize(lambda each: clip_threshold(rules, 1, each))(N))
+    beta = R * np.sqrt(A * N) / C0
+    b, _, _ = compiled(LEARNER, mdp.shape, int(time), pi, mu, u, beta, 0, N=N, t=int(time))
+    B = dilated_bonus(mdp, pi, b) / beta[..., None]
+    largest = R * (1 + math.sqrt(A) * (1 + RATIO * math.log(A)) / 4)
+    return np.append(b, B), np.append(largest, np.full(B.shape, 1 / (4 * H))), H
 
 
 theorem(

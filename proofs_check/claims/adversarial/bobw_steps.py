@@ -26,6 +26,7 @@ from proofs_check.claims.adversarial.bobw_entropy import SOURCE, h2, shannon, ze
 from proofs_check.claims.adversarial.bobw_ftrl import inner, regularizers, stability
 from proofs_check.claims.delayed.dapo_estimator import trajectories
 from proofs_check.strategies import enumerable_mdps, finite_horizon_mdps, policies, scales, state_tables, tables
+from tabular_rl.algorithms.adversarial.best_of_both_worlds_rates import Path, learn
 
 
 def _estimate(mdp, pi, least, divided=True):
@@ -54,6 +55,24 @@ def estimator_bias(mdp, pi, least, factor=None):
     hidden = (q_values - mean) * (pi > 0)
     bound = (1 - ratio) * (np.arange(len(mean), 0, -1)[:, None, None] if factor is None else factor) + 0 * hidden
     return np.stack([-hidden, hidden]), np.stack([0 * hidden, bound]), mdp.horizon
+
+
+@claim("bobw.estimate", kind=identity, source=f"{SOURCE} 3.1 and 3.5", provenance="derived",
+       given=(enumerable_mdps(), policies(), scales(-1.8, 0), tables(0.0, 1.0), st.sampled_from([0.0, 0.1, 1.0])),
+       control={"divided": False})  # fmt: skip
+def estimate_in_mean(mdp, pi, least, B, k, divided=True):
+    """What the algorithm adds to its sums, ``learn``, is (mu / u) Q - k B in the mean over all trajectories, wherever pi > 0.
+
+    Control: Q - k B.
+    """
+    mu, (H, _, A) = state_occupancy(mdp, pi), mdp.shape
+    u, paths, mean = np.maximum(mu, least), trajectories(mdp, pi), np.zeros(mdp.shape)
+    for n in np.flatnonzero(paths.probability):
+        path, cells = Path(*np.divmod(paths.cells[:, n], A), np.ascontiguousarray(paths.to_go[:, n])), np.zeros(mdp.shape)
+        learn(k, B, path, u, pi, cells)
+        mean += paths.probability[n] * cells
+    ratio = (mu / u)[..., None] if divided else 1
+    return mean, ratio * evaluate(mdp, pi).q_values * (pi > 0) - k * B, 100 * H / least
 
 
 _progress = state_tables(0.0, 1.0)  # of log N, up to a factor of a million

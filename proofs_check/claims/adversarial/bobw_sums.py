@@ -4,6 +4,8 @@ In one state of remaining horizon R, with any mu_t in [0, 1] and eps sqrt(N_0) >
 
     thr_t = min(1, 1 / (eps sqrt(N_{t-1})))     u_t = max(mu_t, thr_t)     N_t = N_{t-1} + 1 / u_t
     d = eps / sqrt(N_0)                         Lam = log(N_T / N_0)
+
+thr and what N grows by are the algorithm's own.
 """
 
 import numpy as np
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from proofs_check import claim, inequality
 from proofs_check.claims.adversarial.bobw_entropy import SOURCE
 from proofs_check.strategies import draw, scales
+from tabular_rl.algorithms import BestOfBothWorlds
+from tabular_rl.algorithms.adversarial.best_of_both_worlds_rates import clip_threshold, increment_before
 
 KINDS = ("constant", "vanishing", "random", "bursts", "half_threshold", "near_threshold")
 
@@ -37,12 +41,13 @@ class Clipped:
         self.eps, self.N = eps, np.empty(len(mu) + 1)
         self.N[0] = excess / eps**2
         self.mu, self.u = mu.copy(), np.empty(len(mu))
+        rules, _ = BestOfBothWorlds(scale="practical", eps=eps).rules((1, 1, 2), len(mu))
         for t in range(len(mu)):
-            threshold = min(1.0, 1 / (eps * self.N[t] ** 0.5))
+            threshold = clip_threshold(rules, 1, self.N[t])
             if relative:
                 self.mu[t] = min(1.0, mu[t] * threshold)
             self.u[t] = max(self.mu[t], threshold if clip else 1e-12)
-            self.N[t + 1] = self.N[t] + (1 if unit else 1 / self.u[t])
+            self.N[t + 1] = self.N[t] + (1 if unit else increment_before(rules, t + 1, self.N[t], self.u[t], 1.0))
         self.d, self.lam = eps / self.N[0] ** 0.5, np.log(self.N[-1] / self.N[0])
 
 

@@ -26,11 +26,15 @@ from hypothesis import strategies as st
 
 from proofs_check import HighProbability, claim, inequality, theorem
 from proofs_check.calculus import evaluate, occupancy, state_occupancy
+from proofs_check.claims.adversarial.bobw_bonus import compiled
 from proofs_check.claims.adversarial.bobw_shannon_rate import C0, EPS, first_N
 from proofs_check.strategies import STYLES, Box, Simplex, draw, finite_horizon_mdps, rows, scales, simplex_points
+from tabular_rl.algorithms import BestOfBothWorlds
+from tabular_rl.algorithms.adversarial.best_of_both_worlds_rates import clip_threshold
 from tabular_rl.kernels.episodic.confidence import bernstein_confidence, occupancy_bounds, optimistic_dilated_bonus
 
 SOURCE = "bobw spec 4.9"
+LEARNER = BestOfBothWorlds(transition="unknown")
 
 
 def path_and_policy(mdp, style, near, seed):
@@ -90,22 +94,19 @@ class Episode(NamedTuple):
 
 
 def episode(mdp, policies, confidence, grown):
-    """The Episode: occupancy bounds, local and dilated optimistic bonus by the kernels of the algorithm (Tsallis, theory constants)."""
-    (path, pi), (estimate, radius), (H, _, A) = policies, confidence, mdp.shape
+    """The Episode: occupancy bounds, clip, local and dilated optimistic bonus are the algorithm's own (Tsallis, theory's constants)."""
+    (path, pi), (estimate, radius), H = policies, confidence, mdp.horizon
     mu_path, q = state_occupancy(mdp, path), occupancy(mdp, pi)
     mu, on, R = q.sum(axis=-1), mu_path > 0, (H - np.arange(H))[:, None] * np.ones((1, mdp.n_states))
     upper, lower = np.empty(mu.shape), np.empty(mu.shape)
     estimate, radius, pi = (np.ascontiguousarray(array) for array in (estimate, radius, pi))
     occupancy_bounds(estimate, radius, pi, mdp.initial, upper, lower)
-    N = first_N(H, A) * grown
-    u = np.maximum(upper, np.minimum(1, 1 / (EPS * np.sqrt(N))))
-    root = np.sqrt(pi)
-    h1, h2 = root.sum(axis=-1) - 1, np.sum(root * (1 - pi), axis=-1)
+    rules, _ = LEARNER.rules(mdp.shape, 10)
+    N = rules.N0 * grown
+    u = np.maximum(upper, np.vectorize(lambda each: clip_threshold(rules, 1, each))(N))
     beta = R * np.sqrt(N + 1 / u) / C0
-    w = 2 * R / (beta * u)
-    g = np.where(w < 1, np.minimum(2 * root.sum(axis=-1), 2 * h2 / np.where(w < 1, 1 - w, 1)), 2 * root.sum(axis=-1))
-    ps = 2 * (beta - R * np.sqrt(N) / C0) * h1 + R**2 / (u * beta) * g
-    b = ps + R * (u - lower) / u
+    b, _, _ = compiled(LEARNER, mdp.shape, 10, pi, upper, u, beta, beta - R * np.sqrt(N) / C0, lower=lower)
+    ps = b - R * (u - lower) / u
     B, values = np.empty(mdp.shape), np.empty((H + 1, mdp.n_states))
     optimistic_dilated_bonus(estimate, radius, pi, b, 1 + 1 / H, B, values)
     off_next = np.concatenate([~on[1:], np.zeros((1, mdp.n_states), bool)])  # the last layer leads nowhere

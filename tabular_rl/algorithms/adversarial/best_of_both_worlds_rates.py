@@ -125,6 +125,18 @@ def tsallis_bonus(R, pi, visited, u, beta, growth):
 
 
 @njit
+def shannon_stability(R, A, visited, u, beta):
+    """R^2 mu A / (u^2 beta)."""
+    return R * R * visited * A / (u * u * beta)
+
+
+@njit
+def squared_error(to_go, u, pi, a):
+    """(L / u)^2 zeta of the action that was drawn: what the log barrier's N grows by; its stability is 2 / beta of it."""
+    return (to_go / u) ** 2 * zeta(pi, a)
+
+
+@njit
 def clip_bias(R, lower, u):
     """R (1 - lower / u): what the clip hides of the losses to come, at most."""
     return R * (1 - lower / u)
@@ -249,9 +261,9 @@ def local_bonuses(t, rules, reachable, policy, reach, path, rates, b):
                     growth[h, s] = inverse_rate(rules, R, N[h, s]) - beta_s
                     now = CURRENT_RATIO * max(now, 1 / t)
                 penalty = growth[h, s] * math.log(A) * now
-                b[h, s] = bias + penalty + R * R * visited * A / (u_s * u_s * beta_s)
+                b[h, s] = bias + penalty + shannon_stability(R, A, visited, u_s, beta_s)
             else:
-                seen = (to_go[h] / u_s) ** 2 * zeta(pi, actions[h]) if states[h] == s else 0.0
+                seen = squared_error(to_go[h], u_s, pi, actions[h]) if states[h] == s else 0.0
                 N[h, s] += increment_after(rules, t, R, N[h, s], u_s, 1.0, clipped[h, s], seen)
                 growth[h, s] = inverse_rate(rules, R, N[h, s]) - beta_s
                 b[h, s] = bias + growth[h, s] * A * rules.log_T + 2 * seen / beta_s
