@@ -73,9 +73,10 @@ def compiled(learner, shape, T, pi, upper, u, beta, growth, lower=None, N=None, 
     H, S, _ = shape
     b, reachable, everywhere = np.empty((H, S)), np.ones((H, S), bool), np.zeros((H, S))
     N, beta, growth, doubt = (everywhere + (1.0 if each is None else each) for each in (N, beta, growth, doubt))
-    bounds = [everywhere + each for each in (upper, upper if lower is None else lower, u)]
-    reach = product.Reach(*bounds, everywhere < (0 if clipped is None else clipped))
-    played = product.Path(*((np.zeros(H, int), np.zeros(H, int), np.zeros(H)) if path is None else path))
+    lower = upper if lower is None else lower
+    reach = product.Reach(everywhere + upper, everywhere + lower, everywhere + u, everywhere < (0 if clipped is None else clipped))
+    states, actions, losses = (np.zeros(H, int), np.zeros(H, int), np.zeros(H)) if path is None else path
+    played = product.Path(states, actions, losses)
     rates = product.Rates(N, beta, growth, doubt)
     product.local_bonuses(t, learner.rules(shape, T)[0], reachable, np.ascontiguousarray(pi), reach, played, rates, b)
     return b, N, beta + growth

@@ -66,10 +66,10 @@ def whole_run(mdp, comparator, variant, numbers, switch, seed, dilated=True):
     counts |= {"guarantee": proven and k == 1} | ({} if settings.known else {"epochs": replay.epochs})
     if set(series) != set(trace.series):
         return 0.0, 1.0
-    sizes = [1 + np.abs(column).max() for column in series.values()] + [1 + abs(value) for value in counts.values()]
-    run = [trace[name] for name in series] + [float(trace.parameters[name]) for name in counts]
-    plain = [column[trace.index - 1] for column in series.values()] + [float(value) for value in counts.values()]
-    run, plain = (np.concatenate([np.ravel(x) / size for x, size in zip(part, sizes, strict=True)]) for part in (run, plain))
+    pairs = [(trace[name], series[name][trace.index - 1]) for name in series]
+    pairs += [(np.ravel(float(trace.parameters[name])), np.ravel(float(value))) for name, value in counts.items()]
+    sizes = [1 + np.abs(plain).max() for _, plain in pairs]
+    run, plain = (np.concatenate([pair[side] / size for pair, size in zip(pairs, sizes, strict=True)]) for side in (0, 1))
     return np.append(run, trace.policy), np.append(plain, replay.pi), 1 + replay.amplified
 
 

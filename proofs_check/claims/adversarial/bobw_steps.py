@@ -68,8 +68,8 @@ def estimate_in_mean(mdp, pi, least, B, k, divided=True):
     mu, (H, _, A) = state_occupancy(mdp, pi), mdp.shape
     u, paths, mean = np.maximum(mu, least), trajectories(mdp, pi), np.zeros(mdp.shape)
     for n in np.flatnonzero(paths.probability):
-        path, cells = Path(*np.divmod(paths.cells[:, n], A), np.ascontiguousarray(paths.to_go[:, n])), np.zeros(mdp.shape)
-        learn(k, B, path, u, pi, cells)
+        cells, (states, actions) = np.zeros(mdp.shape), np.divmod(paths.cells[:, n], A)
+        learn(k, B, Path(states, actions, np.ascontiguousarray(paths.to_go[:, n])), u, pi, cells)
         mean += paths.probability[n] * cells
     ratio = (mu / u)[..., None] if divided else 1
     return mean, ratio * evaluate(mdp, pi).q_values * (pi > 0) - k * B, 100 * H / least
