@@ -36,7 +36,7 @@ paths = {
 rounds = BestResponses(start=start)
 period = rounds.run(mdp, 40).parameters["period"]
 last = [rounds.run(mdp, k).policy for k in range(1, 41)]
-paths["alternating best responses"] = np.array([0.3, *(float(policy[0] == 0) for policy in last)])
+paths["alternating best responses"] = np.array([0.3, *(float(policy[0, 0]) for policy in last)])
 tables = [pd.DataFrame({"t": np.arange(len(x)), "x": x, "cost": [worst_case(p) for p in x], "method": name}) for name, x in paths.items()]
 results = pd.concat(tables)
 

@@ -61,7 +61,7 @@ for axis, (name, (problem, columns)) in zip(axes[0], problems.items(), strict=Tr
     if name != "gp30":
         key.set_ticks([1] if name == "two_room" else range(1, 7))
     key.ax.tick_params(labelsize=7)
-    played = sample_trajectories(problem, trace.policy, 10)
+    played = sample_trajectories(problem, trace.output, 10)
     for states, off in zip(played.states, shift, strict=True):
         walk(axis, states, columns, off, color=COLOURS[1], linewidth=0.6, alpha=0.5)
     axis.plot([], [], color=COLOURS[1], linewidth=0.6, label="ten of its policy")

@@ -43,7 +43,7 @@ rows = []
 for grid in GRIDS:
     mdp = submodular.tiny(*grid)
     optimum = planning.history_optimum(mdp).value
-    learned = [SubPO(optimizer="npg", learning_rate=0.5).run(mdp, ITERATIONS, seed=seed).policy for seed in range(SEEDS)]
+    learned = [SubPO(optimizer="npg", learning_rate=0.5).run(mdp, ITERATIONS, seed=seed).output for seed in range(SEEDS)]
     values = np.array([planning.submodular_value(mdp, policy) for policy in learned]) / optimum
     rows.append(
         {

@@ -1,4 +1,4 @@
-"""What a run leaves behind: series on a log-spaced grid of episodes, the final policy, the parameters, the seed."""
+"""What a run leaves behind: series on a log-spaced grid of episodes, the last policy, the output, the parameters, the seed."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +13,9 @@ class Trace:
     """Recorded series of one run.
 
     ``index`` [R] counts finished episodes (or iterations: ``index_name``); ``series`` maps names to arrays [R];
-    ``trace["regret"]`` is the regret after each of them. ``policy`` is the last one that played, with nothing learned since; a solver's is
-    that of its docstring, and its value is in the series. ``parameters`` are those in force.
+    ``trace["regret"]`` is the regret after each of them. ``policy`` is the last one that played, with nothing learned since; ``output`` is
+    the policy that the algorithm recommends, where that is another one (the best iterate, the greedy policy): see its docstring.
+    ``parameters`` are those in force.
     """
 
     index: np.ndarray
@@ -23,6 +24,11 @@ class Trace:
     parameters: dict[str, Any] = field(default_factory=dict)
     seed: Any = 0
     index_name: str = "episode"
+    output: Any = None
+
+    def __post_init__(self):
+        if self.output is None:
+            object.__setattr__(self, "output", self.policy)
 
     def __getitem__(self, name):
         if name not in self.series:

@@ -104,7 +104,7 @@ def test_what_arrives_too_late_leaves_the_policy_uniform(batch, late):
 
 def gap(problem, trace, name="gap"):
     best = problem.initial @ planning.solve(problem, "policy_iteration", tolerance=1e-10).values
-    return trace[name][-1], best - problem.initial @ planning.evaluate(problem, trace.policy).values
+    return trace[name][-1], best - problem.initial @ planning.evaluate(problem, trace.output).values
 
 
 def suboptimality(problem, trace):
@@ -113,14 +113,22 @@ def suboptimality(problem, trace):
     return trace["suboptimality"][-1], best - robust_linear_evaluate(problem, trace.policy, tau).values[0, problem.initial]
 
 
-def worst_cost(problem, trace, at=-1):
-    return trace["objective"][at], robust_evaluate(problem, trace.policy).objective
+def worst_cost(problem, trace):
+    return trace["objective"][-1], robust_evaluate(problem, trace.policy).objective
 
 
-def best_cost(problem, trace):
+def last_and_best_cost(problem, trace):
     at = trace.parameters["best_iteration"]
     assert at == np.argmin(trace.series.get("upper", trace["objective"]))
-    return worst_cost(problem, trace, at)
+    return trace["objective"][[-1, at]], [robust_evaluate(problem, policy).objective for policy in (trace.policy, trace.output)]
+
+
+def least_of_all_played(problem, trace):
+    played = [IWOCS().run(problem, k).policy for k in trace.index]
+    return [trace["upper"][-1]] * 2, [
+        robust_evaluate(problem, trace.output).objective,
+        min(robust_evaluate(problem, p).objective for p in played),
+    ]
 
 
 def replayed(problem, trace):
@@ -156,9 +164,9 @@ OTHERS = [
     (LSVIUCB(), ROBUST_LINEAR.with_radius(0.0), suboptimality),
     (LinearOPPO(robust=True), ROBUST_LINEAR, suboptimality),
     *((learner, ROBUST, worst_cost) for learner in (RobustMirrorDescent(), GradientDescentAscent(), BestResponses())),
-    (DRPG(), ROBUST, best_cost),
-    (ContaminationGradient(), replace(ROBUST, ambiguity=ambiguity.Contamination(0.2)), best_cost),
-    (IWOCS(), ROBUST, lambda problem, trace: (trace["upper"][-1], robust_evaluate(problem, trace.policy).objective)),
+    (DRPG(), ROBUST, last_and_best_cost),
+    (ContaminationGradient(), replace(ROBUST, ambiguity=ambiguity.Contamination(0.2)), last_and_best_cost),
+    (IWOCS(), ROBUST, least_of_all_played),
     *((SubPO(50, optimizer=optimizer, learning_rate=0.5), GRID, replayed) for optimizer in ("sgd", "adam", "npg")),
     (RandomWalk(), GRID, uniform),
     (HistoryGreedy(), GRID, counted),
@@ -169,6 +177,23 @@ OTHERS = [
 def test_the_last_row_is_about_the_policy(learner, problem, sides):
     recorded, found = sides(problem, learner.run(problem, N, seed=3))
     np.testing.assert_allclose(recorded, found, rtol=1e-9, atol=1e-9)
+
+
+def test_the_policy_of_q_learning_explores_and_its_output_does_not():
+    """The first step knows nothing, so that all actions are as good; what the last one teaches is in the output alone."""
+    np.testing.assert_array_equal(QLearning(0.0).run(SWIM, 1).policy, 1 / 2)
+    np.testing.assert_array_equal(QLearning(1.0).run(SWIM, 100).policy, 1 / 2)
+    before, after = (QLearning(0.0).run(SWIM, n, seed=3) for n in (99, 100))
+    unique = after.policy.max(axis=1) == 1
+    assert unique.any()
+    np.testing.assert_array_equal(after.policy[unique], before.output[unique])
+    assert {round(p, 9) for p in QLearning(0.3).run(SWIM, 100, seed=3).policy.ravel()} <= {0.15, 0.5, 0.85}
+
+
+def test_the_iterate_of_lpo_that_played_last_is_among_its_last_epoch():
+    trace = LPO(5, 20).run(SWIM, N, seed=3)
+    np.testing.assert_array_equal(trace.policy, trace.epochs.policies[-1, trace.parameters["iterate"]])
+    np.testing.assert_array_equal(trace.output, trace.epochs.policies[-1, -1])
 
 
 def test_no_algorithm_is_left_out():

@@ -38,7 +38,7 @@ from tabular_rl.models import validation as check
 
 MOST_STEPS = 2**33  # of the rollouts of one iteration, which are kept at four bytes each
 SWITCHES = ("sensitivity", "every", "doubling")  # in the order of the kernel's codes
-SAMPLES, EPOCH, STEPS, ROLLOUTS, KEPT, LOG_DET, LOG_DET_THEN = range(7)  # places of the kernel's counters
+SAMPLES, EPOCH, STEPS, ROLLOUTS, KEPT, LOG_DET, LOG_DET_THEN, ITERATE = range(8)  # places of the kernel's counters
 
 
 class Epochs(NamedTuple):
@@ -192,12 +192,12 @@ class LPO:
         Returns
         -------
         LPOTrace
-            One row per epoch; ``index`` counts the outer samples before it. ``gap_last`` = V* - V of its last iterate, exact; ``steps``
-            and ``rollouts`` in all until this iterate is there; ``kept``, ``known`` pairs, ``refreshes``. ``parameters`` have the
-            constants, ``steps`` and ``rollouts`` of the whole run (with the outer samples after the last plan), and
-            ``second_moment_bounded``: whether gamma e^window < 1, without which importance weights of whole returns have no bound. With
-            ``mixture`` also ``gap_mixture``, the exact gap of each epoch's mixture: the mean over its T iterates; with ``certify`` also
-            ``certificate`` >= that gap, always.
+            One row per epoch; ``index`` counts the outer samples before it. ``gap_last`` = V* - V of its last iterate, exact (of the
+            last epoch: the ``output``; ``policy`` is the ``iterate`` that drew the last outer sample); ``steps`` and ``rollouts`` in all
+            until this iterate is there; ``kept``, ``known`` pairs, ``refreshes``. ``parameters`` have the constants, ``steps`` and
+            ``rollouts`` of the whole run (with the outer samples after the last plan), and ``second_moment_bounded``: whether
+            gamma e^window < 1, without which importance weights of whole returns have no bound. With ``mixture`` also ``gap_mixture``,
+            the exact gap of each epoch's mixture: the mean over its T iterates; with ``certify`` also ``certificate`` >= that gap, always.
         """
         problem = self.plays.of(problem)
         n, (S, A), keep_q = check.integer("n", n, 1), dense_shape(problem), check.flag("keep_q", keep_q)
@@ -218,7 +218,8 @@ class LPO:
             epochs = epochs if keep_q else epochs._replace(q_estimates=epochs.q_estimates[:, :0])
         bounded = constants["window"] < -math.log(problem.discount)
         parameters = constants | {"horizon": horizon, "second_moment_bounded": bounded, "weights": weights.reshape(S, A).tolist()} | played
-        return LPOTrace(epochs.began.astype(np.int64), series, epochs.policies[-1, -1], parameters, seed, "outer sample", epochs)
+        policy, output = epochs.policies[-1, played["iterate"]], epochs.policies[-1, -1]
+        return LPOTrace(epochs.began.astype(np.int64), series, policy, parameters, seed, self.unit, output, epochs)
 
     def _explore(self, problem, classes, constants, horizon, n, rng, keep_q):
         """(Epochs, kept weights [S*A], {steps, rollouts} in all) of a run."""
@@ -237,7 +238,7 @@ class LPO:
         if M * horizon > MOST_STEPS:
             raise ValueError(f"{M} rollouts of up to {horizon} steps are more than {MOST_STEPS} steps; give fewer, or a shorter horizon")
         rollouts = Rollouts(np.empty(M, np.int64), np.empty((M, horizon), np.int32), np.empty(M, np.int64), np.empty(M, bool))
-        counters, theta = np.array([0, -1, 0, 0, 0, 0, 0.0]), np.where(problem.available, 0.0, -np.inf)
+        counters, theta = np.array([0, -1, 0, 0, 0, 0, 0, 0.0]), np.where(problem.available, 0.0, -np.inf)
         epochs = Epochs(
             policies=np.empty((0, T, S, A)), known=np.empty((0, S, A), bool), bonus=np.empty((0, S, A)), counts=np.empty(0),
             visits=np.empty((0, S, A)), began=np.empty(0), steps=np.empty(0), rollouts=np.empty(0), kept=np.empty(0),
@@ -248,7 +249,7 @@ class LPO:
             epochs = Epochs(*(_with_room(array, size) for array in epochs))
             finished = _run(world, (features, differences, functions), data, rules, n, counters, theta, epochs, rollouts, rng)
             size *= 2
-        played = {"steps": int(counters[STEPS]), "rollouts": int(counters[ROLLOUTS])}
+        played = {"steps": int(counters[STEPS]), "rollouts": int(counters[ROLLOUTS]), "iterate": int(counters[ITERATE])}
         return Epochs(*(array[: int(counters[EPOCH]) + 1] for array in epochs)), data.weights, played
 
     def longest(self, gamma):
@@ -349,6 +350,7 @@ def begin_epoch(world, classes, data, rules, counters, theta, epochs, cumulated,
     features, differences, _ = classes
     epoch = int(counters[EPOCH])
     epochs.counts[epoch], epochs.began[epoch], epochs.kept[epoch] = 0.0, counters[SAMPLES], counters[KEPT]
+    counters[ITERATE] = len(epochs.policies[epoch]) - 1
     widths, reach, A = np.zeros(len(data.weights)), 0.0, world.reward.shape[1]
     for pair in range(len(widths)):
         if world.reward[pair // A, pair % A] > -np.inf:  # the state has the action
@@ -381,6 +383,7 @@ def take_sample(world, classes, data, rules, counters, epochs, work, rng):
     features, differences, _ = classes
     epoch, lam = int(counters[EPOCH]), rules.lam
     iterate = int(rng.random() * epochs.policies.shape[1])
+    counters[ITERATE] = iterate
     s, a, played = roll_in(
         world.accept, world.alias, world.start, world.discount, epochs.policies[epoch, iterate], epochs.known[epoch], rules.terminal, rng
     )

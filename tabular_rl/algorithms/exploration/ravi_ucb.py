@@ -106,7 +106,7 @@ class RAVIUCB:
         guarantee = self.scale >= 1
         names = ("regret", "gap", "certificate" if guarantee else "uncertified", "optimism", "rollouts", "misses")
         parameters = {"learning_rate": 1 / tau if tau > 0 else math.inf, "scale": self.scale, "delta": self.delta, "guarantee": guarantee}
-        return Trace(index, dict(zip(names, series, strict=True)), policy, parameters, seed, "step")
+        return Trace(index, dict(zip(names, series, strict=True)), policy, parameters, seed, self.unit)
 
     def rate(self, A, gamma, n):
         """The learning rate in force."""

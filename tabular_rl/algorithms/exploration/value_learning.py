@@ -58,7 +58,7 @@ class UCBVIDiscounted:
             done = end
             gaps.append(best.gap(np.argmax(q_values, axis=1)))
             plans.append(state[1])
-        return Trace(index, {"gap": np.array(gaps), "plans": np.array(plans)}, _greedy(q_values), {"scale": self.scale}, seed, "step")
+        return Trace(index, {"gap": np.array(gaps), "plans": np.array(plans)}, _greedy(q_values), {"scale": self.scale}, seed, self.unit)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class QLearning:
         Returns
         -------
         Trace
-            ``gap`` = V* - V of the greedy policy, exact (``Solution.gap``).
+            ``gap`` = V* - V of the greedy policy, exact (``Solution.gap``), which is the ``output``; ``policy`` explores with ``epsilon``.
         """
         problem = self.plays.of(problem)
         S, A = dense_shape(problem)
@@ -95,10 +95,13 @@ class QLearning:
         actions, counts = actions_of_states(problem.available)
         best, gaps, done = planning.solve(problem, tolerance="exact"), [], 0
         for end in index:
-            _learn(*tables, problem.reward, problem.discount, self.epsilon, end - done, actions, counts, visits, q_values, state, rng)
+            for steps in (end - done - 1, 1):  # what the last step teaches plays no more
+                best_actions = q_values == q_values.max(axis=1, keepdims=True)
+                _learn(*tables, problem.reward, problem.discount, self.epsilon, steps, actions, counts, visits, q_values, state, rng)
             done = end
             gaps.append(best.gap(np.argmax(q_values, axis=1)))
-        return Trace(index, {"gap": np.array(gaps)}, _greedy(q_values), {"epsilon": self.epsilon}, seed, "step")
+        policy = (1 - self.epsilon) * best_actions / best_actions.sum(axis=1, keepdims=True) + self.epsilon * problem.uniform_policy
+        return Trace(index, {"gap": np.array(gaps)}, policy, {"epsilon": self.epsilon}, seed, self.unit, output=_greedy(q_values))
 
 
 def dense_shape(problem):

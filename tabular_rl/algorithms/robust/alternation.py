@@ -19,6 +19,7 @@ from tabular_rl.kernels.robust.sweeps import expected, project
 from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning import evaluate, solve
+from tabular_rl.planning.bellman import deterministic_policy
 from tabular_rl.planning.robust.policy import first_policy, robust_evaluate
 from tabular_rl.planning.robust.solve import compiled, flat_kernel, kernel_of, missing_pairs
 
@@ -52,7 +53,7 @@ class BestResponses:
     def run(self, problem, n, seed=0):
         """``n`` >= 1 rounds on a RobustMDP with a rectangular set. Trace on 0..n: ``objective`` = Phi(pi_k).
 
-        ``policy`` is the last; ``parameters["period"]``: the length of the cycle the policies ended in (1: a fixed point, None: none seen);
+        ``parameters["period"]``: the length of the cycle the policies ended in (1: a fixed point, None: none seen);
         "converged": whether every worst case was found.
         """
         problem = self.plays.of(problem)
@@ -68,7 +69,8 @@ class BestResponses:
             seen[key] = k
             if k < n:
                 policy = _best_response(problem, self._kernel(problem, policy, response.kernel))
-        return Trace(np.arange(n + 1), {"objective": objective}, policy, {"period": period, "converged": converged}, seed, "iteration")
+        policy = policy if policy.ndim == 2 else deterministic_policy(policy, problem.n_actions)
+        return Trace(np.arange(n + 1), {"objective": objective}, policy, {"period": period, "converged": converged}, seed, self.unit)
 
     def _kernel(self, problem, policy, kernel):
         if self.adversary != "lazy":
@@ -127,7 +129,7 @@ class GradientDescentAscent:
             workspace(game.rows, game.code),
         )
         parameters = {"step": self.step, "converged": solves < SOLVES} | ({"policies": policies} if self.keep else {})
-        return Trace(np.arange(n + 1), {"objective": objective, "played": played}, policy, parameters, seed, "iteration")
+        return Trace(np.arange(n + 1), {"objective": objective, "played": played}, policy, parameters, seed, self.unit)
 
 
 @njit

@@ -85,7 +85,7 @@ class ContaminationGradient:
         -------
         Trace
             On ``index`` 0..n: ``objective`` Phi(pi_t), the worst case without smoothing, ``smoothed`` J_sigma(pi_t), ``gradient`` |G_t|,
-            ``inner`` solves of Newton's method. ``policy`` is the one of the least Phi. ``parameters``: ``step``, ``bias`` (the bound of
+            ``inner`` solves of Newton's method. ``output`` is the policy of the least Phi. ``parameters``: ``step``, ``bias`` (the bound of
             J_sigma - Phi), ``smoothness`` ell, ``best_iteration``, ``converged`` (every fixed point was found).
 
         Raises
@@ -124,7 +124,8 @@ class ContaminationGradient:
             "converged": missed == 0,
         }
         series = {"objective": objective, "smoothed": smoothed, "gradient": gradient, "inner": inner}
-        return Trace(np.arange(n + 1), series, best, parameters | ({"policies": policies} if self.keep else {}), seed, "iteration")
+        parameters |= {"policies": policies} if self.keep else {}
+        return Trace(np.arange(n + 1), series, policy, parameters, seed, self.unit, output=best)
 
     def bias(self, problem):
         """How much more than the worst case the smoothed objective may be."""

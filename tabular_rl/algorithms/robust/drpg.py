@@ -112,7 +112,7 @@ class DRPG:
         -------
         Trace
             On ``index`` 0..n: ``objective`` J_t, ``upper`` U_t (nan where nothing is certified), ``gradient`` |G_t|, ``inner`` (solves or
-            steps of the inner loop). ``policy`` is the one of the least U_t (of J_t without certificates). ``parameters``: ``step``
+            steps of the inner loop). ``output`` is the policy of the least U_t (of J_t without certificates). ``parameters``: ``step``
             alpha_0, ``best_iteration``, ``guarantee`` "global" or "none", ``converged`` (every inner loop met its tolerance),
             ``cost_range`` (the theory's constants are for costs in [0, 1] and scale with the largest).
 
@@ -150,7 +150,7 @@ class DRPG:
         if self.keep:
             parameters |= {"policies": policies, "kernels": [kernel_of(problem, kernel) for kernel in kernels]}
         series = {"objective": objective, "upper": upper, "gradient": gradient, "inner": inner}
-        return Trace(np.arange(n + 1), series, best, parameters, seed, "iteration")
+        return Trace(np.arange(n + 1), series, policy, parameters, seed, self.unit, output=best)
 
     def steps(self, problem, n):
         """alpha_t [n] of the rule."""

@@ -59,7 +59,7 @@ class IWOCS:
         Returns
         -------
         Trace
-            On ``index`` 1, 2, ... (kernels in the list): ``lower``, ``upper`` bounds of J*. ``policy`` is the one of ``upper``.
+            On ``index`` 1, 2, ... (kernels in the list): ``lower``, ``upper`` bounds of J*. ``output`` is the policy of ``upper``.
             ``parameters["status"]``: "optimal" (the bounds met), "stalled" (the response was in the list already) or "limit".
 
         Raises
@@ -78,8 +78,8 @@ class IWOCS:
             actions, lower = self._play(problem, kernels, costs)
             response = robust_evaluate(problem, actions, complete=self.complete)
             upper, kernel = response.objective + response.gap, _dense(problem, response.kernel)
-            if not uppers or upper < uppers[-1]:
-                best = deterministic_policy(actions, problem.n_actions)
+            policy = deterministic_policy(actions, problem.n_actions)
+            best = policy if not uppers or upper < uppers[-1] else best
             lowers.append(max(lower, lowers[-1]) if lowers else lower)
             uppers.append(min(upper, uppers[-1]) if uppers else upper)
             if uppers[-1] - lowers[-1] <= self.tolerance:
@@ -91,7 +91,7 @@ class IWOCS:
             kernels.append(kernel)
         index = np.arange(1, len(uppers) + 1)
         series = {"lower": np.array(lowers), "upper": np.array(uppers)}
-        return Trace(index, series, best, {"status": status, "gap": uppers[-1] - lowers[-1]}, seed, "kernel")
+        return Trace(index, series, policy, {"status": status, "gap": uppers[-1] - lowers[-1]}, seed, self.unit, output=best)
 
     def _play(self, problem, kernels, costs):
         """(actions [S], lower bound of J*) against the kernels so far; ``costs`` keeps the q_j that are known."""

@@ -86,7 +86,7 @@ class RobustMirrorDescent:
         parameters: dict[str, Any] = {"learning_rate": self.learning_rate, "growth": growth, "converged": bool(inner.max() < SOLVES)}
         parameters |= dict(zip(("values", "q_values", "log_policies"), history, strict=True)) if self.keep else {}
         series = {"objective": objective, "upper": objective + gaps + precision(problem), "inner": inner}
-        return Trace(np.arange(n + 1), series, policy, parameters, seed, "iteration")
+        return Trace(np.arange(n + 1), series, policy, parameters, seed, self.unit)
 
 
 @njit

@@ -120,8 +120,8 @@ class SubPO:
             ``best_value``, the largest F of any trajectory so far. ``parameters`` hold ``final_value`` (mean of the last 5 batches), the
             best path's ``path_states`` [H + 1], ``path_actions`` [H] (in a deterministic world it is a policy as good as its F) and
             ``path_value``, all over the restarts; ``restart_values``; ``kept``: "end", or "start" where learning from a path or from
-            logits ended below its start, whose policy is then returned. With ``certify`` also ``upper_bound``, ``bound_method``
-            and ``share`` = final_value / upper_bound.
+            logits ended below its start, whose policy is then the ``output``. With ``certify`` also ``upper_bound``, ``bound_method``
+            and ``share`` = final_value / upper_bound. Series and policies are those of the best restart.
 
         Raises
         ------
@@ -152,10 +152,10 @@ class SubPO:
         }
         index = np.arange(1, n + 1)
         series = {"environment_steps": index * self.batch * H, "sampled_value": values, "best_value": best}
-        policy = policy if end else softmax(logits)
+        output = policy if end else softmax(logits)
         if self.certify:
-            parameters |= certified_share(problem, policy, parameters["final_value"])
-        return Trace(index, series, policy, parameters, seed, "iteration")
+            parameters |= certified_share(problem, output, parameters["final_value"])
+        return Trace(index, series, policy, parameters, seed, self.unit, output)
 
     def _run(self, problem, logits, n, key):
         """One restart: values and best values [n], policy [H, S, A], states and actions of the best path."""

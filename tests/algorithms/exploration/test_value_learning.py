@@ -44,6 +44,7 @@ def test_a_run_does_not_depend_on_when_it_is_looked_at(learner, monkeypatch):
     for name in seldom.series:
         np.testing.assert_array_equal(always[name][seldom.index - 1], seldom[name])
     np.testing.assert_array_equal(always.policy, seldom.policy)
+    np.testing.assert_array_equal(always.output, seldom.output)
 
 
 def test_optimism_opens_the_lock_that_chance_does_not():
@@ -90,7 +91,7 @@ def test_gaps_are_those_of_optimal_values_to_the_last_digit_and_never_negative(l
         best = solve(mdp, "policy_iteration", "exact")
         assert np.all(trace[name] >= 0)
         if name != "gap_mixture":
-            last = mdp.initial @ (best.values - evaluate(mdp, trace.policy).values)
+            last = mdp.initial @ (best.values - evaluate(mdp, trace.output).values)
             assert trace[name][-1] == pytest.approx(last, abs=1e-13)
         if isinstance(learner, QLearning):
             assert trace[name][-1] == 0
@@ -103,5 +104,5 @@ def test_a_run_ends_well_at_a_discount_near_1(learner, n):
         trace = learner.run(swim, n)
         name = "gap_last" if "gap_last" in trace.series else "gap"
         assert np.all(trace[name] >= 0)
-        lost = solve(swim, "policy_iteration", "exact").values - evaluate(swim, trace.policy).values
+        lost = solve(swim, "policy_iteration", "exact").values - evaluate(swim, trace.output).values
         assert trace[name][-1] == pytest.approx(swim.initial @ lost, rel=1e-6, abs=1e-15 / (1 - discount) ** 2)

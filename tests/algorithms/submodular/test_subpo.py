@@ -244,7 +244,7 @@ def test_learning_improves_and_history_is_what_modpo_lacks():
     problem = shelf.tiny(3, 4, 7, 0.0, "self", seed=3)
     best = 3.7784  # subpo spec, section 10.1: the exact optimum
     learned = SubPO(optimizer="npg", learning_rate=0.5).run(problem, 400)
-    assert exact_value(problem, np.where(learned.policy > 1e-3, learned.policy, 0)) >= 0.97 * best
+    assert exact_value(problem, np.where(learned.output > 1e-3, learned.output, 0)) >= 0.97 * best
     assert SubPO(modular=True).run(problem, 200).parameters["final_value"] < 0.5 * best
     assert RandomWalk().run(problem, 500).parameters["final_value"] < 0.6 * best
     assert HistoryGreedy().run(problem, 20).parameters["final_value"] == pytest.approx(best, abs=1e-4)
@@ -303,7 +303,7 @@ def test_learning_that_ends_below_its_start_returns_the_start():
         trace = SubPO(init=logits / 10, batch=4, learning_rate=1e-12).run(problem, 6, seed=seed)
         if trace["sampled_value"][-5:].mean() < trace["sampled_value"][0]:
             assert trace.parameters["kept"] == "start"
-            np.testing.assert_allclose(trace.policy, softmax(logits / 10))
+            np.testing.assert_allclose(trace.output, softmax(logits / 10))
             return
     raise AssertionError("no seed ended below its start")
 

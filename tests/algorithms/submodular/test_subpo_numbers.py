@@ -32,7 +32,7 @@ def test_tiny_grids_reach_the_ratios_of_the_table(arguments, optimum, low, high)
     problem = shelf.tiny(*arguments)
     assert history_optimum(problem).value == pytest.approx(optimum, abs=5e-5)
     algorithm = SubPO(optimizer="npg", learning_rate=0.5)
-    ratios = [submodular_value(problem, algorithm.run(problem, 400, seed=seed).policy) / optimum for seed in range(5)]
+    ratios = [submodular_value(problem, algorithm.run(problem, 400, seed=seed).output) / optimum for seed in range(5)]
     assert low - 0.02 <= np.median(ratios) <= high + 0.02
     assert max(ratios) <= 1
 
