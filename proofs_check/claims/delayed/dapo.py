@@ -123,7 +123,7 @@ theorem(
         "mdp.performance-difference-episodic", "dapo-linear.parameters", "dapo-linear.estimator-mean", "dapo-linear.bias",
         "dapo-linear.moments", "dapo-linear.dimension", "dapo-linear.weights-step", "dapo-linear.episode", "dapo-linear.step-drift",
         "dapo.ratio-drift", "bonus.dilated-telescoping", "dapo.occupancy-drift", "delays.counting", "dapo-linear.resampling-mean",
-        "dapo-linear.resampling-norm", "dapo-linear.bound",
+        "dapo-linear.resampling-norm", "dapo-linear.bound", "dr-rpo.ridge-resampling",
     ),
     uses={
         "dapo-linear.bias": ("dapo-linear.estimator-mean", "dapo-linear.parameters"),

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import HighProbability, claim, inequality, theorem
+from proofs_check import HighProbability, claim, identity, inequality, theorem
 from proofs_check.claims.robust_linear.dr_rpo_factors import SOURCE, dual
-from proofs_check.claims.robust_linear.dr_rpo_steps import _worlds, value_range, world
+from proofs_check.claims.robust_linear.dr_rpo_steps import _worlds, world
 from proofs_check.strategies import draw
+from tabular_rl.algorithms import DRRPO
+from tabular_rl.algorithms.robust_linear.dr_rpo import tabular_factor, value_range
 from tabular_rl.algorithms.robust_linear.learning import certificate
 from tabular_rl.kernels.linear import robust_induction as kernel
 from tabular_rl.kernels.linear.ridge import ridge_update
@@ -45,10 +47,10 @@ def plan(w, upper, paid=1.0, seed=0):
     (H, S, A), d = mdp.shape, mdp.dimension
     kappa = rng.uniform(0, 0.2) * rng.random((H, d)) * ~mdp.known
     error = kappa if upper else kappa * rng.uniform(-1, 1, (H, d))
-    cap, world = value_range(mdp), world_of(mdp)
+    cap, model = value_range(mdp.radius, mdp.known), world_of(mdp)
     made = kernel.Plan(np.empty((H, S, A)), np.empty((H, S, A)), np.empty((H + 1, S)), np.empty((H, S, A)), np.empty((H, d)))
     kernel.robust_induction(
-        world, kernel.Belief(world.factors, paid * kappa + error, world.reward),
+        model, kernel.Belief(model.factors, paid * kappa + error, model.reward),
         kernel.Limits(0.0, (1 - mdp.radius) * cap[1:, None], cap[:-1]), w.tau, np.log(w.reference), False, made, work_space(S),
     )  # fmt: skip
     return Plan(made.values, made.q, made.policy, kappa, cap)
@@ -234,23 +236,72 @@ def coverage_needed(pair, share=1 / 4):
 # --- the good event
 
 
-@claim("dr-rpo.tabular-radius", kind=HighProbability(failure=0.1, replicates=200), source=f"{SOURCE} L11", provenance="derived",
-       given={"fair coin": lambda: (0.5,), "rare": lambda: (0.05,)}, control={"logarithm": 0.0})  # fmt: skip
-def tabular_radius(chance, rng, logarithm=1.0):
-    """For a coin in {0, B} and every N <= 1000: |ridge mean - mean| <= B (sqrt(L / 2) + 1) / sqrt(N + 1), L = 2 log 2 + log(1000 / 0.1).
+@claim("dr-rpo.tabular-radius", kind=HighProbability(failure=0.005, replicates=45), source=f"{SOURCE} L11", provenance="derived",
+       given={"fair coin": lambda: (0.5,), "rare": lambda: (0.05,)}, control={"logarithm": False})  # fmt: skip
+def tabular_radius(chance, rng, logarithm=True):
+    """For a coin in {0, B} and every N <= 1000: |ridge mean - mean| <= beta / sqrt(N + 1), with the learner's beta for delta = 0.005.
 
-    Control: L = 0.
+    beta = B (sqrt(l / 2) + 1), l = 2 log 2 + log(1000 / 0.005).  Control: l = 0.
     """
     N = np.arange(1, 1001)
-    L = logarithm * (2 * math.log(2) + math.log(1000 / 0.1))
+    radius = tabular_factor(1, 1, 1000, 2, 1.0, 0.005) if logarithm else 1.0
     error = np.abs(np.cumsum(rng.random(1000) < chance) / (N + 1) - chance)
-    return bool(np.all(error <= (math.sqrt(L / 2) + 1) / np.sqrt(N + 1)))
+    return bool(np.all(error <= radius / np.sqrt(N + 1)))
 
 
-@claim("dr-rpo.self-normalized", kind=HighProbability(failure=0.1, replicates=60), source=f"{SOURCE} L10", provenance="classical",
+def confidence_case(S, A, H, K, hot, successors, seed):
+    """(model, learner at scale 1, episodes): any ridge, delta and number of successors."""
+    rng, d = np.random.default_rng(seed), (S - 1) * A + 1
+    features = np.concatenate([np.eye(d)[:-1].reshape(S - 1, A, d), np.broadcast_to(np.eye(d)[-1], (1, A, d))])
+    factors = np.concatenate([rng.dirichlet(np.ones(S), (H, d - 1)), np.broadcast_to(np.eye(S)[-1], (H, 1, S))], axis=1)
+    mdp = RobustLinearMDP(features, factors, np.zeros((H, S, A)), S - 1, float(rng.choice([0.0, 0.3])))
+    delta, ridge = float(np.exp(rng.uniform(-7, 0))), float(rng.uniform(1, 3))
+    kind = "tabular" if hot else "linear"
+    return mdp, DRRPO(scale=1.0, kind=kind, delta=delta, ridge=ridge, successors=successors), K
+
+
+def _budgets(hot):
+    return draw(confidence_case, st.integers(2, 4), st.integers(1, 3), st.integers(2, 6), st.integers(1, 100), st.just(hot),
+                st.sampled_from([None, 1, 2]))  # fmt: skip
+
+
+@claim("dr-rpo.tabular-budget", kind=identity, source=f"{SOURCE} L11", provenance="derived",
+       given=(_budgets(True),), control={"steps": False})  # fmt: skip
+def tabular_budget(case, steps=True):
+    """The learner's beta pays for every event of L11: sum over steps, pairs, N <= K of 2^n exp(-N eps^2 / 2) is delta.
+
+    With eps = 2 (beta[h] / B - sqrt(ridge)) / sqrt(N), the distance of N successors' frequencies from their law. Logarithms of both.
+    Control: one step's share.
+    """
+    mdp, learner, K = case
+    beta, cap = learner.resolve(mdp, K, True)
+    y, N = beta[0] / cap[1] - math.sqrt(learner.ridge), np.arange(1, K + 1)
+    one = 2.0 ** (learner.successors or mdp.shape[1]) * math.fsum(np.exp(-N * (2 * y / np.sqrt(N)) ** 2 / 2))
+    spent = math.fsum([one] * ((mdp.horizon if steps else 1) * (mdp.shape[1] - 1) * mdp.shape[2]))
+    return math.log(spent), math.log(learner.delta), 100.0
+
+
+@claim("dr-rpo.linear-budget", kind=identity, source=f"{SOURCE} L10", provenance="derived",
+       given=(_budgets(False),), control={"steps": False})  # fmt: skip
+def linear_budget(case, steps=True):
+    """The learner's beta pays for every event of L10: the failures of the net's functions at all steps sum up to delta.
+
+    One function's noise exceeds (B / 2) x with probability exp((log det - x^2) / 2), log det <= d log(1 + K / (d ridge)); beta is
+    (B / 2) (x + 1) + B sqrt(d ridge), the 1 for the distance to the net. Logarithms of both.  Control: one step's share.
+    """
+    mdp, learner, K = case
+    beta, cap = learner.resolve(mdp, K, False)
+    d = mdp.dimension
+    x = 2 * (beta[0] / cap[1] - math.sqrt(d * learner.ridge)) - 1
+    one = (d * math.log1p(K / (d * learner.ridge)) - x**2) / 2
+    net = (d + 1) * math.log1p(2 * math.sqrt(K))
+    return one + net + math.log(mdp.horizon if steps else 1), math.log(learner.delta), 1000.0
+
+
+@claim("dr-rpo.self-normalized", kind=HighProbability(failure=0.01, replicates=60), source=f"{SOURCE} L10", provenance="classical",
        given={"simplex features": lambda: (5,)}, control={"volume": 0.0, "size": 0.5})  # fmt: skip
 def self_normalized(d, rng, volume=1.0, size=1.0):
-    """|sum phi eps| in the norm of Lambda^-1 <= (B / 2) sqrt(log det(Lambda) + 2 log(1 / 0.1)) at every round, eps = +-B / 2, ridge 1.
+    """|sum phi eps| in the norm of Lambda^-1 <= (B / 2) sqrt(log det(Lambda) + 2 log(1 / 0.01)) at every round, eps = +-B / 2, ridge 1.
 
     Control: half of it, without the determinant.  (Abbasi-Yadkori, Pal, Szepesvari 2011.)
     """
@@ -258,7 +309,7 @@ def self_normalized(d, rng, volume=1.0, size=1.0):
     gram = np.eye(d) + np.cumsum(phi[:, :, None] * phi[:, None], axis=0)
     sums = np.cumsum(phi * eps[:, None], axis=0)
     squares = np.einsum("ki,ki->k", sums, np.linalg.solve(gram, sums[..., None])[..., 0])
-    radius = size / 2 * np.sqrt(volume * np.linalg.slogdet(gram)[1] + 2 * math.log(1 / 0.1))
+    radius = size / 2 * np.sqrt(volume * np.linalg.slogdet(gram)[1] + 2 * math.log(1 / 0.01))
     return bool(np.all(np.sqrt(squares) <= radius))
 
 
@@ -281,6 +332,7 @@ _ALGEBRA = (
     "dr-rpo.separate", "dr-rpo.dual-fail", "dr-rpo.dual-signed", "dr-rpo.supergradient", "dr-rpo.closed-form", "dr-rpo.range",
     "dr-rpo.factor-range", "dr-rpo.domination", "dr-rpo.optimism", "dr-rpo.sandwich", "dr-rpo.certificate", "dr-rpo.run",
     "dr-rpo.good-event", "dr-rpo.optimism-run", "dr-rpo.sandwich-run", "dr-rpo.certificate-run", "dr-rpo.bias", "dr-rpo.corollary",
+    "dr-rpo.twin",
 )  # fmt: skip
 _USES = {
     "dr-rpo.optimism": ("dr-rpo.sandwich", "dr-rpo.closed-form"),
@@ -303,10 +355,11 @@ theorem(
     source="dr_rpo spec 3, theorem 1; algorithm of Gu, He, Liu, Xu 2025 as reconstructed there",
     provenance="derived",
     claims=(
-        *_ALGEBRA, "dr-rpo.pigeonhole", "dr-rpo.tabular-radius", "dr-rpo.determinant", "dr-rpo.plans", "dr-rpo.pathwise", "dr-rpo.azuma",
+        *_ALGEBRA, "dr-rpo.pigeonhole", "dr-rpo.tabular-radius", "dr-rpo.tabular-budget", "dr-rpo.determinant", "dr-rpo.plans",
+        "dr-rpo.pathwise", "dr-rpo.azuma",
     ),
     uses=_USES | {
-        "dr-rpo.good-event": ("dr-rpo.tabular-radius",),
+        "dr-rpo.good-event": ("dr-rpo.tabular-radius", "dr-rpo.tabular-budget", "dr-rpo.twin"),
         "dr-rpo.pathwise": ("dr-rpo.pigeonhole",),
         "dr-rpo.run": ("dr-rpo.optimism-run", "dr-rpo.certificate-run", "dr-rpo.pathwise", "dr-rpo.azuma"),
         "dr-rpo.plans": ("dr-rpo.determinant",),
@@ -324,12 +377,13 @@ theorem(
     provenance="derived",
     claims=(
         *_ALGEBRA, "dr-rpo.self-normalized", "dr-rpo.lipschitz", "dr-rpo.covering", "dr-rpo.residual", "dr-rpo.linear-radius",
+        "dr-rpo.linear-budget", "dr-rpo.ridge-update", "dr-rpo.ridge-learner",
         "dr-rpo.bonus", "dr-rpo.coverage", "dr-rpo.coverage-least", "dr-rpo.potential", "dr-rpo.multiplicative", "dr-rpo.linear-sum",
         "dr-rpo.linear-run", "dr-rpo.coverage-needed",
     ),
     uses=_USES | {
         "dr-rpo.linear-radius": ("dr-rpo.self-normalized", "dr-rpo.lipschitz", "dr-rpo.covering", "dr-rpo.residual"),
-        "dr-rpo.good-event": ("dr-rpo.linear-radius",),
+        "dr-rpo.good-event": ("dr-rpo.linear-radius", "dr-rpo.linear-budget", "dr-rpo.twin", "dr-rpo.ridge-update"),
         "dr-rpo.linear-sum": ("dr-rpo.coverage", "dr-rpo.coverage-least"),
         "dr-rpo.linear-run": ("dr-rpo.certificate-run", "dr-rpo.linear-sum"),
     },
@@ -346,6 +400,7 @@ theorem(
     claims=(
         "dr-rpo.dual-fail", "dr-rpo.dual-ball", "dr-rpo.ball-is-fail", "dr-rpo.penalties", "dr-rpo.penalty-fail", "dr-rpo.separate",
         "dr-rpo.rectangular", "dr-rpo.supergradient", "dr-rpo.difference", "dr-rpo.closed-form", "dr-rpo.three-point", "dr-rpo.telescoping",
+        "dr-rpo.regularized-mean", "dr-rpo.planner", "dr-rpo.laws",
     ),
     uses={"dr-rpo.ball-is-fail": ("dr-rpo.dual-fail", "dr-rpo.dual-ball"), "dr-rpo.difference": ("dr-rpo.supergradient",)},
 )  # fmt: skip

@@ -112,16 +112,16 @@ def _model():
     return (instances.random_linear(6, 6, 4, 4, seed=0, radius=0.2),)
 
 
-@claim("dr-rpo.linear-radius", kind=HighProbability(failure=0.05, replicates=40), source=f"{SOURCE} L10", provenance="derived",
+@claim("dr-rpo.linear-radius", kind=HighProbability(failure=0.005, replicates=45), source=f"{SOURCE} L10", provenance="derived",
        given={"random linear": _model}, control={"scale": 0.05})  # fmt: skip
 def linear_radius(mdp, rng, scale=1.0):
     """|(W f)_i - E_{mu_i} f| <= beta (Lambda^-1)_ii^(1/2) for all f = min(V_u, alpha) at once, all rounds and all unknown factors i.
 
     300 rounds at step 0, as a uniform policy on all states makes them; the supremum is searched over the corners of [0, B]^d, random u and
-    four alphas, at ten rounds. Control: beta / 20 (between a tenth and a fifth of beta are needed here).
+    four alphas, at ten rounds; delta = 0.005. Control: beta / 20 (between a tenth and a fifth of beta are needed here).
     """
     (_, S, A), d, K = mdp.shape, mdp.dimension, 300
-    beta, cap = DRRPO(scale=scale).resolve(mdp, K, False)
+    beta, cap = DRRPO(scale=scale, delta=0.005).resolve(mdp, K, False)
     B = cap[1]
     corners = B * (np.arange(2**d)[:, None] >> np.arange(d) & 1)
     c = Class(mdp.reward[0, :-1], mdp.features[:-1], 0.1, B, None, None)

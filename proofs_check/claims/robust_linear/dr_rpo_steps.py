@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from proofs_check import claim, identity, inequality
 from proofs_check.claims.robust_linear.dr_rpo_factors import SOURCE, dual, moved
 from proofs_check.strategies import draw, rows
+from tabular_rl.algorithms.robust_linear.dr_rpo import value_range
+from tabular_rl.algorithms.robust_linear.learning import mirror_step
 from tabular_rl.kernels.linear import robust_induction as kernel
 from tabular_rl.models import RobustLinearMDP
 from tabular_rl.planning.robust.linear import performance_difference, robust_linear_evaluate, robust_linear_solve, state_laws, worst_factors
@@ -99,14 +101,6 @@ def difference(w, swap=False):
     return np.array([low, change]), np.array([change, high]), 100.0
 
 
-def value_range(mdp, factor=1.0):
-    """[H+1]: upper bounds cap of all values (L7)."""
-    cap = np.zeros(mdp.horizon + 1)
-    for h in range(mdp.horizon - 1, -1, -1):
-        cap[h] = 1 + (1 - factor * mdp.radius[h, ~mdp.known].min()) * cap[h + 1]
-    return cap
-
-
 @claim("dr-rpo.range", kind=inequality, source=f"{SOURCE} L7", provenance="derived",
        given=(_worlds("even", "even", "random", min_horizon=2),), control={"factor": 1.2})  # fmt: skip
 def range_of_values(w, factor=1.0):
@@ -114,7 +108,7 @@ def range_of_values(w, factor=1.0):
 
     Control: 1.2 times the radius.
     """
-    cap, values = value_range(w.mdp, factor), robust_linear_solve(w.mdp, 0.0).values
+    cap, values = value_range(factor * w.mdp.radius, w.mdp.known), robust_linear_solve(w.mdp, 0.0).values
     soft = robust_linear_solve(w.mdp, w.tau, w.reference).values
     return np.concatenate([values, soft, -soft]).max(axis=1), np.concatenate([cap, cap, 0 * cap]), 10.0
 
@@ -221,14 +215,30 @@ def closed_form(c, reverse=False):
     return value, p @ c.q - c.tau * kl(p, c.reference) + c.tau * (kl(best, p) if reverse else kl(p, best)), 100.0
 
 
+@claim("dr-rpo.regularized-mean", kind=identity, source="dr_rpo spec 1.3", provenance="derived",
+       given=(_choices, st.sampled_from([1e-3, 1.0, 1e3, 1e6])), control={"reverse": True})  # fmt: skip
+def regularized_mean(c, temperature, reverse=False):
+    """The kernels' <p, q> - tau KL(p || ref) and KL(p || ref), at small temperatures and at large ones, where other formulas serve.
+
+    Also for a deterministic p. Control: KL(ref || p).
+    """
+    lhs, rhs, tau = [], [], temperature * c.tau
+    for p in (c.policy, np.eye(len(c.q))[0]):
+        logs = np.log(np.where(p > 0, p, 1.0)), np.log(c.reference)
+        cost = kl(c.reference, c.policy) if reverse else np.sum(p * (logs[0] - logs[1]))
+        lhs += [kernel.regularized_mean(c.q, p, *logs, tau) / (1 + tau), kernel.divergence(p, *logs)]
+        rhs += [(p @ c.q - tau * cost) / (1 + tau), cost]
+    return np.array(lhs), np.array(rhs), 100.0
+
+
 @claim("dr-rpo.three-point", kind=identity, source=f"{SOURCE} L5", provenance="derived", given=(_choices,), control={"anchored": False})
 def three_point(c, anchored=True):
     """The mirror step maximises J(p) = <p, q> - tau KL(p || ref) - KL(p || before) / eta, by (tau + 1 / eta) KL(p || new) over any p.
 
     Control: KL(p || new) / eta only.
     """
-    log_new = (np.log(c.before) + c.eta * (c.q + c.tau * np.log(c.reference))) / (1 + c.tau * c.eta)
-    new = np.exp(log_new - log_new.max())
-    new /= new.sum()
+    log_policy, new = np.log(c.before)[None, None], np.empty((1, 1, len(c.q)))
+    mirror_step(log_policy, new, np.log(c.reference)[None, None], c.q[None, None], c.tau, c.eta)
+    new = new[0, 0]
     J = [p @ c.q - c.tau * kl(p, c.reference) - kl(p, c.before) / c.eta for p in (new, c.policy)]
     return J[0] - J[1], (c.tau * anchored + 1 / c.eta) * kl(c.policy, new), 100.0
