@@ -99,7 +99,7 @@ def ridge_learner(mdp, refresh, repaired=True):
     return np.concatenate([np.ravel(side) for side in lhs]), np.concatenate([np.ravel(side) for side in rhs]), 10.0
 
 
-@claim("dr-rpo.ridge-resampling", kind=identity, source="dapo spec, section 10", provenance="classical",
+@claim("dr-rpo.ridge-resampling", kind=identity, source="dapo spec 3.1", provenance="classical",
        given=(_pairs, st.integers(1, 20)), control={"late": 0})  # fmt: skip
 def resampled_inverse(p, N, late=1):
     """N steps of geometric resampling from one vector x give M^-1 (I - (I - step M)^(N+1)), M = gamma I + x x^T; covariances add up.

@@ -1,5 +1,5 @@
-"""DR-RPO once more, as the dr_rpo spec words it: normal equations solved anew in every episode, duals by trying every alpha, exact worst
-values by moving mass, in plain NumPy. Every number that a run of the learner or of a relative leaves is this twin's.
+"""DR-RPO once more, as the dr_rpo spec, section 2, words it, in plain NumPy: normal equations solved anew in every episode, duals by trying
+every alpha, exact worst values by moving mass. Every number that a run of the learner or of a relative leaves is this twin's.
 """
 
 import math
@@ -118,7 +118,7 @@ def nominal_law(mdp, policy):
 
 
 class Options(NamedTuple):
-    """What a learner does, in the words of the dr_rpo spec; ``beta``: a number for all steps, or the theory's times ``scale``."""
+    """What a learner does; ``beta``: a number for all steps, or the theory's times ``scale``."""
 
     tau: float = 0.0
     scale: float = 1.0
