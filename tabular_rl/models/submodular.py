@@ -217,8 +217,9 @@ class SubmodularMDP(Playable):
 
     @property
     def world(self):
-        """What the rollout kernels read: (successors, slip, accept, alias, start_accept, start_alias, elements, repeats)."""
+        """The World of ``kernels.submodular.rollouts``."""
         from tabular_rl.kernels.sampling import alias_tables
+        from tabular_rl.kernels.submodular.rollouts import World
 
         _, S, A = self.shape
         if self.successors is None:
@@ -230,7 +231,7 @@ class SubmodularMDP(Playable):
             start_accept, start_alias = (table[0] for table in alias_tables(self.initial.reshape(1, S)))
         else:
             start_accept, start_alias = np.ones(1), np.full(1, self.start, np.int32)
-        return successors, self.slip, accept, alias, start_accept, start_alias, np.array(self.packed_elements), self.repeats
+        return World(successors, self.slip, accept, alias, start_accept, start_alias, np.array(self.packed_elements), self.repeats)
 
     def __reduce__(self):
         """Pickled as its arguments: small when stationary, and what comes out is read-only as well."""

@@ -124,7 +124,7 @@ def sample_trajectories(problem, policy, n, seed=0):
     expected next gain given what is collected already, ties at random. Trajectory i depends on ``seed`` and i alone.
     """
     from tabular_rl.kernels.submodular.objectives import workspace
-    from tabular_rl.kernels.submodular.rollouts import greedy_rollouts, rollouts
+    from tabular_rl.kernels.submodular.rollouts import Batch, greedy_rollouts, rollouts
 
     sampler = "planning.sample_episodes samples it"
     H, _, A = check.kind("problem", problem, SubmodularMDP, FiniteHorizonMDP=sampler, DiscountedMDP=sampler).shape
@@ -137,7 +137,7 @@ def sample_trajectories(problem, policy, n, seed=0):
         if isinstance(policy, str):
             check.choice("policy", policy, ("greedy",))
             transition = np.zeros((0, 1, A, 1)) if problem.successors is not None else np.array(problem.packed_transition)
-            greedy_rollouts(world, objective, work, transition, key, 0, *found)
+            greedy_rollouts(world, objective, work, transition, key, 0, Batch(*found))
         else:
-            rollouts(world, objective, work, np.array(as_policy(problem, policy)), key, 0, 0, *found)
+            rollouts(world, objective, work, np.array(as_policy(problem, policy)), key, 0, 0, Batch(*found))
     return found

@@ -87,7 +87,7 @@ class Objective(ABC):
 
     @cached_property
     def packed(self):
-        """(code, scalars, offsets, items, entries, weights, matrix) of ``kernels.submodular_objectives``."""
+        """The Function of ``kernels.submodular.objectives``."""
         return packed(**self._pack())
 
     def gains(self, elements, distinct=False):
@@ -198,7 +198,7 @@ def total_curvature(last, singles):
 
 
 def packed(code, scalars=(), sets=None, items=None, entries=None, weights=None, matrix=None):
-    """(code, scalars, offsets, items, entries, weights, matrix) in the types that the kernels expect."""
+    """The Function of these parts, in the types that the kernels expect."""
     from tabular_rl.kernels.submodular import objectives as kernels
 
     offsets = np.zeros(1, np.int64) if sets is None else sets.offsets
@@ -206,4 +206,4 @@ def packed(code, scalars=(), sets=None, items=None, entries=None, weights=None, 
     floats = [np.zeros(0) if part is None else part for part in (entries, weights)]
     parts = np.asarray(scalars, np.float64).reshape(-1), offsets, items, *floats, np.zeros((0, 0)) if matrix is None else matrix
     # one type for every objective, so that the kernels are compiled once: all arrays read-only
-    return getattr(kernels, code), *(check.frozen(np.ascontiguousarray(part), part) for part in parts)
+    return kernels.Function(getattr(kernels, code), *(check.frozen(np.ascontiguousarray(part), part) for part in parts))

@@ -40,7 +40,7 @@ from tabular_rl.algorithms import (
 from tabular_rl.instances import robust_linear
 from tabular_rl.instances import submodular as shelf
 from tabular_rl.kernels.submodular.objectives import workspace
-from tabular_rl.kernels.submodular.rollouts import rollouts
+from tabular_rl.kernels.submodular.rollouts import Batch, rollouts
 from tabular_rl.planning.robust.linear import robust_linear_evaluate, robust_linear_solve
 from tabular_rl.planning.robust.policy import robust_evaluate
 
@@ -138,7 +138,7 @@ def replayed(problem, trace):
     work = workspace(problem.objective.packed, problem.objective.n_elements, H + 1)
     key, it = np.random.SeedSequence(3).generate_state(1, np.uint64)[0], N - 1
     with np.errstate(over="ignore"):
-        rollouts(problem.world, problem.objective.packed, work, trace.policy, key, it, it * batch, states, actions, gains)
+        rollouts(problem.world, problem.objective.packed, work, trace.policy, key, it, it * batch, Batch(states, actions, gains))
     return trace["sampled_value"][-1], gains.sum(axis=1).mean()
 
 

@@ -2,19 +2,24 @@
 
 score_h = d log pi(a_h | s_h) / d theta,   togo_h = sum_{j > h} Delta_j,   grad J = E sum_h score_h togo_h.
 
-The authors' released tabular code weighs the score of step h with the prefix value F(tau_{0:h+1}) instead; its expectation is that of the
-next gain alone. It is the negative control of this file.
+Every estimate here is the one that SubPO's loop forms (``algorithms.submodular.subpo.estimate``), from one trajectory at a time; its
+expectation is the sum over all trajectories. The authors' released tabular code weighs the score of step h with the prefix value
+F(tau_{0:h+1}) instead; its expectation is that of the next gain alone. It is the negative control of this file.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
+from hypothesis import strategies as st
 
 from proofs_check import Expectation, claim, identity, inequality, theorem
 from proofs_check.claims.submodular.subpo import SOURCE, problems, seeds, submodular_policies
 from proofs_check.strategies import scales
 from tabular_rl import planning
+from tabular_rl.algorithms import SubPO
+from tabular_rl.algorithms.submodular.subpo import additive_gains, estimate
 from tabular_rl.instances import submodular as instances
+from tabular_rl.kernels.submodular.rollouts import Batch
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.planning.submodular.exact import smoothness
 from tabular_rl.submodular import Cut, Modular
@@ -44,46 +49,69 @@ def all_paths(mdp, policy):
     return Paths(probability, states, actions, mdp.gains(states))
 
 
-def weights_of_steps(gains, form, singles=None):
-    """[N, H] what weighs the score of each step: "togo", "full", "prefix", "myopic", or "modular" gains to go."""
-    if form == "modular":
-        gains = singles
-    if form == "full":
-        return np.repeat(gains.sum(axis=1, keepdims=True), gains.shape[1] - 1, axis=1)
-    if form == "prefix":
-        return np.cumsum(gains, axis=1)[:, 1:]
-    if form == "myopic":
-        return gains[:, 1:]
-    return np.cumsum(gains[:, :0:-1], axis=1)[:, ::-1]
+def estimates(mdp, policy, paths, algorithm, b=None):
+    """[N, H, S, A] what SubPO estimates from each trajectory alone, with baselines ``b`` [N, H, S] (default: none)."""
+    (H, S, A), N = mdp.shape, len(paths.states)
+    found, window, pi, gains = np.zeros((N, H * S, A)), algorithm.windows(H)[0], policy.reshape(H * S, A), paths.gains
+    b = np.zeros((1, H * S)) if b is None else b.reshape(N, H * S)
+    if algorithm.modular:
+        gains = np.empty_like(paths.gains)
+        additive_gains(paths.states, np.array(mdp.packed_elements), mdp.objective.singles, gains)
+    for i in range(N):
+        one = Batch(paths.states[i : i + 1], paths.actions[i : i + 1], gains[i : i + 1])
+        estimate(window, one, b[i % len(b)], pi, np.zeros((H * S, A + 3)), np.empty(H * S, np.int64), found[i])
+    return found.reshape(N, H, S, A)
 
 
-def expected_scores(paths, policy, weights, power=1):
-    """[H, S, A] E (score * weight)^power, for every coordinate of softmax logits."""
-    H, S, A = policy.shape
-    moments = np.empty(policy.shape)
-    for h in range(H):
-        mass, s = paths.probability * weights[:, h] ** power, paths.states[:, h]
-        taken = np.bincount(s * A + paths.actions[:, h], mass, S * A).reshape(S, A)
-        anyway = np.bincount(s, mass, S)[:, None]
-        p = policy[h]
-        moments[h] = taken * (1 - p) ** power + (anyway - taken) * (-p) ** power
-    return moments
-
-
-def _estimated(mdp, policy, form):
+def expected_estimate(mdp, policy, algorithm=None, power=1):
+    """[H, S, A] E estimate^power over all trajectories."""
     paths = all_paths(mdp, policy)
-    singles = mdp.additive_reward[np.arange(mdp.horizon + 1), paths.states]
-    return expected_scores(paths, policy, weights_of_steps(paths.gains, form, singles))
+    return np.tensordot(paths.probability, estimates(mdp, policy, paths, algorithm or SubPO()) ** power, 1)
+
+
+def expected_scores(paths, policy, weights):
+    """[H, S, A] E sum_h score_h weights[h] over all trajectories, from the chances of s_h and (s_h, a_h)."""
+    H, S, A = policy.shape
+    means = np.empty(policy.shape)
+    for h in range(H):
+        mass, s = paths.probability * weights[:, h], paths.states[:, h]
+        taken = np.bincount(s * A + paths.actions[:, h], mass, S * A).reshape(S, A)
+        means[h] = taken - np.bincount(s, mass, S)[:, None] * policy[h]
+    return means
+
+
+def prefix_values(mdp, states):
+    """[N, H + 1] F of what the first j + 1 states collect, from the table of all sets."""
+    ground, F = mdp.ground_set(), mdp.table()
+    e = ground.elements[np.arange(mdp.horizon + 1), states]
+    return F[np.bitwise_or.accumulate(np.where(e >= 0, 1 << np.maximum(e, 0), 0), axis=1)]
 
 
 @claim("subpo.to-go-gradient", kind=identity, source=f"{SOURCE} L3", provenance="paper", given=(LISTED, submodular_policies),
-       control={"form": "prefix"})  # fmt: skip
-def to_go_gradient(mdp, policy, form="togo"):
-    """E sum_h score_h togo_h, over all trajectories, is dJ / dtheta by dynamic programming over collected sets.
+       control={"weights": "prefix"})  # fmt: skip
+def to_go_gradient(mdp, policy, weights="togo"):
+    """The mean of SubPO's estimate over all trajectories is dJ / dtheta by dynamic programming over collected sets, with gains to go and
+    with F of the whole trajectory.
 
     Control: prefix values F(tau_{0:h+1}) as weights, as in the authors' released tabular code.
     """
-    return _estimated(mdp, policy, form), planning.submodular_gradient(mdp, policy).logits, mdp.table().max()
+    found = [expected_estimate(mdp, policy, SubPO(weights=form)) for form in (weights, "full")]
+    exact = planning.submodular_gradient(mdp, policy).logits
+    return np.stack(found), np.stack([exact, exact]), mdp.table().max()
+
+
+@claim("subpo.lookahead", kind=identity, source=f"{SOURCE} 3.2", provenance="derived",
+       given=(problems(horizons=(2, 3), actions=(2, 2)), submodular_policies, st.integers(1, 3)), control={"all": True})  # fmt: skip
+def lookahead(mdp, policy, k, all=False):
+    """With the next k gains as weights the mean is E sum_h score_h F(tau_{0:min(h+k,H)}), F read from the table of all sets.
+
+    F(tau_{0:h}) is a baseline. Control: all gains to go.
+    """
+    paths = all_paths(mdp, policy)
+    prefix = prefix_values(mdp, paths.states)
+    k, H = (1, mdp.horizon) if all else (k, mdp.horizon)
+    weights = prefix[:, np.minimum(np.arange(H) + k, H)]
+    return expected_estimate(mdp, policy, SubPO(lookahead=None if all else k)), expected_scores(paths, policy, weights), mdp.table().max()
 
 
 @claim("subpo.dynamic-program", kind=identity, source=f"{SOURCE} 3.4", provenance="derived", given=(LISTED, submodular_policies),
@@ -96,8 +124,8 @@ def dynamic_program(mdp, policy, first=0):
 
 @claim("subpo.gains-need-the-past", kind=identity, source=f"{SOURCE} 3.1, L3", provenance="derived",
        given=(problems(("coverage", "facility", "concave", "ddesign"), (2, 3), actions=(2, 2)), submodular_policies),
-       control={"form": "modular"})  # fmt: skip
-def gains_need_the_past(mdp, policy, form="togo"):
+       control={"modular": True})  # fmt: skip
+def gains_need_the_past(mdp, policy, modular=False):
     """dJ / dtheta[h,s,a] = pi (J(pi with row (h,s) at a) - J(pi)), exactly, as J is affine in a row; the estimate's mean is that.
 
     Control: gains computed without the past, F({s_j}): the gradient of modular RL.
@@ -107,7 +135,26 @@ def gains_need_the_past(mdp, policy, form="togo"):
         changed = policy.copy()
         changed[h, s] = np.eye(policy.shape[2])[a]
         difference[h, s, a] = planning.submodular_value(mdp, changed) - J
-    return _estimated(mdp, policy, form), policy * difference, mdp.table().max()
+    return expected_estimate(mdp, policy, SubPO(modular=modular)), policy * difference, mdp.table().max()
+
+
+@claim("subpo.modular", kind=identity, source=f"{SOURCE} 3.2, ModPO", provenance="paper", given=(LISTED, submodular_policies),
+       control={"modular": False})  # fmt: skip
+def modular_gradient(mdp, policy, modular=True):
+    """ModPO's mean estimate is the policy gradient d pi (Q - V) of the additive problem with rewards F({s_j}), by backward induction.
+
+    Control: SubPO's.
+    """
+    P, reward, H = mdp.probabilities, mdp.additive_reward, mdp.horizon
+    V, occupancy, advantage = reward[H], [mdp.initial], np.empty(mdp.shape)
+    for h in range(H - 1, -1, -1):
+        Q = P[h] @ V
+        advantage[h] = Q - np.sum(policy[h] * Q, axis=1, keepdims=True)
+        V = reward[h] + np.sum(policy[h] * Q, axis=1)
+    for h in range(H - 1):
+        occupancy.append(np.einsum("s,sa,sat->t", occupancy[h], policy[h], P[h]))
+    exact = np.stack(occupancy)[..., None] * policy * advantage
+    return expected_estimate(mdp, policy, SubPO(modular=modular)), exact, reward.sum()
 
 
 @claim("subpo.baseline", kind=identity, source=f"{SOURCE} L4", provenance="paper", given=(LISTED, submodular_policies, seeds),
@@ -118,21 +165,43 @@ def baseline(mdp, policy, seed, future=0.0):
     Control: half of the trajectory's own future in the baseline, as when a batch is its own baseline.
     """
     paths = all_paths(mdp, policy)
-    weights = weights_of_steps(paths.gains, "togo")
-    past = np.cumsum(paths.gains, axis=1)[:, :-1]
-    b = np.random.default_rng(seed).normal(size=policy.shape[:2])[np.arange(mdp.horizon), paths.states[:, :-1]] + past**2
-    subtracted = expected_scores(paths, policy, weights - b - future * weights)
-    return subtracted, expected_scores(paths, policy, weights), 1 + mdp.table().max() ** 2
+    F = np.cumsum(paths.gains, axis=1)
+    rows = np.arange(len(F))[:, None], np.arange(mdp.horizon), paths.states[:, :-1]
+    b = np.repeat(np.random.default_rng(seed).normal(size=(1, *policy.shape[:2])), len(F), axis=0)
+    b[rows] += F[:, :-1] ** 2 + future * (F[:, -1:] - F[:, :-1])
+    subtracted = np.tensordot(paths.probability, estimates(mdp, policy, paths, SubPO(), b), 1)
+    return subtracted, expected_estimate(mdp, policy), 1 + mdp.table().max() ** 2
+
+
+@claim("subpo.batch-mean", kind=identity, source=f"{SOURCE} 3.2", provenance="derived", given=(problems(), submodular_policies, seeds),
+       control={"drop": 1})  # fmt: skip
+def batch_mean(mdp, policy, seed, drop=0):
+    """The estimate of a batch is the mean of those of its trajectories, and its sums count advantages, returns and visits.
+
+    Control: without its last trajectory.
+    """
+    drawn, (H, S, A), rng = planning.sample_trajectories(mdp, policy, 7, seed), mdp.shape, np.random.default_rng(seed)
+    b, sums, rows, found = rng.normal(size=H * S), np.zeros((H * S, A + 3)), np.empty(H * S, np.int64), np.zeros((H * S, A))
+    visited = rows[: estimate(SubPO().windows(H)[0], Batch(*drawn), b, policy.reshape(H * S, A), sums, rows, found)]
+    each = estimates(mdp, policy, Paths(None, *drawn), SubPO(), np.repeat(b[None], 7, axis=0)).reshape(7, H * S, A)
+    F, there = np.cumsum(drawn.gains, axis=1), drawn.states[:, :-1] + S * np.arange(H)
+    expected, togo = np.zeros((H * S, A + 3)), F[:, -1:] - F[:, :-1]
+    np.add.at(expected, (there, drawn.actions), togo - b[there])
+    for column, added in enumerate((togo - b[there], togo, 1.0)):
+        np.add.at(expected[:, A + column], there, added)
+    mean, order = each[: 7 - drop].mean(axis=0), np.array([sorted(visited) == np.unique(there).tolist()], float)
+    return np.concatenate([found.ravel(), sums.ravel(), order]), np.concatenate([mean.ravel(), expected.ravel(), [1]]), 7 * F.max()
 
 
 @claim("subpo.prefix-is-myopic", kind=identity, source=f"{SOURCE} L5", provenance="derived",
-       given=(problems(horizons=(2, 3), actions=(2, 2)), submodular_policies), control={"form": "togo"})  # fmt: skip
-def prefix_is_myopic(mdp, policy, form="myopic"):
+       given=(problems(horizons=(2, 3), actions=(2, 2)), submodular_policies), control={"weights": "togo"})  # fmt: skip
+def prefix_is_myopic(mdp, policy, weights="myopic"):
     """Prefix weights have the mean of the next gain alone: E score_h F(tau_{0:h+1}) = E score_h Delta_{h+1}, as F(tau_{0:h}) is a baseline.
 
     So the released code follows the gradient of a lookahead of one step, not that of J. Control: that it is the gradient of J.
     """
-    return _estimated(mdp, policy, "prefix"), _estimated(mdp, policy, form), mdp.table().max()
+    prefix, other = (expected_estimate(mdp, policy, SubPO(weights=form)) for form in ("prefix", weights))
+    return prefix, other, mdp.table().max()
 
 
 @claim("subpo.second-moments", kind=inequality, source=f"{SOURCE} L6", provenance="derived", given=(LISTED, submodular_policies),
@@ -145,8 +214,7 @@ def second_moments(mdp, policy, cut=False):
     if cut:  # one step: action 1 collects the other element, and what was cut is cut no more
         mdp = SubmodularMDP([[[1.0, 0], [0, 1]], [[1, 0], [0, 1]]], 0, Cut([[0, 1.0], [1, 0]]), 1)
         policy = np.full((1, 2, 2), [0.75, 0.25])
-    paths = all_paths(mdp, policy)
-    togo, full = (expected_scores(paths, policy, weights_of_steps(paths.gains, form), 2) for form in ("togo", "full"))
+    togo, full = (expected_estimate(mdp, policy, SubPO(weights=form), 2) for form in ("togo", "full"))
     return togo, full, np.abs(mdp.table()).max() ** 2
 
 
@@ -160,24 +228,50 @@ def slippery_grid():
     return mdp, np.exp(theta) / np.exp(theta).sum(axis=-1, keepdims=True)
 
 
+def tagged_problem():
+    """Random transitions of every step and a random start, two elements for three states, time-tagged, and a random softmax policy."""
+    base = instances.random_problem(3, 2, 3, "soft", seed=5, concentration=1.0)
+    objective = instances.random_objective("soft", 2, 1)
+    mdp = SubmodularMDP(base.transition, base.initial, objective, elements=[[0, 1, -1]] * 4, repeats=True)
+    theta = np.random.default_rng(1).normal(size=mdp.shape)
+    return mdp, np.exp(theta) / np.exp(theta).sum(axis=-1, keepdims=True)
+
+
+WORLDS = {"2 x 3 grid, slip 0.3": slippery_grid, "random transitions, time-tagged": tagged_problem}
+
+
 @claim("subpo.sampled-gradient", kind=Expectation(replicates=8_000, equal=True), source=f"{SOURCE} L7", provenance="derived",
-       given={"2 x 3 grid, slip 0.3": slippery_grid}, control={"form": "prefix"})  # fmt: skip
-def sampled_gradient(mdp, policy, rng, form="togo"):
-    """The mean over trajectories drawn by the rollout kernel of score * togo is dJ / dtheta; every sample lies in [-F(V), F(V)].
+       given=WORLDS, control={"weights": "prefix"})  # fmt: skip
+def sampled_gradient(mdp, policy, rng, weights="togo"):
+    """The mean over trajectories drawn by the rollout kernel of SubPO's estimate is dJ / dtheta; every sample lies in [-F(V), F(V)].
 
     Control: prefix weights.
     """
-    n, (H, S, A) = 8_000, mdp.shape
-    drawn = planning.sample_trajectories(mdp, policy, n, seed=int(rng.integers(2**62)))
-    weights = weights_of_steps(drawn.gains, form)
-    samples = np.zeros((n, H, S, A))
-    i, h = np.arange(n)[:, None], np.arange(H)
-    s = drawn.states[:, :-1]
-    samples[i, h, s] = -policy[h, s] * weights[..., None]
-    samples[i, h, s, drawn.actions] += weights
+    drawn = planning.sample_trajectories(mdp, policy, 8_000, seed=int(rng.integers(2**62)))
+    samples = estimates(mdp, policy, Paths(None, *drawn), SubPO(weights=weights))
     exact, top = planning.submodular_gradient(mdp, policy), mdp.table().max()
-    there = np.repeat((exact.occupancy > 0)[..., None], A, axis=-1).ravel()
-    return samples.reshape(n, -1)[:, there], exact.logits.ravel()[there], -top, top
+    there = np.repeat((exact.occupancy > 0)[..., None], mdp.n_actions, axis=-1).ravel()
+    return samples.reshape(len(samples), -1)[:, there], exact.logits.ravel()[there], -top, top
+
+
+@claim("subpo.trajectories", kind=Expectation(replicates=8_000, equal=True), source=f"{SOURCE} 8.1", provenance="classical",
+       given=WORLDS, control={"uniform": True})  # fmt: skip
+def trajectories(mdp, policy, rng, uniform=False):
+    """The rollout kernel visits (s_h, a_h, s_{h+1}) as often as d_h(s) pi_h(a|s) P_h(s'|s, a), for every step.
+
+    Control: trajectories of the uniform policy.
+    """
+    (H, S, A), P, n = mdp.shape, mdp.probabilities, 8_000
+    drawn = planning.sample_trajectories(mdp, np.full(mdp.shape, 1 / A) if uniform else policy, n, seed=int(rng.integers(2**62)))
+    law, at = np.empty((H, S, A, S)), mdp.initial
+    for h in range(H):
+        law[h] = at[:, None, None] * policy[h][..., None] * P[h]
+        at = law[h].sum(axis=(0, 1))
+    index = ((np.arange(H) * S + drawn.states[:, :-1]) * A + drawn.actions) * S + drawn.states[:, 1:]
+    seen = np.zeros((n, law.size))
+    seen[np.arange(n)[:, None], index] = 1
+    often = law.ravel() > 0.01
+    return np.column_stack([seen[:, often], seen[:, law.ravel() == 0].any(axis=1)]), np.append(law.ravel()[often], 0), 0.0, 1.0
 
 
 @claim("subpo.block-step", kind=identity, source=f"{SOURCE} L9", provenance="derived",
@@ -263,13 +357,14 @@ theorem(
     provenance="paper",
     claims=(
         "subpo.telescoping", "subpo.dynamic-program", "subpo.to-go-gradient", "subpo.gains-need-the-past", "subpo.baseline",
-        "subpo.prefix-is-myopic",
-        "subpo.second-moments", "subpo.sampled-gradient",
+        "subpo.prefix-is-myopic", "subpo.lookahead", "subpo.modular", "subpo.batch-mean",
+        "subpo.second-moments", "subpo.sampled-gradient", "subpo.trajectories",
     ),
     uses={
         "subpo.to-go-gradient": ("subpo.telescoping", "subpo.baseline", "subpo.dynamic-program"),
         "subpo.prefix-is-myopic": ("subpo.baseline",),
-        "subpo.sampled-gradient": ("subpo.to-go-gradient",),
+        "subpo.lookahead": ("subpo.baseline",),
+        "subpo.sampled-gradient": ("subpo.to-go-gradient", "subpo.batch-mean", "subpo.trajectories"),
     },
 )  # fmt: skip
 

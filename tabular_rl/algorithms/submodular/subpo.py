@@ -14,7 +14,7 @@ alone, not that of J [derived, L5]. No constant factor holds for stationary poin
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from tabular_rl.algorithms.submodular.starts import starting_logits
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.submodular.objectives import workspace
-from tabular_rl.kernels.submodular.rollouts import rollouts
+from tabular_rl.kernels.submodular.rollouts import Batch, rollouts
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.models import validation as check
 
@@ -32,6 +32,19 @@ ADAM, NPG = 1, 2
 WEIGHTS = ("togo", "full", "prefix", "myopic")
 CLIP = 50.0  # of the logits
 LAST = 5  # iterations whose mean is the value of a run
+ADVANTAGES, RETURNS, VISITS = range(3)  # columns of a row's sums, after its A actions
+
+
+class Rules(NamedTuple):
+    """Switches and numbers of a run, as in SubPO; ``optimizer`` by its code."""
+
+    batch: Any
+    modular: Any
+    optimizer: Any
+    learning_rate: Any
+    baseline: Any
+    entropy: Any
+    entropy_decay: Any
 
 
 @dataclass(frozen=True)
@@ -164,14 +177,18 @@ class SubPO:
         policy = softmax(logits)
         with np.errstate(over="ignore"):  # the random streams count modulo 2^64; uncompiled, NumPy would warn of it
             values, best, states, actions, failed = _run(
-                problem.world, problem.objective.packed, problem.objective.singles, problem.objective.n_elements, self.windows(H),
-                theta, policy, n, self.batch, self.modular, OPTIMIZERS.index(self.optimizer), float(self.learning_rate),
-                self.baseline, float(self.entropy), float(self.entropy_decay), key,
-            )  # fmt: skip
+                problem.world, problem.objective.packed, problem.objective.singles, self.windows(H), self.rules, theta, policy, n, key
+            )
         if failed[0] >= 0:
             h, s = divmod(int(failed[1]), S)
             raise RuntimeError(f"theta[{h}, {s}] is not finite after iteration {failed[0] + 1}; a smaller learning_rate may help")
         return values, best, policy, states, actions
+
+    @property
+    def rules(self):
+        """What the compiled loop reads of the parameters."""
+        numbers = float(self.entropy), float(self.entropy_decay)
+        return Rules(self.batch, self.modular, OPTIMIZERS.index(self.optimizer), float(self.learning_rate), self.baseline, *numbers)
 
     def windows(self, H):
         """[phases, H, 2] first and last + 1 of the gains 0..H that weigh step h, in each phase of the schedule."""
@@ -193,76 +210,66 @@ def softmax(logits):
 
 
 @njit
-def _run(
-    world, objective, singles, n_elements, windows, theta, policy, n, batch, modular, optimizer, learning_rate,
-    use_baseline, entropy, entropy_decay, key,
-):  # fmt: skip
+def _run(world, objective, singles, windows, rules, theta, policy, n, key):
+    B, modular, optimizer, learning_rate, use_baseline, entropy, entropy_decay = rules
     H, S, A = policy.shape
-    pi, elements = policy.reshape(H * S, A), world[6]
-    work = workspace(objective, n_elements, H + 1)
-    states, actions, gains = np.empty((batch, H + 1), np.int64), np.empty((batch, H), np.int64), np.empty((batch, H + 1))
-    path_states, path_actions, highest = np.zeros(H + 1, np.int64), np.zeros(H, np.int64), -np.inf
-    values, best = np.empty(n), np.empty(n)
-    # of row (h, s): A sums of advantages by action, their total, the sum of returns, the number of visits
-    sums, rows, learned, cumulative = np.zeros((H * S, A + 3)), np.empty(H * S, np.int64), np.empty((batch, H + 1)), np.zeros(H + 2)
-    b, weight, gradient = np.zeros(H * S), np.zeros(H * S), np.empty(A)
+    pi, elements, work = policy.reshape(H * S, A), world.elements, workspace(objective, len(singles), H + 1)
+    batch = Batch(np.empty((B, H + 1), np.int64), np.empty((B, H), np.int64), np.empty((B, H + 1)))
+    paid = Batch(batch.states, batch.actions, np.empty((B, H + 1)) if modular else batch.gains)
+    values, best, highest = np.empty(n), np.empty(n), -np.inf
+    path_states, path_actions = np.zeros(H + 1, np.int64), np.zeros(H, np.int64)
+    b, weight = np.zeros(H * S), np.zeros(H * S)
+    sums, rows, gradient = np.zeros((H * S, A + 3)), np.empty(H * S, np.int64), np.zeros((H * S, A))
     size = H * S if optimizer == ADAM else 0
-    moments, moving, known = np.zeros((2, size, A)), np.zeros(size, np.bool_), np.empty(size, np.int64)
-    n_known = 0
+    moments, moving = np.zeros((2, size, A)), np.zeros(size, np.bool_)
 
     for it in range(n):
-        rollouts(world, objective, work, policy, key, it, it * batch, states, actions, gains)
-        values[it] = 0.0
-        for i in range(batch):
-            value = np.sum(gains[i])
-            values[it] += value
-            if value > highest:
-                highest = value
-                path_states[:], path_actions[:] = states[i], actions[i]
-        values[it] /= batch
+        rollouts(world, objective, work, policy, key, it, it * B, batch)
+        values[it], top, value = best_of(batch.gains)
+        if value > highest:
+            highest = value
+            for h in range(H):
+                path_states[h], path_actions[h] = batch.states[top, h], batch.actions[top, h]
+            path_states[H] = batch.states[top, H]
         best[it] = highest
         if it + 1 == n:  # no policy is made that nobody plays
             break
-        learned[:] = gains
         if modular:
-            additive_gains(states, elements, singles, learned)
-        touched = accumulate(windows[it * len(windows) // n], states, actions, learned, b, cumulative, sums, rows)
-
-        bonus, failed = entropy / (1 + it / entropy_decay), -1
-        for k in range(touched):
-            row = rows[k]
-            visits = sums[row, A + 2]
-            for a in range(A):
-                gradient[a] = (sums[row, a] - pi[row, a] * sums[row, A]) / batch
-            if bonus > 0:
-                add_entropy_gradient(pi[row], bonus * visits / batch, gradient)
-            if use_baseline:  # after its use: what a batch learns serves the next ones
-                weight[row] = 0.5 * weight[row] + visits
-                b[row] += (sums[row, A + 1] - visits * b[row]) / weight[row]
-            if optimizer == ADAM:
-                if not moving[row]:
-                    moving[row], known[n_known] = True, row
-                    n_known += 1
-                for a in range(A):
-                    moments[0, row, a] += 0.1 / 0.9 * gradient[a]
-                    moments[1, row, a] += 0.001 / 0.999 * gradient[a] * gradient[a]
-            else:
-                step = learning_rate * (batch / visits if optimizer == NPG else 1.0)
-                for a in range(A):
-                    theta[row, a] += step * gradient[a]
-                failed = failed if refresh(theta[row], pi[row]) else row
-            for column in range(A + 3):
-                sums[row, column] = 0.0
+            additive_gains(batch.states, elements, singles, paid.gains)
+        visited = rows[: estimate(windows[it * len(windows) // n], paid, b, pi, sums, rows, gradient)]
+        if entropy > 0:
+            add_entropy_gradient(pi, sums, visited, entropy / (1 + it / entropy_decay), B, gradient)
+        if use_baseline:  # after its use: what a batch learns serves the next ones
+            update_baseline(sums, visited, weight, b)
         if optimizer == ADAM:
-            failed = adam_step(theta, pi, moments, known[:n_known], learning_rate, it + 1)
+            failed = adam_step(theta, pi, moments, moving, gradient, visited, learning_rate, it + 1)
+        else:
+            failed = gradient_step(theta, pi, gradient, sums, visited, learning_rate, B if optimizer == NPG else 0)
         if failed >= 0:
             return values, best, path_states, path_actions, (it, failed)
+        for row in visited:
+            for column in range(A + 3):
+                sums[row, column] = 0.0
+            for a in range(A):
+                gradient[row, a] = 0.0
     return values, best, path_states, path_actions, (-1, 0)
 
 
 @njit
+def best_of(gains):
+    """(mean F, index and F of the best) of trajectories with marginal ``gains`` [B, H + 1]."""
+    total, top, highest = 0.0, 0, -np.inf
+    for i in range(len(gains)):
+        value = np.sum(gains[i])
+        total += value
+        if value > highest:
+            highest, top = value, i
+    return total / len(gains), top, highest
+
+
+@njit
 def additive_gains(states, elements, singles, gains):
-    """Fill ``gains`` [B, H + 1] with F({element}) of where the trajectories are."""
+    """Fill ``gains`` [B, H + 1] with F({element}) of the visited ``states``: the rewards of modular RL."""
     for i in range(len(states)):
         for h in range(states.shape[1]):
             e = elements[h if len(elements) > 1 else 0, states[i, h]]
@@ -270,38 +277,97 @@ def additive_gains(states, elements, singles, gains):
 
 
 @njit
-def accumulate(window, states, actions, gains, b, cumulative, sums, rows):
-    """Add advantages, returns and visits of a batch to ``sums``; the rows that it touched, in ``rows``, and how many they are."""
-    H, touched = actions.shape[1], 0
-    S, A = len(b) // H, sums.shape[1] - 3
-    for i in range(len(states)):
+def estimate(window, batch, b, pi, sums, rows, gradient):
+    """The gradient estimate of a batch: ``gradient`` [H S, A] = mean of 1{s_h = s} (1{a_h = a} - pi[h,s,a]) A[h], A[h] = R[h] - b[h,s_h].
+
+    R[h] sums the gains j with window[h, 0] <= j < window[h, 1]; row h S + s stands for (h, s). Rows of ``sums`` [H S, A + 3], zero
+    before, get the sums over the visits of: A[h] by action, A[h], R[h], 1. Returns how many rows were visited; they come first in ``rows``.
+    """
+    states, actions, gains = batch
+    B, H, visited = len(actions), actions.shape[1], 0
+    S, A = len(b) // H, pi.shape[1]
+    cumulative = np.zeros(H + 2)
+    for i in range(B):
         for j in range(H + 1):
             cumulative[j + 1] = cumulative[j] + gains[i, j]
         for h in range(H):
             row = h * S + states[i, h]
             returns = cumulative[window[h, 1]] - cumulative[window[h, 0]]
             advantage = returns - b[row]
-            if sums[row, A + 2] == 0:
-                rows[touched] = row
-                touched += 1
+            if sums[row, A + VISITS] == 0:
+                rows[visited] = row
+                visited += 1
             sums[row, actions[i, h]] += advantage
-            sums[row, A] += advantage
-            sums[row, A + 1] += returns
-            sums[row, A + 2] += 1
-    return touched
+            sums[row, A + ADVANTAGES] += advantage
+            sums[row, A + RETURNS] += returns
+            sums[row, A + VISITS] += 1
+    for row in rows[:visited]:
+        for a in range(A):
+            gradient[row, a] = (sums[row, a] - pi[row, a] * sums[row, A + ADVANTAGES]) / B
+    return visited
 
 
 @njit
-def adam_step(theta, pi, moments, known, learning_rate, count):
-    """Decay the moments of all rows ever visited and move them, bias corrected; a row that is not finite any more, or -1."""
-    first, second = 1 - 0.9**count, 1 - 0.999**count
-    for row in known:
-        for a in range(theta.shape[1]):
-            moments[0, row, a] *= 0.9
-            moments[1, row, a] *= 0.999
-            theta[row, a] += learning_rate * (moments[0, row, a] / first) / (np.sqrt(moments[1, row, a] / second) + 1e-8)
+def add_entropy_gradient(pi, sums, rows, bonus, B, gradient):
+    """Add to the ``gradient`` of ``rows`` the mean over B trajectories of ``bonus`` * d entropy(pi[row]) / d theta[row] at every visit.
+
+    d entropy / d theta[a] = -pi[a] (log pi[a] + entropy).
+    """
+    A = pi.shape[1]
+    for row in rows:
+        factor, entropy = bonus * sums[row, A + VISITS] / B, 0.0
+        for a in range(A):
+            if pi[row, a] > 0:
+                entropy -= pi[row, a] * np.log(pi[row, a])
+        for a in range(A):
+            if pi[row, a] > 0:
+                gradient[row, a] -= factor * pi[row, a] * (np.log(pi[row, a]) + entropy)
+
+
+@njit
+def update_baseline(sums, rows, weight, b):
+    """Move b [H S] to the mean of R over the visits of ``rows``, those of every earlier batch that came there counting half as much."""
+    A = sums.shape[1] - 3
+    for row in rows:
+        visits = sums[row, A + VISITS]
+        weight[row] = 0.5 * weight[row] + visits
+        b[row] += (sums[row, A + RETURNS] - visits * b[row]) / weight[row]
+
+
+@njit
+def gradient_step(theta, pi, gradient, sums, rows, learning_rate, natural):
+    """theta += learning_rate * gradient on ``rows``, and their policy; a row that is not finite any more, or -1.
+
+    With ``natural`` = B > 0 the mean over the visits of the row replaces that over the B trajectories.
+    """
+    A = theta.shape[1]
+    for row in rows:
+        step = learning_rate * (natural / sums[row, A + VISITS] if natural > 0 else 1.0)
+        for a in range(A):
+            theta[row, a] += step * gradient[row, a]
         if not refresh(theta[row], pi[row]):
             return row
+    return -1
+
+
+@njit
+def adam_step(theta, pi, moments, moving, gradient, rows, learning_rate, count):
+    """Adam's step number ``count`` on all rows ever visited, and their policy; a row that is not finite any more, or -1.
+
+    ``moments`` [2, H S, A], ``moving`` [H S]: rows visited before; ``gradient`` is 0 outside of ``rows``.
+    """
+    first, second = 1 - 0.9**count, 1 - 0.999**count
+    for row in rows:
+        moving[row] = True
+    for row in range(len(moving)):
+        if moving[row]:
+            for a in range(theta.shape[1]):
+                g = gradient[row, a]
+                moments[0, row, a] = 0.9 * (moments[0, row, a] + 0.1 / 0.9 * g)
+                moments[1, row, a] = 0.999 * (moments[1, row, a] + 0.001 / 0.999 * g * g)
+                theta[row, a] += learning_rate * (moments[0, row, a] / first) / (np.sqrt(moments[1, row, a] / second) + 1e-8)
+            if not refresh(theta[row], pi[row]):
+                return row
     return -1
 
 
@@ -320,15 +386,3 @@ def refresh(theta, pi):
     for a in range(A):
         pi[a] /= total
     return True
-
-
-@njit
-def add_entropy_gradient(pi, factor, gradient):
-    """gradient += factor * d entropy(pi) / d theta."""
-    mean = 0.0
-    for a in range(len(pi)):
-        if pi[a] > 0:
-            mean += pi[a] * np.log(pi[a])
-    for a in range(len(pi)):
-        if pi[a] > 0:
-            gradient[a] -= factor * pi[a] * (np.log(pi[a]) - mean)

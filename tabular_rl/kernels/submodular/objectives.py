@@ -1,10 +1,7 @@
 """Marginal gains of set functions, one element at a time, without allocation.
 
-An objective is the tuple (code, scalars, offsets, items, entries, weights, matrix) that ``tabular_rl.submodular`` packs; a workspace is
-the tuple (stamps, level, factor, picked) of ``workspace``. They are taken apart once for each trajectory: an array taken out of
-a tuple costs two atomic additions. Trajectories are told apart by a number t > 0 that grows: what carries another
-stamp than t is as good as cleared. ``picked`` holds the number of elements so far, their bit mask, and the elements. ``gain`` counts a
-repeated element as one more copy; ``collect`` adds the rule of sets, that a revisit gains nothing (subpo spec, sections 2 and 8).
+Trajectories are told apart by a number t > 0 that grows: what carries another stamp than t is as good as cleared. ``gain`` counts a
+repeated element as one more copy; ``visit`` adds the rule of sets, that a revisit gains nothing (subpo spec, sections 2 and 8).
 
     code           scalars            offsets, items        entries            weights          matrix
     COVERAGE                          item lists of e                          w[u]
@@ -20,6 +17,8 @@ repeated element as one more copy; ``collect`` adds the rule of sets, that a rev
     TABULATED                                                                  F [2^n]
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit, njit_sums
@@ -30,57 +29,69 @@ SQRT, LOG1P, SATURATING, PIECEWISE = range(4)
 REFRESH = 50  # elements after which the inverse of LOW_RANK is computed anew, against drift
 
 
+class Function(NamedTuple):
+    """A set function, as the table above says; ``tabular_rl.submodular`` packs it."""
+
+    code: Any
+    scalars: Any
+    offsets: Any
+    items: Any
+    entries: Any
+    weights: Any
+    matrix: Any
+
+
+class History(NamedTuple):
+    """Room for what a trajectory has collected.
+
+    ``stamps`` [2, n or U]: the last trajectory that collected the element, and that met the item; ``level`` [U]: how far the item is;
+    ``factor``: of GAUSSIAN and LOW_RANK; ``picked`` [L + 2]: how many elements there are, their bit mask, and the elements.
+    """
+
+    stamps: Any
+    level: Any
+    factor: Any
+    picked: Any
+
+
 @njit
 def workspace(objective, n, length):
-    """Room for the histories of at most ``length`` elements of a ground set of ``n`` (n the number of elements that can be collected)."""
-    code, weights, matrix = objective[0], objective[5], objective[6]
+    """A History of at most ``length`` elements of a ground set of ``n`` (the number of elements that can be collected)."""
+    code, weights, matrix = objective.code, objective.weights, objective.matrix
     universe = len(weights) if code != TABULATED else 0
     rows = columns = 0
     if code == GAUSSIAN:
         rows = columns = length
     elif code == LOW_RANK:
         rows, columns = 2 * matrix.shape[1] + 1, matrix.shape[1]
-    return np.zeros((2, max(n, universe)), np.int64), np.zeros(universe), np.zeros((rows, columns)), np.zeros(length + 2, np.int64)
+    stamps, picked = np.zeros((2, max(n, universe)), np.int64), np.zeros(length + 2, np.int64)
+    return History(stamps, np.zeros(universe), np.zeros((rows, columns)), picked)
 
 
 @njit
-def begin(code, level, picked):
+def begin(objective, work):
     """Forget the history."""
-    picked[0], picked[1] = 0, 0
-    if code in (TRUNCATED, FACILITY):
-        level[:] = 0.0
-
-
-@njit
-def collect(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, repeats):
-    """Gain of visiting element ``e`` (-1: nothing there) in trajectory ``t``, and remember it."""
-    if e < 0 or (not repeats and stamps[0, e] == t):
-        return 0.0
-    stamps[0, e] = t
-    return gain(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, True)
-
-
-@njit
-def peek(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, repeats):
-    """The same gain, and the history stays as it is."""
-    if e < 0 or (not repeats and stamps[0, e] == t):
-        return 0.0
-    return gain(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, False)
+    work.picked[0], work.picked[1] = 0, 0
+    if objective.code in (TRUNCATED, FACILITY):
+        for u in range(len(work.level)):
+            work.level[u] = 0.0
 
 
 @njit
 def visit(objective, work, e, t, repeats, keep):
-    """``collect`` or ``peek`` where speed does not matter."""
-    code, scalars, offsets, items, entries, weights, matrix = objective
-    stamps, level, factor, picked = work
+    """Gain of visiting element ``e`` (-1: nothing there) in trajectory ``t``; with ``keep`` it becomes part of the history."""
+    if e < 0 or (not repeats and work.stamps[0, e] == t):
+        return 0.0
     if keep:
-        return collect(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, repeats)
-    return peek(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, repeats)
+        work.stamps[0, e] = t
+    return gain(objective, work, e, t, keep)
 
 
 @njit
-def gain(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, keep):
+def gain(objective, work, e, t, keep):
     """F(history and e) - F(history); with ``keep`` e becomes part of the history."""
+    code, scalars, offsets, items, entries, weights, matrix = objective
+    stamps, level, factor, picked = work
     total = 0.0
     if code in (COVERAGE, MIXTURE):
         total = cover(offsets, items, weights, stamps, e, t, keep)
@@ -216,9 +227,9 @@ def concave(scalars, knots, x):
 @njit
 def follow(objective, work, path, t, repeats, gains):
     """Fill ``gains`` [L] along the elements ``path`` [L] (-1: nothing) of trajectory ``t``."""
-    code, scalars, offsets, items, entries, weights, matrix = objective
+    code, scalars, offsets, items, _, weights, matrix = objective
     stamps, level, factor, picked = work
-    begin(code, level, picked)
+    begin(objective, work)
     if code in (COVERAGE, TRUNCATED):  # loops of their own: two to five times faster than with the call below
         for j in range(len(path)):
             gains[j] = 0.0
@@ -244,7 +255,7 @@ def follow(objective, work, path, t, repeats, gains):
                 picked[0] += 1
         return
     for j in range(len(path)):
-        gains[j] = collect(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, path[j], t, repeats)
+        gains[j] = visit(objective, work, path[j], t, repeats, True)
 
 
 @njit
@@ -276,14 +287,12 @@ def total_gains(objective, paths, repeats, n, totals, values, again):
 @njit
 def table(objective, types, n, values):
     """Fill ``values`` [2^m]: F of every subset of m elements, the j-th a copy of element ``types[j]`` of the objective's ``n``."""
-    m = len(types)
-    code, scalars, offsets, items, entries, weights, matrix = objective
-    stamps, level, factor, picked = workspace(objective, n, m)
+    work = workspace(objective, n, len(types))
     for mask in range(1, len(values)):
-        begin(code, level, picked)
+        begin(objective, work)
         total = 0.0
-        for j in range(m):
+        for j in range(len(types)):
             if mask >> j & 1:
-                total += gain(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, types[j], mask, True)
+                total += gain(objective, work, types[j], mask, True)
         values[mask] = total
     values[0] = 0.0

@@ -4,7 +4,7 @@ import numpy as np
 
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.submodular.graph import PRIME, SHIFT
-from tabular_rl.kernels.submodular.objectives import begin, collect, peek, workspace
+from tabular_rl.kernels.submodular.objectives import begin, visit, workspace
 
 
 @njit
@@ -22,8 +22,7 @@ def replay_search(successors, elements, repeats, objective, n, start, H, m):
     ``successors`` [T, S, A]. Histories of the same elements (with ``repeats``: as often) count as one, the first found stays.
     """
     T, S, A = successors.shape
-    code, scalars, offsets, items, entries, weights, matrix = objective
-    stamps, level, factor, picked = workspace(objective, n, H + 2)
+    work = workspace(objective, n, H + 2)
     values, keys = np.empty((2, S, m)), np.empty((2, S, m), np.uint64)
     parents, count = np.empty((H + 1, S, m), np.int32), np.zeros((2, S), np.int64)
     path, copies = np.empty(H + 1, np.int64), np.zeros(n, np.int64)
@@ -42,11 +41,11 @@ def replay_search(successors, elements, repeats, objective, n, start, H, m):
                         k = parents[g, x, k]
                         x, k = k // m, k % m
                 t += 1
-                begin(code, level, picked)
+                begin(objective, work)
                 total = 0.0
                 for g in range(h + 1):
                     e = elements[g % len(elements), path[g]]
-                    total += collect(code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, repeats)
+                    total += visit(objective, work, e, t, repeats, True)
                     if e >= 0:
                         copies[e] += 1
                 for a in range(A):
@@ -56,9 +55,7 @@ def replay_search(successors, elements, repeats, objective, n, start, H, m):
                     if not fresh:
                         continue
                     e = elements[(h + 1) % len(elements), y]
-                    value = total + peek(
-                        code, scalars, offsets, items, entries, weights, matrix, stamps, level, factor, picked, e, t, repeats
-                    )
+                    value = total + visit(objective, work, e, t, repeats, False)
                     key = keys[old, s, i]
                     if e >= 0 and (repeats or copies[e] == 0):
                         key ^= element_key(e, copies[e])

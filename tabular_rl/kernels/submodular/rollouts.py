@@ -1,12 +1,10 @@
 """Trajectories of a submodular problem: random numbers of their own, states, actions and marginal gains in one pass.
 
-A world is the tuple (successors, slip, accept, alias, start_accept, start_alias, elements, repeats):
-``successors`` [S, A] with ``slip`` the probability that a uniform action is executed instead of the chosen one, or an empty array
-[0, A] and the alias tables [T * S * A, S] of a general transition; ``elements`` [T', S] (-1: nothing there), read at h modulo T'.
-
 Every trajectory draws from a stream of its own, keyed by (key, batch, number): what one trajectory draws depends on no other, and runs
 with the same key see the same luck. The stream is SplitMix64 (Steele, Lea, Flood 2014).
 """
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +15,32 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 R27, R30, R31, R11 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(11)
 UNIT = 2.0**-53
+
+
+class World(NamedTuple):
+    """Where actions lead, and what is there.
+
+    ``successors`` [S, A] with ``slip`` the probability that a uniform action is executed instead of the chosen one, or an empty array
+    [0, A] and alias tables [T * S * A, S] of a general transition; those [S] of the start, or [1] of a sure one; ``elements`` [T', S]
+    (-1: nothing there), T' = H + 1 or 1; ``repeats``: whether a revisited element counts as another copy of it.
+    """
+
+    successors: Any
+    slip: Any
+    accept: Any
+    alias: Any
+    start_accept: Any
+    start_alias: Any
+    elements: Any
+    repeats: Any
+
+
+class Batch(NamedTuple):
+    """B trajectories: ``states`` [B, H + 1], ``actions`` [B, H], and marginal ``gains`` [B, H + 1], the first that of the start."""
+
+    states: Any
+    actions: Any
+    gains: Any
 
 
 @njit
@@ -82,16 +106,17 @@ def next_state(successors, slip, accept, alias, h, s, a, state):
 
 
 @njit
-def rollouts(world, objective, work, policy, key, batch, before, states, actions, gains):
-    """Fill ``states``, ``gains`` [n, H + 1] and ``actions`` [n, H] with trajectories of ``policy`` [H, S, A].
+def rollouts(world, objective, work, policy, key, number, before, batch):
+    """Fill the Batch with trajectories of ``policy`` [H, S, A]: row i is trajectory i of the batch called ``number``.
 
-    Row i is trajectory i of ``batch``; ``before`` counts the trajectories that ``work`` has seen.
+    ``before`` counts the trajectories that ``work`` has seen.
     """
     successors, slip, accept, alias, start_accept, start_alias, elements, repeats = world
+    states, actions, gains = batch
     n, H = actions.shape
     path = np.empty(H + 1, np.int64)
     for i in range(n):
-        state = stream(key, batch, i)
+        state = stream(key, number, i)
         state, s = first_state(start_accept, start_alias, state)
         states[i, 0], path[0] = s, elements[0, s]
         for h in range(H):
@@ -117,16 +142,17 @@ def keep_the_best(chances):
 
 
 @njit
-def greedy_rollouts(world, objective, work, transition, key, batch, states, actions, gains):
+def greedy_rollouts(world, objective, work, transition, key, number, batch):
     """The same for the action of largest expected gain given the history, ties at random; ``transition`` [T, S, A, S] or empty."""
     successors, slip, accept, alias, start_accept, start_alias, elements, repeats = world
+    states, actions, gains = batch
     n, H = actions.shape
     A, dense = successors.shape[1], len(successors) == 0
     chances = np.empty((1, 1, A))
     for i in range(n):
-        state = stream(key, batch, i)
+        state = stream(key, number, i)
         state, s = first_state(start_accept, start_alias, state)
-        begin(objective[0], work[1], work[3])
+        begin(objective, work)
         for h in range(H + 1):
             row = h if len(elements) > 1 else 0
             if h > 0:

@@ -166,13 +166,13 @@ def replay(algorithm, problem, n, seed):
 
 def draw(problem, policy, key, batch, n):
     from tabular_rl.kernels.submodular.objectives import workspace
-    from tabular_rl.kernels.submodular.rollouts import rollouts
+    from tabular_rl.kernels.submodular.rollouts import Batch, rollouts
 
     H = problem.horizon
     found = np.empty((n, H + 1), np.int64), np.empty((n, H), np.int64), np.empty((n, H + 1))
     work = workspace(problem.objective.packed, problem.objective.n_elements, H + 1)
     with np.errstate(over="ignore"):
-        rollouts(problem.world, problem.objective.packed, work, policy, key, batch, 0, *found)
+        rollouts(problem.world, problem.objective.packed, work, policy, key, batch, 0, Batch(*found))
     return found
 
 
