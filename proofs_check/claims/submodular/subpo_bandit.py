@@ -4,6 +4,8 @@ Jt(x) = E F(R_x), R_x what independent steps collect, step h an element of law s
 g[h,a] = E[F(R without step h, and e) - F(R without step h)], e of law D[h,a].
 """
 
+from fractions import Fraction
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -20,11 +22,23 @@ KINDS = ("coverage", "facility", "ddesign", "concave")
 CLASSIC = "Prajapat, Mutny, Zeilinger, Krause 2024"
 
 
-def bandit_problem(H, A, n, kind, random, seed):
-    """A bandit over ``n`` elements, its laws Dirichlet(1) rows with ``random``, else sure."""
+def bandit_problem(H, A, n, kind, random, collects, seed):
+    """A bandit over ``n`` elements, its laws Dirichlet(1) rows with ``random``, else sure; the start ``collects`` element 0, or nothing."""
     rng = np.random.default_rng(seed)
     laws = rng.dirichlet(np.ones(n), (H, A)) if random else np.eye(n)[rng.integers(n, size=(H, A))]
-    return instances.bandit(distributions=laws, objective=instances.random_objective(kind, n, rng))
+    mdp = instances.bandit(distributions=laws, objective=instances.random_objective(kind, n, rng))
+    return SubmodularMDP(mdp.transition, 0, mdp.objective, elements=np.maximum(mdp.elements, 0)) if collects else mdp
+
+
+def fork(lean, prize, n_later):
+    """Nearly a bandit: step 0 goes left (action 0) or right, where the coming fair coin for a prize leans by ``lean`` in [-1/2, 1/2] to no
+    or to yes; then come ``n_later`` steps that collect nothing. States start, left, right, prize, nothing."""
+    transition = np.zeros((2 + n_later, 5, 2, 5))
+    transition[:, 3:, :, 4] = 1
+    transition[:, :3, :, 4] = 1
+    transition[0, 0] = np.eye(5)[[1, 2]]
+    transition[1, 1:3, :, 3:] = np.stack([[[0.5 - lean, 0.5 + lean]] * 2, [[0.5 + lean, 0.5 - lean]] * 2])
+    return SubmodularMDP(transition, 0, Modular([prize]), elements=[-1, -1, -1, 0, -1])
 
 
 def sub_probabilities(mdp, seed):
@@ -37,7 +51,8 @@ def probabilities(mdp, seed):
     return np.random.default_rng(seed).dirichlet(np.full(mdp.n_actions, 0.7), mdp.horizon)
 
 
-problems = draw(bandit_problem, st.integers(2, 4), st.integers(2, 3), st.integers(2, 6), st.sampled_from(KINDS), st.booleans())
+SHAPES = st.sampled_from(KINDS), st.booleans(), st.booleans()
+problems = draw(bandit_problem, st.integers(2, 4), st.integers(2, 3), st.integers(2, 6), *SHAPES)
 some_x = draw(sub_probabilities, fit=True)
 some_policy = draw(probabilities, fit=True)
 
@@ -78,6 +93,40 @@ def relaxation(mdp, x, improve=False):
     return bandits.relaxed_value(bandit, x), planning.submodular_value(mdp, policy), _top(mdp)
 
 
+def enumerated(mdp, x):
+    """E F of what independent steps collect, from the law of the collected set after every step."""
+    ground, F = mdp.ground_set(), mdp.table()
+    masks, law = np.arange(len(F)), np.zeros(len(F))
+    first = ground.elements[0, mdp.start]
+    law[1 << first if first >= 0 else 0] = 1
+    for h in range(mdp.horizon):
+        chances = x[h] @ mdp.probabilities[h, mdp.start]
+        following = (1 - chances.sum()) * law
+        for t, chance in enumerate(chances):
+            e = ground.elements[h + 1, t]
+            np.add.at(following, masks | (1 << e if e >= 0 else 0), chance * law)
+        law = following
+    return law @ F
+
+
+@claim("subpo-bandit.multilinear", kind=identity, source=f"{SOURCE} 5", provenance="derived", given=(problems, some_x),
+       control={"rest": 1.0})  # fmt: skip
+def multilinear(mdp, x, rest=0.0):
+    """Jt(x), by Moebius inversion, is the mean of F over the law of the collected set, followed step by step; and g[h,a] is Jt with row h
+    at a minus Jt with row h at nothing.
+
+    Control: minus Jt(x).
+    """
+    bandit = bandits.bandit_of(mdp)
+    value, g = enumerated(mdp, x), np.empty(x.shape)
+    for h, a in np.ndindex(x.shape):
+        chosen, empty = x.copy(), x.copy()
+        chosen[h], empty[h] = np.eye(x.shape[1])[a], rest * x[h]
+        g[h, a] = enumerated(mdp, chosen) - enumerated(mdp, empty)
+    found = np.append(bandits.relaxed_gradient(bandit, x), bandits.relaxed_value(bandit, x))
+    return found, np.append(g, value), 2 ** bandit.distributions.shape[-1] * _top(mdp)
+
+
 @claim("subpo-bandit.antitone", kind=inequality, source=f"{CLASSIC}; {SOURCE} B1", provenance="paper", given=(problems, some_x, seeds),
        control={"slack": False})  # fmt: skip
 def antitone(mdp, x, seed, slack=True):
@@ -95,10 +144,10 @@ def antitone(mdp, x, seed, slack=True):
 @claim("subpo-bandit.last-gains", kind=inequality, source=f"{SOURCE} B2", provenance="derived", given=(problems, some_x),
        control={"forget": True})  # fmt: skip
 def last_gains(mdp, x, forget=False):
-    """sum_{h,a} x g(x) <= Jt(x): gains on top of all others add up to F at most.  Control: gains on top of nothing."""
+    """sum_{h,a} x g(x) <= Jt(x) - F(start): gains on top of all others add up to F at most.  Control: gains on top of nothing."""
     bandit = bandits.bandit_of(mdp)
     g = bandits.relaxed_gradient(bandit, 0 * x if forget else x)
-    return np.sum(x * g), bandits.relaxed_value(bandit, x), _top(mdp)
+    return np.sum(x * g), bandits.relaxed_value(bandit, x) - bandit.table[bandit.start], _top(mdp)
 
 
 def _marginals(mdp, policy):
@@ -116,13 +165,14 @@ def _marginals(mdp, policy):
             a = policy[h, s, mask]
             y[h, a] += mass
             for t in np.flatnonzero(mdp.probabilities[h, s, a]):
-                key = t, mask | 1 << ground.elements[h + 1, t]
+                e = ground.elements[h + 1, t]
+                key = t, mask | 1 << e if e >= 0 else mask
                 following[key] = following.get(key, 0) + mass * mdp.probabilities[h, s, a, t]
         layer = following
     return sum(mass * F[mask] for (_, mask), mass in layer.items()), y
 
 
-small_problems = draw(bandit_problem, st.integers(2, 3), st.integers(2, 3), st.integers(2, 4), st.sampled_from(KINDS), st.booleans())
+small_problems = draw(bandit_problem, st.integers(2, 3), st.integers(2, 3), st.integers(2, 4), *SHAPES)
 
 
 @claim("subpo-bandit.any-policy", kind=inequality, source=f"{SOURCE} B3", provenance="derived", given=(small_problems, some_x, seeds),
@@ -170,27 +220,38 @@ def one_start(mdp, x, random_start=False):
 def half(mdp, x, stationary, factor=2.0):
     """OPT <= 2 J(x) + gap(x), gap = sum_h (max_a g - sum_a x g), for every x whose rows sum to 1 and OPT with memory.
 
-    At block-stationary points the gap is 0. Control: OPT <= J + gap, at the uniform x on ``permutation(3)``, which is stationary.
+    At block-stationary points the gap is 0, and J no smaller than at the x from which they are found.
+
+    Control: OPT <= J + gap, at the uniform x on ``permutation(3)``, which is stationary.
     """
     bandit = bandits.bandit_of(mdp)
-    found = bandits.bandit_certificate(bandit, bandits.block_stationary(bandit, x) if stationary else x)
+    found = start = bandits.bandit_certificate(bandit, x)
+    if stationary:
+        found = bandits.bandit_certificate(bandit, bandits.block_stationary(bandit, x))
     if factor == 1.0:
-        mdp = instances.permutation(3)
-        found = bandits.bandit_certificate(bandits.bandit_of(mdp), np.full((3, 3), 1 / 3))
-    return _optimum(mdp), factor * found.value + found.gap, _top(mdp)
+        mdp, stationary = instances.permutation(3), True
+        start = found = bandits.bandit_certificate(bandits.bandit_of(mdp), np.full((3, 3), 1 / 3))
+    left = [_optimum(mdp), found.gap * stationary, start.value, 0.0, found.gap]
+    right = [factor * found.value + found.gap, 1e-9 * _top(mdp), found.value, found.gap, found.upper - found.value]
+    return np.array(left), np.array(right), _top(mdp)
 
 
 @claim("subpo-bandit.continuous-greedy", kind=inequality, source=f"{CLASSIC}; {SOURCE} B5", provenance="derived",
        given=(problems, st.integers(1, 30)), control={"factor": 0.8})  # fmt: skip
 def continuous(mdp, K, factor=None):
-    """J(x_K) >= (1 - (1 - 1/K)^K) OPT - M1 H (H - 1) / (2 K) after K steps of continuous greedy (Frank-Wolfe), M1 = max F({e}).
+    """J(x_K) >= (1 - (1 - 1/K)^K) OPT - M1 H (H - 1) / (2 K) after K steps of continuous greedy (Frank-Wolfe), M1 = max F({e}); those are
+    the factor and the slack that it states, and J(x_K) its last value.
 
     Control: the factor 0.8, on ``permutation(3)``, where ties keep x uniform and J = 1 - (1 - 1/3)^3 = 0.7037 of OPT.
     """
     if factor is not None:
         mdp, K = instances.permutation(3), 300
-    found = bandits.continuous_greedy(bandits.bandit_of(mdp), K)
-    return (found.factor if factor is None else factor) * _optimum(mdp) - found.slack, found.values[-1], _top(mdp)
+    found, H = bandits.continuous_greedy(bandits.bandit_of(mdp), K), mdp.horizon
+    exact = 1 - Fraction(K - 1, K) ** K, Fraction(H * (H - 1), 2 * K)
+    told = np.array([found.factor, found.slack, found.values[-1]])
+    true = np.array([float(exact[0]), float(exact[1]) * mdp.objective.singles.max(), enumerated(mdp, found.x)])
+    least = (found.factor if factor is None else factor) * _optimum(mdp) - found.slack
+    return np.array([least, *told, *true]), np.array([found.values[-1], *true, *told]), _top(mdp)
 
 
 @claim("subpo-bandit.sequential-greedy", kind=inequality, source=f"{SOURCE} B6", provenance="derived", given=(problems,),
@@ -211,19 +272,40 @@ def sequential(mdp, factor=0.5):
 @claim("subpo-bandit.nearly", kind=inequality, source=f"{SOURCE} B7", provenance="derived",
        given=(small_problems, some_policy, st.floats(0.01, 0.3), seeds), control={"error": 0.0})  # fmt: skip
 def nearly(mdp, x, noise, seed, error=1.0):
-    """Rows within eps_h of a bandit's: |J_P - J_D| <= e = F(V) min(1, sum eps), and OPT <= J_D + sum max g + e.
+    """Rows within eps_h of a bandit's: |J_P - J_D| <= e = F(V) min(1, sum eps), and OPT <= J_P + sum max g + 2 e, the certificate.
 
     Control: without e.
     """
     rng = np.random.default_rng(seed)
     rows = (1 - noise) * mdp.transition + noise * np.pad(rng.dirichlet(np.ones(mdp.n_states - 1), mdp.shape), [(0, 0)] * 3 + [(1, 0)])
-    real = SubmodularMDP(rows, mdp.initial, mdp.objective, elements=mdp.elements)
-    bandit, _ = bandits.nearest_bandit(real)
-    e = error * bandit.error
-    promised = bandits.relaxed_value(bandit, x)
-    got = planning.submodular_value(real, bandit.policy(x, mdp.n_states))
-    g = bandits.relaxed_gradient(bandit, x)
-    return np.array([abs(got - promised), _optimum(real)]), np.array([e, promised + g.max(axis=1).sum() + e]), _top(mdp)
+    left, right = _held(SubmodularMDP(rows, mdp.initial, mdp.objective, elements=mdp.elements), x, error)
+    return left, right, _top(mdp)
+
+
+@claim("subpo-bandit.fork", kind=inequality, source=f"{SOURCE} B7", provenance="derived",
+       given=(st.floats(0.0, 0.5), st.floats(0.1, 10.0), st.integers(0, 2), st.integers(0, 1)), control={"error": 0.75})  # fmt: skip
+def fork_is_tight(lean, prize, n_later, action, error=1.0):
+    """On ``fork``, a fair coin that leans by eps = ``lean`` to the side that was chosen, all of this is tight: at the wrong side
+    J_P = J_D - e and OPT = J_D + sum max g + e, e = prize * eps: nothing less than twice e will do.
+
+    Control: 3 e / 4 in place of e.
+    """
+    mdp = fork(lean, prize, n_later)
+    x = np.eye(2)[[action] + [0] * (mdp.horizon - 1)]
+    left, right = _held(mdp, x, error)
+    bandit, eps = bandits.nearest_bandit(mdp)
+    told, true = np.array([bandit.error, *eps]), np.array([prize * lean, 0.0, lean, *np.zeros(n_later)])
+    return np.concatenate([left, told, true]), np.concatenate([right, true, told]), prize
+
+
+def _held(mdp, x, error):
+    """Two sides [3] of B7 for an ``mdp`` that is nearly a bandit: the distance of the values, the certificate, continuous greedy."""
+    bandit, _ = bandits.nearest_bandit(mdp)
+    found, greedy = bandits.bandit_certificate(bandit, x), bandits.continuous_greedy(bandit, 20)
+    value = lambda x: planning.submodular_value(mdp, bandit.policy(x, mdp.n_states))
+    optimum, missing = _optimum(mdp), (1 - error) * bandit.error
+    left = [abs(value(x) - found.value), optimum, greedy.factor * optimum - greedy.slack + (1 + greedy.factor) * missing]
+    return np.array(left), np.array([error * bandit.error, value(x) + found.upper - found.value - 2 * missing, value(greedy.x)])
 
 
 theorem(
@@ -234,8 +316,9 @@ theorem(
     source=f"{CLASSIC}, epsilon-bandit SMDPs; subpo spec, section 5",
     provenance="reconstructed",
     claims=(
-        "subpo-bandit.relaxation", "subpo-bandit.antitone", "subpo-bandit.last-gains", "subpo-bandit.any-policy", "subpo-bandit.start",
-        "subpo-bandit.half", "subpo-bandit.continuous-greedy", "subpo-bandit.sequential-greedy", "subpo-bandit.nearly",
+        "subpo-bandit.relaxation", "subpo-bandit.multilinear", "subpo-bandit.antitone", "subpo-bandit.last-gains",
+        "subpo-bandit.any-policy", "subpo-bandit.start", "subpo-bandit.half", "subpo-bandit.continuous-greedy",
+        "subpo-bandit.sequential-greedy", "subpo-bandit.nearly", "subpo-bandit.fork",
     ),
     uses={
         "subpo-bandit.any-policy": ("subpo-bandit.antitone",),
@@ -244,5 +327,6 @@ theorem(
         "subpo-bandit.continuous-greedy": ("subpo-bandit.any-policy", "subpo-bandit.antitone"),
         "subpo-bandit.sequential-greedy": ("subpo-bandit.any-policy",),
         "subpo-bandit.nearly": ("subpo-bandit.any-policy",),
+        "subpo-bandit.fork": ("subpo-bandit.nearly",),
     },
 )  # fmt: skip

@@ -69,7 +69,7 @@ def adam(batch, rate, corrected=True):
     return np.stack([theta, pi]), np.stack([expected, softmax(expected, axis=1)])
 
 
-@claim("subpo-run.step", kind=identity, source=f"{SOURCE} 3.2, step 7", provenance="derived",
+@claim("subpo-run.step", kind=identity, source=f"{SOURCE} 3.2", provenance="derived",
        given=(batches, st.floats(1e-3, 10.0), st.integers(0, 1)), control={"visits": 1.0})  # fmt: skip
 def step(batch, rate, natural, visits=0.0):
     """theta grows by rate * gradient, for the natural gradient times B over the visits of the row, on the visited rows; pi is the
@@ -89,7 +89,7 @@ def step(batch, rate, natural, visits=0.0):
     return np.stack([theta, pi]), np.stack([expected, softmax(expected, axis=1)])
 
 
-@claim("subpo-run.entropy", kind=identity, source=f"{SOURCE} 3.2, step 6", provenance="derived",
+@claim("subpo-run.entropy", kind=identity, source=f"{SOURCE} 3.2", provenance="derived",
        given=(batches, st.floats(0.0, 2.0), st.booleans()), control={"sign": -1})  # fmt: skip
 def entropy(batch, bonus, sure, sign=1):
     """The entropy term adds bonus * visits / B times d entropy(softmax) / d theta = (diag(pi) - pi pi') (-log pi) on visited rows.
@@ -107,7 +107,7 @@ def entropy(batch, bonus, sure, sign=1):
     return found, expected, 1.0
 
 
-@claim("subpo-run.baseline", kind=identity, source=f"{SOURCE} 3.2, step 8", provenance="derived", given=(batches,),
+@claim("subpo-run.baseline", kind=identity, source=f"{SOURCE} 3.2", provenance="derived", given=(batches,),
        control={"half": 1.0})  # fmt: skip
 def baseline(batch, half=0.5):
     """b is the mean of the returns at the visits of a row, weighted by 1/2 for every later batch that came there.

@@ -175,7 +175,10 @@ def block_stationary(bandit, x=None):
 
 
 class BanditCertificate(NamedTuple):
-    """``value`` J(x), ``gap`` of stationarity, and ``upper``: no history-dependent policy has a larger value. OPT <= 2 value + gap too."""
+    """``value`` J(x) in the bandit, ``gap`` of stationarity, and ``upper``: no history-dependent policy has a larger value.
+
+    OPT <= 2 value + gap + error too. ``upper - value`` may be added to x's value in the problem that is nearly the bandit as well.
+    """
 
     value: float
     gap: float
