@@ -7,7 +7,10 @@ import shutil
 import subprocess
 import sys
 
+import numba
+import numpy as np
 import pytest
+from numba.core import event
 from numba.core.caching import IndexDataCacheFile
 
 import tabular_rl
@@ -62,6 +65,29 @@ def test_an_edited_kernel_renews_the_cache_of_its_callers_in_other_files(tmp_pat
     assert run() == ["20.0", "1"]
     write("callee", "@njit\ndef inner(x):\n    return x + 2\n")
     assert run() == ["30.0", "0"]
+
+
+@pytest.mark.skipif(interpreted, reason="nothing is compiled")
+def test_an_assignment_between_arrays_compiles_no_text_of_shapes():
+    """The text alone compiled for 5 s in every process."""
+    compiled = []
+
+    class Watch(event.Listener):
+        def on_start(self, happened):
+            compiled.append(happened.data["dispatcher"].py_func.__module__)
+
+        def on_end(self, _):
+            pass
+
+    @numba.njit(error_model="numpy")
+    def assign(a, b):
+        a[1:] = b
+
+    message = "cannot assign slice from input of different size"
+    with event.install_listener("numba:compile", Watch()), pytest.raises(ValueError, match=message):
+        assign(np.zeros((3, 1, 1, 1)), np.ones((3, 1, 1, 1)))
+    assert compiled
+    assert "numba.cpython.unicode" not in compiled
 
 
 def two_writers(kind, folder):
