@@ -9,7 +9,7 @@ visited enough as if they were worth the largest value there is, and gets throug
 Settings: 40 iterations of each plan, 300 rollouts per refresh, learning rate 1, bonus 0.05, a pair is known after two weighted visits,
 switches at every 40th outer sample at most. They were chosen by looking at this lock; LPO and its relatives share them. "Warm start"
 makes 10 iterations do, from 0.7 times the last plan's logits, and keeps all of a pair's visits until it is known (C = 3). No constant
-here carries a guarantee: those of the theory are vacuous at this size. UCBVI is a yardstick from another class: on tables it needs far
+here carries a guarantee: those of the theory are vacuous at this size. UCBVI is a baseline from another class: on tables it needs far
 fewer samples, always.
 """
 
@@ -48,7 +48,7 @@ cells = [Cell((*names, name, seed), lock, learner, 20_000) for name, learner in 
 epochs = run_cells(cells).rename(columns={"gap_last": "gap"})
 
 # %%
-# The yardsticks count environment steps themselves.
+# These baselines count environment steps themselves.
 values = {"UCBVI": (UCBVIDiscounted(), 300_000), "Q-learning, eps 0.1": (QLearning(), 1_000_000)}
 cells = [Cell((*names, name, seed), lock, learner, n) for name, (learner, n) in values.items() for seed in range(SEEDS)]
 steps = run_cells(cells).rename(columns={"step": "steps"})

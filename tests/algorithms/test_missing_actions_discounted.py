@@ -25,7 +25,7 @@ LEARNERS = {
     "LPO": (LPO(**SHORT, certify=True), 120),
     "LPO, bonus": (LPO(**SHORT, unknown="bonus", certify=True), 120),
     "LPO, warm": (LPO(**SHORT, warm_start=0.5, certify=True), 120),
-    "LPO, no reuse": (LPO(**SHORT, reuse=False, fixed_window=True, integer_weights=True), 60),
+    "LPO, no reuse": (LPO(**SHORT, reuse=False, fixed_window=True), 60),
     "LPO, doubling": (LPO(**SHORT, subsample=False, switch="doubling"), 120),
     "natural gradient": (LPO(**SHORT, explore=False, subsample=False, switch="every"), 30),
     "linear": (LPO, 120),

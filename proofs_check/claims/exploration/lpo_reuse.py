@@ -14,8 +14,7 @@ from proofs_check import HighProbability, claim, identity, inequality
 from proofs_check.claims.exploration.lpo_optimism import Optimistic, _models, _optimism, _policy, known_and_bonus, restricted
 from proofs_check.strategies import draw, rows
 from tabular_rl import instances
-from tabular_rl.kernels.discounted.rollouts import collect, weighted_returns
-from tabular_rl.kernels.sampling import alias_tables
+from tabular_rl.kernels.discounted.rollouts import Cover, collect, room_for, weighted_returns, world_of
 
 SOURCE = "lpo spec"
 
@@ -126,12 +125,9 @@ class Returns:
     def __init__(self, mdp, data, then, rollouts, length, rng):
         self.K = Optimistic(mdp, data, True)
         self.mdp, self.data, self.then = mdp, data, self.K.policy(then)
-        (S, A), M = mdp.shape, rollouts
-        self.stored = np.empty(M, np.int64), np.empty((M, length), np.int32), np.empty(M, np.int64), np.empty(M, bool)
-        tables, known = alias_tables(mdp.transition.reshape(S * A, S)), data[0].astype(bool)
-        cover = np.full((1, 1, S, A), 1 / A), np.ones((1, S, A), bool), np.ones(1)
-        start, everywhere = np.cumsum(mdp.initial), np.ones(S, bool)
-        collect(*tables, start, mdp.discount, *cover, self.then, known, everywhere, True, rng, *self.stored)
+        (S, A), known, self.stored = mdp.shape, data[0].astype(bool), room_for(rollouts, length)
+        cover = Cover(np.full((1, 1, S, A), 1 / A), np.ones((1, S, A), bool), np.ones(1))
+        collect(world_of(mdp), cover, self.then, known, np.ones(S, bool), True, self.stored, rng)
 
     def tilted(self, logits):
         """then e^logits on the known states."""
@@ -143,7 +139,7 @@ class Returns:
         sums, counts = np.empty(self.data[0].size), np.empty(self.data[0].size)
         ratio = np.where(self.then > 0, pi / np.where(self.then > 0, self.then, 1), 1).ravel()
         largest = 1 / (1 - self.mdp.discount)
-        weighted_returns(*self.stored, ratio, self.data[2].ravel(), self.K.paid.ravel(), largest, sums, counts)
+        weighted_returns(self.stored, ratio, self.data[2].ravel(), self.K.paid.ravel(), largest, sums, counts)
         return sums / np.maximum(counts, 1), counts
 
     def targets(self, pi):
@@ -152,7 +148,7 @@ class Returns:
 
     def allowed(self, counts, log_moment, span, log_term):
         """Bernstein's bound [S*A]: sqrt(2 v l / n) + R l / (3 n), log second moments at most ``log_moment``, spans at most ``span``."""
-        g, X, L = self.mdp.discount, 1 + self.data[1].max(), self.stored[1].shape[1]
+        g, X, L = self.mdp.discount, 1 + self.data[1].max(), self.stored.pairs.shape[1]
         v, n = (X / (1 - np.sqrt(g * np.exp(log_moment)))) ** 2, np.maximum(counts, 1)
         R = X * np.sum(np.exp(span * np.arange(L + 1))) + np.exp(span * L) / (1 - g)
         return np.sqrt(2 * v * log_term / n) + R * log_term / (3 * n)
@@ -160,7 +156,7 @@ class Returns:
     @property
     def cut(self):
         """What the cap on the length costs at most."""
-        return self.mdp.discount ** self.stored[1].shape[1] * (1 + self.data[1].max()) / (1 - self.mdp.discount)
+        return self.mdp.discount ** self.stored.pairs.shape[1] * (1 + self.data[1].max()) / (1 - self.mdp.discount)
 
 
 def _estimation(discount, span):

@@ -23,16 +23,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tabular_rl import planning
+from tabular_rl.algorithms.exploration import lpo_constants as theory
 from tabular_rl.algorithms.exploration.function_classes import FiniteClass, LinearClass, TabularClass
-from tabular_rl.algorithms.exploration.lpo_certificate import pathwise_certificate
+from tabular_rl.algorithms.exploration.lpo_certificate import exact_gaps, pathwise_certificate
 from tabular_rl.algorithms.exploration.lpo_plan import plan, what_is_known
-from tabular_rl.algorithms.exploration.sensitivity import Data, add_point, keep_probability, squared_width
+from tabular_rl.algorithms.exploration.sensitivity import add_point, doubled, keep_probability, no_data, remember, squared_width
 from tabular_rl.algorithms.exploration.sensitivity_sampler import sampling_constant
 from tabular_rl.algorithms.exploration.value_learning import dense_shape
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.discounted.rollouts import Rollouts, World, roll_in
-from tabular_rl.kernels.sampling import alias_tables
+from tabular_rl.kernels.discounted.rollouts import Cover, roll_in, room_for, world_of
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.models import validation as check
 
@@ -80,7 +80,6 @@ class Rules(NamedTuple):
     warm_start: Any
     switch: Any
     batch: Any
-    integer_weights: Any
     budget: Any
 
 
@@ -126,8 +125,6 @@ class LPO:
         Switches are looked for every ``batch`` outer samples; the theorem has 1.
     fixed_window : bool
         Refresh the rollouts every floor(2 sqrt(window) / (eta B)) iterations, which keeps the policy within the window (lemma W).
-    integer_weights : bool
-        Round probabilities up to 1 / k.
     budget : float, optional
         Environment steps after which no further outer sample is taken.
     mixture : bool
@@ -159,7 +156,6 @@ class LPO:
     warm_start: float = 0.0
     switch: str = "sensitivity"
     batch: int = 1
-    integer_weights: bool = False
     budget: float | None = None
     mixture: bool = False
     certify: bool = False
@@ -167,7 +163,7 @@ class LPO:
     def __post_init__(self):
         for name in ("iterations", "rollouts", "batch"):
             check.integer(name, getattr(self, name), 1)
-        for name in ("subsample", "reuse", "fixed_window", "explore", "integer_weights", "mixture", "certify"):
+        for name in ("subsample", "reuse", "fixed_window", "explore", "mixture", "certify"):
             check.flag(name, getattr(self, name))
         check.choice("preset", self.preset, ("practical", "theory"))
         check.choice("unknown", self.unknown, ("terminal", "bonus"))
@@ -209,10 +205,15 @@ class LPO:
         best = planning.solve(problem, tolerance="exact")
         keep = keep_q or self.certify
         epochs, weights, played = self._explore(problem, classes, constants, horizon, n, check.generator(seed), keep)
-        series = {"gap_last": _gaps(best, epochs.policies[:, -1]), "steps": epochs.steps, "rollouts": epochs.rollouts, "kept": epochs.kept}
+        series = {
+            "gap_last": exact_gaps(best, epochs.policies[:, -1]),
+            "steps": epochs.steps,
+            "rollouts": epochs.rollouts,
+            "kept": epochs.kept,
+        }
         series |= {"known": np.sum(epochs.known & problem.available, axis=(1, 2)), "refreshes": epochs.refreshes}
         if self.mixture:
-            series["gap_mixture"] = np.array([np.mean(_gaps(best, policies)) for policies in epochs.policies])
+            series["gap_mixture"] = np.array([np.mean(exact_gaps(best, policies)) for policies in epochs.policies])
         if self.certify:
             series["certificate"] = pathwise_certificate(problem, epochs, self.unknown).total
             epochs = epochs if keep_q else epochs._replace(q_estimates=epochs.q_estimates[:, :0])
@@ -224,27 +225,17 @@ class LPO:
     def _explore(self, problem, classes, constants, horizon, n, rng, keep_q):
         """(Epochs, kept weights [S*A], {steps, rollouts} in all) of a run."""
         (S, A), (features, differences), T, M = problem.shape, classes.packed, self.iterations, self.rollouts
-        d, J, pairs = features.shape[1], len(differences), S * A
-        functions = constants["B"] * classes.functions.reshape(-1, pairs) if isinstance(classes, FiniteClass) else np.zeros((0, pairs))
-        accept, alias = alias_tables(problem.transition.reshape(pairs, S))
-        world = World(accept, alias, np.cumsum(problem.initial), problem.barred_reward.copy(), problem.discount)
-        data = Data(np.zeros(pairs), np.zeros(J), self.lam * np.eye(d), np.eye(d) / self.lam, np.zeros(pairs), np.zeros(J))
-        budget = np.inf if self.budget is None else float(self.budget)
-        rules = Rules(
-            **constants, interval=self.refresh_interval(constants), lam=self.lam, terminal=self.unknown == "terminal",
-            subsample=self.subsample, explore=self.explore, warm_start=float(self.warm_start), switch=SWITCHES.index(self.switch),
-            batch=self.batch, integer_weights=self.integer_weights, budget=budget,
-        )  # fmt: skip
         if M * horizon > MOST_STEPS:
             raise ValueError(f"{M} rollouts of up to {horizon} steps are more than {MOST_STEPS} steps; give fewer, or a shorter horizon")
-        rollouts = Rollouts(np.empty(M, np.int64), np.empty((M, horizon), np.int32), np.empty(M, np.int64), np.empty(M, bool))
+        functions = constants["B"] * classes.functions.reshape(-1, S * A) if isinstance(classes, FiniteClass) else np.zeros((0, S * A))
+        data, world, rollouts = no_data(features, differences, self.lam), world_of(problem), room_for(M, horizon)
         counters, theta = np.array([0, -1, 0, 0, 0, 0, 0, 0.0]), np.where(problem.available, 0.0, -np.inf)
         epochs = Epochs(
             policies=np.empty((0, T, S, A)), known=np.empty((0, S, A), bool), bonus=np.empty((0, S, A)), counts=np.empty(0),
             visits=np.empty((0, S, A)), began=np.empty(0), steps=np.empty(0), rollouts=np.empty(0), kept=np.empty(0),
             refreshes=np.empty(0), q_estimates=np.empty((0, T if keep_q else 0, S, A)),
         )  # fmt: skip
-        size, finished = 64, False
+        size, finished, rules = 64, False, self.rules(constants)
         while not finished:  # the loop comes back for room
             epochs = Epochs(*(_with_room(array, size) for array in epochs))
             finished = _run(world, (features, differences, functions), data, rules, n, counters, theta, epochs, rollouts, rng)
@@ -252,14 +243,21 @@ class LPO:
         played = {"steps": int(counters[STEPS]), "rollouts": int(counters[ROLLOUTS]), "iterate": int(counters[ITERATE])}
         return Epochs(*(array[: int(counters[EPOCH]) + 1] for array in epochs)), data.weights, played
 
+    def rules(self, constants):
+        """The Rules of a run with the ``constants`` of ``resolve``."""
+        return Rules(
+            **constants, interval=self.refresh_interval(constants), lam=self.lam, terminal=self.unknown == "terminal",
+            subsample=self.subsample, explore=self.explore, warm_start=float(self.warm_start), switch=SWITCHES.index(self.switch),
+            batch=self.batch, budget=np.inf if self.budget is None else float(self.budget),
+        )  # fmt: skip
+
     def longest(self, gamma):
         """Cap on a rollout's length."""
         return self.horizon or math.ceil(math.log(1e-6) / math.log(gamma))
 
     def refresh_interval(self, constants):
         """Iterations between two refreshes of the rollouts; 0: as the window says."""
-        pace = constants["learning_rate"] * constants["B"]  # the span of logits grows by at most this
-        fixed = max(1, math.floor(2 * math.sqrt(constants["window"]) / pace)) if pace > 0 else self.iterations
+        fixed = theory.iterations_within(constants["window"], constants["learning_rate"], constants["B"])
         return (fixed if self.fixed_window else 0) if self.reuse else 1
 
     def resolve(self, classes, gamma, n):
@@ -267,19 +265,18 @@ class LPO:
 
         The theory's bonus_scale is the leading term sqrt(4 v l) of E1 in a tabular class, which takes for granted that a pair begins half
         as many rollouts as it has kept weight: v bounds the second moment of a return when 2 alpha sqrt(tau2) = 1, l = log(2 S A T n /
-        delta) and, with reuse, S (A - 1) log(2 W n horizon) for a cover of the policies within a window (claim lpo.estimation-reused).
+        delta) and, with reuse, the logarithm of a cover of the policies within a window (claim lpo.estimation-reused).
         """
-        largest, A = 1 / (1 - gamma), max(classes.shape[-1], 2)
+        (S, A), terminal = (classes.n_points // classes.shape[-1], classes.shape[-1]), self.unknown == "terminal"
         if self.preset == "theory":
-            window = math.log((1 + gamma) / (2 * gamma))
-            C = sampling_constant(classes, n, lam=self.lam)
-            pays = 2 if self.unknown == "terminal" else 1 + largest  # one pair, at most
-            second_moment, log_term = (2 * pays * largest) ** 2, math.log(2 * classes.n_points * self.iterations * n / 0.05)
+            window, C = theory.widest_window(gamma), sampling_constant(classes, n, lam=self.lam)
+            moment = theory.second_moment(2 if terminal else 1 + 1 / (1 - gamma), gamma, self.reuse)  # one pair pays that, at most
+            log_term = math.log(2 * S * A * self.iterations * n / theory.FAILURE)
             if self.reuse:
-                span = 2 * math.sqrt(window) if self.fixed_window else math.sqrt(8 * math.log(A) * self.iterations)
-                second_moment *= 4
-                log_term += classes.n_points * (1 - 1 / A) * math.log(math.ceil(2 * span * n * self.longest(gamma)))
-            alpha = math.sqrt(4 * second_moment * log_term)
+                drift = theory.gradient_rate(max(A, 2), self.iterations, 1.0) * self.iterations
+                span = 2 * math.sqrt(window) if self.fixed_window else drift
+                log_term += theory.cover_logarithm((S, A), span, n, self.longest(gamma))
+            alpha = theory.theory_bonus(moment, log_term)
             tau2 = 1 / (4 * alpha**2)
         else:
             window, C, alpha, tau2 = 0.2, 1.0, 0.05, 1 / (self.lam + 2)
@@ -287,11 +284,10 @@ class LPO:
         alpha, tau2 = (alpha if self.bonus_scale is None else self.bonus_scale), (tau2 if self.known_width is None else self.known_width)
         if self.preset == "theory" and window >= -math.log(gamma):
             raise ValueError(f"window must satisfy discount * exp(window) < 1 in the preset 'theory', got {window} at discount {gamma}")
-        most = 2 * alpha * math.sqrt(tau2) if self.explore else 0.0
-        B = (1 + (most if self.unknown == "terminal" or not self.explore else max(most, largest))) * largest
+        B = theory.largest_value(gamma, 2 * alpha * math.sqrt(tau2) if self.explore else 0.0, terminal or not self.explore)
         eta = self.learning_rate
         if eta is None:
-            eta = math.sqrt(8 * math.log(A) / self.iterations) / B if self.preset == "theory" else 1.0
+            eta = theory.gradient_rate(max(A, 2), self.iterations, B) if self.preset == "theory" else 1.0
         if not math.isfinite(eta * B * self.iterations):
             raise ValueError(
                 f"learning_rate * (1 + bonus) / (1 - discount) * iterations must be finite: logits grow to that, got {eta:g} * {B:g} * "
@@ -299,14 +295,6 @@ class LPO:
             )
         names = ("learning_rate", "bonus_scale", "known_width", "constant", "window", "B")
         return dict(zip(names, (float(eta), float(alpha), float(tau2), float(C), float(window), float(B)), strict=True))
-
-
-def _gaps(best, policies):
-    """[N] gaps of ``policies`` [N, S, A], as ``Solution.gap`` has them one by one."""
-    mdp = best.mdp
-    move = np.eye(mdp.n_states) - mdp.discount * np.einsum("nsa,sat->nts", policies, mdp.transition)
-    visits = np.maximum(np.linalg.solve(move, mdp.initial[:, None])[..., 0], 0.0)
-    return np.einsum("ns,nsa,sa->n", visits, policies, best.advantage_lost)
 
 
 def _with_room(array, size):
@@ -319,13 +307,13 @@ def _with_room(array, size):
 @njit
 def _run(world, classes, data, rules, N, counters, theta, epochs, rollouts, rng):
     """Outer samples until all are taken or the budget is spent (True), or there is no room for another epoch (False)."""
-    work, cumulated = np.empty(len(data.gram)), np.empty(len(epochs.counts))
+    work, widths, cumulated = np.empty(len(data.gram)), np.zeros(len(data.weights)), np.empty(len(epochs.counts))
     while True:
         if switch_is_due(data, rules, N, counters, epochs):
             if counters[EPOCH] + 1 == len(epochs.counts):
                 return False
             counters[EPOCH] += 1
-            begin_epoch(world, classes, data, rules, counters, theta, epochs, cumulated, rollouts, rng)
+            begin_epoch(world, classes, data, rules, counters, theta, epochs, widths, cumulated, rollouts, rng)
         if counters[SAMPLES] == N or counters[STEPS] > rules.budget:
             return True
         take_sample(world, classes, data, rules, counters, epochs, work, rng)
@@ -345,28 +333,16 @@ def switch_is_due(data, rules, N, counters, epochs):
 
 
 @njit
-def begin_epoch(world, classes, data, rules, counters, theta, epochs, cumulated, rollouts, rng):
+def begin_epoch(world, classes, data, rules, counters, theta, epochs, widths, cumulated, rollouts, rng):
     """Widths, what is known, and T iterates of the policy gradient, for the next epoch."""
-    features, differences, _ = classes
     epoch = int(counters[EPOCH])
     epochs.counts[epoch], epochs.began[epoch], epochs.kept[epoch] = 0.0, counters[SAMPLES], counters[KEPT]
     counters[ITERATE] = len(epochs.policies[epoch]) - 1
-    widths, reach, A = np.zeros(len(data.weights)), 0.0, world.reward.shape[1]
-    for pair in range(len(widths)):
-        if world.reward[pair // A, pair % A] > -np.inf:  # the state has the action
-            widths[pair] = squared_width(pair, features, differences, rules.lam, data.weights, data.inverse, data.h)
+    squared_widths(world, classes, data, rules.lam, widths)
     what_is_known(widths, rules, world.discount, epochs.known[epoch], epochs.bonus[epoch])
-    for e in range(epoch):
-        reach += epochs.counts[e]
-        cumulated[e] = reach
-    oldest = 0
+    cover = cover_of(epochs, epoch, rules.explore, cumulated)
     if rules.explore:
-        for pair in range(len(widths)):
-            if theta[pair // A, pair % A] > -np.inf:
-                theta[pair // A, pair % A] *= rules.warm_start
-    else:  # only the policy before is sampled, and improved on
-        oldest = max(epoch - 1, 0)
-    cover = epochs.policies[oldest:], epochs.known[oldest:], cumulated[oldest:epoch]
+        forget(theta, rules.warm_start)
     played, refreshes = plan(
         world, classes, cover, epochs.known[epoch], epochs.bonus[epoch], theta, rules, rollouts, epochs.policies[epoch],
         epochs.q_estimates[epoch], rng,
@@ -374,7 +350,37 @@ def begin_epoch(world, classes, data, rules, counters, theta, epochs, cumulated,
     counters[STEPS] += played
     counters[ROLLOUTS] += refreshes * len(rollouts.first)
     epochs.refreshes[epoch], epochs.steps[epoch], epochs.rollouts[epoch] = refreshes, counters[STEPS], counters[ROLLOUTS]
-    data.weights_then[:], data.h_then[:], counters[LOG_DET_THEN] = data.weights, data.h, counters[LOG_DET]
+    remember(data)
+    counters[LOG_DET_THEN] = counters[LOG_DET]
+
+
+@njit
+def squared_widths(world, classes, data, lam, widths):
+    """Fill ``widths`` [S*A]: w2 of every pair, and 0 of pairs that do not exist."""
+    features, differences, _ = classes
+    A = world.reward.shape[1]
+    for pair in range(len(widths)):
+        if world.reward[pair // A, pair % A] > -np.inf:  # the state has the action
+            widths[pair] = squared_width(pair, features, differences, lam, data.weights, data.inverse, data.h)
+
+
+@njit
+def cover_of(epochs, epoch, explore, cumulated):
+    """The Cover of an epoch: all mixtures before it, by their numbers of outer samples; the last one alone without exploration."""
+    oldest, reach = 0 if explore else max(epoch - 1, 0), 0.0
+    for e in range(epoch):
+        reach += epochs.counts[e]
+        cumulated[e] = reach
+    return Cover(epochs.policies[oldest:], epochs.known[oldest:], cumulated[oldest:epoch])
+
+
+@njit
+def forget(theta, warm_start):
+    """``theta`` [S, A] becomes ``warm_start`` times itself; missing actions keep -inf."""
+    for s in range(theta.shape[0]):
+        for a in range(theta.shape[1]):
+            if theta[s, a] > -np.inf:
+                theta[s, a] *= warm_start
 
 
 @njit
@@ -394,22 +400,8 @@ def take_sample(world, classes, data, rules, counters, epochs, work, rng):
     counters[STEPS] += played
     counters[ROLLOUTS] += 1
     w2 = squared_width(z, features, differences, lam, data.weights, data.inverse, data.h)
-    p = keep_probability(min(1.0, w2), rules.constant, rules.integer_weights) if rules.subsample else 1.0
+    p = keep_probability(min(1.0, w2), rules.constant, False) if rules.subsample else 1.0
     if rng.random() < p:
         add_point(z, 1.0 / p, features, differences, data.weights, data.gram, data.inverse, data.h, work)
         counters[LOG_DET] += np.log1p(w2 / p)
         counters[KEPT] += 1
-
-
-@njit
-def doubled(data, log_det_gain, lam):
-    """Whether the determinant, or any regularized count, has doubled since the last switch."""
-    if len(data.gram) > 0:
-        return log_det_gain >= np.log(2.0)
-    for j in range(len(data.h)):
-        if lam + data.h[j] >= 2 * (lam + data.h_then[j]):
-            return True
-    for pair in range(len(data.weights) if len(data.h) == 0 else 0):
-        if lam + data.weights[pair] >= 2 * (lam + data.weights_then[pair]):
-            return True
-    return False

@@ -43,6 +43,14 @@ def pathwise_certificate(problem, epochs, unknown="terminal", chosen=None):
     return PathwiseCertificate(*np.reshape(terms, (-1, 3)).T / (1 - problem.discount))
 
 
+def exact_gaps(best, policies):
+    """[N] gaps of ``policies`` [N, S, A] to the Solution ``best``, as its ``gap`` has them one by one."""
+    mdp = best.mdp
+    move = np.eye(mdp.n_states) - mdp.discount * np.einsum("nsa,sat->nts", policies, mdp.transition)
+    visits = np.maximum(np.linalg.solve(move, mdp.initial[:, None])[..., 0], 0.0)
+    return np.einsum("ns,nsa,sa->n", visits, policies, best.advantage_lost)
+
+
 def _terms(mdp, epochs, e, optimal, terminal):
     """(regret, slack, price) of epoch ``e``, all times 1 - discount; policies and estimates [T, S, A]."""
     policies, known, bonus, estimates = epochs.policies[e], epochs.known[e], epochs.bonus[e], epochs.q_estimates[e]

@@ -1,7 +1,7 @@
 """Natural policy gradient in an optimistic MDP, from importance-weighted rollouts that are used again (lpo spec, section 2, SOLVE).
 
 Pairs are s A + a; ``classes`` = (features [S*A, d], differences [J, S*A], functions [K, S*A]) of a tabular (all empty), linear or finite
-class. ``rules`` are an LPO run's ``Rules``, ``world`` its ``World``, ``rollouts`` its ``Rollouts``.
+class. ``rules`` are an LPO run's ``Rules``; World, Cover and Rollouts are those of ``kernels.discounted.rollouts``.
 """
 
 import numpy as np
@@ -13,7 +13,10 @@ from tabular_rl.kernels.linear.ridge import invert
 
 @njit
 def what_is_known(widths, rules, discount, known, bonus):
-    """Fill ``known`` and ``bonus`` [S, A] from the squared ``widths`` [S*A]."""
+    """Fill ``known`` and ``bonus`` [S, A] from the squared ``widths`` [S*A].
+
+    b = 2 alpha sqrt(w2) where w2 <= tau2; what is not known is worth 1 / (1 - discount): in the mode "bonus" it is paid on top.
+    """
     S, A = known.shape
     for s in range(S):
         for a in range(A):
@@ -28,18 +31,16 @@ def what_is_known(widths, rules, discount, known, bonus):
 def plan(world, classes, cover, known, bonus, theta, rules, rollouts, iterates, q_estimates, rng):
     """T steps of natural policy gradient into ``iterates`` [T, S, A]; (environment steps, refreshes of the rollouts).
 
-    ``cover`` = (policies [E, T, S, A], knowns [E, S, A], cumulated weights [E]): what rollouts roll in by; with E = 0 nothing is learnt.
-    ``theta`` [S, A] are logits to start from; ``q_estimates`` [T, S, A], or empty, receives Qhat. Where a state lacks an action its
-    ``theta`` and the world's reward are -inf, and it is ``known``: no policy ever plays it.
+    ``cover`` is what rollouts roll in by; if it is empty nothing is learned. ``theta`` [S, A] are logits to start from; ``q_estimates``
+    [T, S, A], or empty, receives Qhat. Where a state lacks an action its ``theta`` and the world's reward are -inf, and it is ``known``:
+    no policy ever plays it.
     """
     features, _, functions = classes
-    policies, knowns, cumulated = cover
-    first, pairs, lengths, ended = rollouts
     (T, S, A), d = iterates.shape, features.shape[1]
     known_state, policy, log_policy, log_then = np.empty(S, np.bool_), np.empty((S, A)), np.zeros((S, A)), np.zeros((S, A))
     wanted, ratio, paid = np.empty(S, np.bool_), np.ones(S * A), np.empty(S * A)
     sums, counts, estimate, inverse = np.zeros(S * A), np.zeros(S * A), np.zeros(S * A), np.empty((d, d))
-    reward, played, refreshes, last = np.empty(S * A), 0, 0, 0
+    reward, lump, played, refreshes, last = np.empty(S * A), 1 / (1 - world.discount), 0, 0, 0
 
     start_policy(known, theta, known_state, policy, log_policy)
     for s in range(S):
@@ -47,29 +48,29 @@ def plan(world, classes, cover, known, bonus, theta, rules, rollouts, iterates, 
         for a in range(A):
             reward[s * A + a], paid[s * A + a] = world.reward[s, a], world.reward[s, a] + bonus[s, a]
     for t in range(T):
-        iterates[t] = policy
-        if len(cumulated) == 0 or not known_state.any():
+        copy_table(policy, iterates[t])
+        if len(cover.cumulated) == 0 or not known_state.any():
             continue
-        fresh = refreshes == 0 or (
-            t - last >= rules.interval if rules.interval > 0 else moved(log_policy, log_then, known_state) > rules.window
-        )
+        fresh = refreshes == 0 or refresh_is_due(rules, t - last, log_policy, log_then, known_state)
         if fresh:
-            log_then[:], last = log_policy, t
-            refreshes += 1
-            played += collect(
-                world.accept, world.alias, world.start, world.discount, policies, knowns, cumulated, policy, known, wanted, rules.terminal,
-                rng, first, pairs, lengths, ended,
-            )  # fmt: skip
-        for s in range(S):
-            for a in range(A):
-                played_here = known_state[s] and log_policy[s, a] > -np.inf
-                ratio[s * A + a] = np.exp(log_policy[s, a] - log_then[s, a]) if played_here else 1.0
-        weighted_returns(first, pairs, lengths, ended, ratio, reward, paid, 1 / (1 - world.discount), sums, counts)
+            copy_table(log_policy, log_then)
+            played += collect(world, cover, policy, known, wanted, rules.terminal, rollouts, rng)
+            refreshes, last = refreshes + 1, t
+        importance_ratios(log_policy, log_then, known_state, ratio)
+        weighted_returns(rollouts, ratio, reward, paid, lump, sums, counts)
         if fresh and d > 0:
             invert_covariance(features, counts, rules.lam, inverse)
         regress(features, functions, inverse, sums, counts, estimate)
         improve(estimate, bonus, rules, known_state, theta, policy, log_policy, q_estimates, t)
     return played, refreshes
+
+
+@njit
+def copy_table(source, target):
+    """``target`` [S, A] becomes ``source``."""
+    for s in range(source.shape[0]):
+        for a in range(source.shape[1]):
+            target[s, a] = source[s, a]
 
 
 @njit
@@ -87,6 +88,22 @@ def start_policy(known, theta, known_state, policy, log_policy):
             for a in range(A):
                 policy[s, a] = 0.0 if known[s, a] else 1.0 / unknown
                 log_policy[s, a] = -np.inf if known[s, a] else np.log(policy[s, a])
+
+
+@njit
+def refresh_is_due(rules, age, log_policy, log_then, known_state):
+    """Whether rollouts that are ``age`` iterations old must be drawn anew: at a fixed interval, or once the policy has left the window."""
+    return age >= rules.interval if rules.interval > 0 else moved(log_policy, log_then, known_state) > rules.window
+
+
+@njit
+def importance_ratios(log_policy, log_then, known_state, ratio):
+    """``ratio`` [S*A] = pi / pi_then on known states; elsewhere the policy does not move: 1."""
+    S, A = log_policy.shape
+    for s in range(S):
+        for a in range(A):
+            played = known_state[s] and log_policy[s, a] > -np.inf
+            ratio[s * A + a] = np.exp(log_policy[s, a] - log_then[s, a]) if played else 1.0
 
 
 @njit
@@ -173,7 +190,8 @@ def regress(features, functions, inverse, sums, counts, estimate):
                 error += functions[k, pair] * (counts[pair] * functions[k, pair] - 2 * sums[pair])
             if error < best:
                 best, chosen = error, k
-        estimate[:] = functions[chosen]
+        for pair in range(len(sums)):
+            estimate[pair] = functions[chosen, pair]
     else:
         for pair in range(len(sums)):
             estimate[pair] = sums[pair] / counts[pair] if counts[pair] > 0.0 else 0.0

@@ -22,21 +22,41 @@ Another end of an epoch, when a count doubles in the middle of a rollout, is lef
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tabular_rl import planning
-from tabular_rl.algorithms.exploration.value_learning import dense_shape, sampling_tables
+from tabular_rl.algorithms.exploration.value_learning import dense_shape
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.discounted.markov_systems import factor, solve_transposed
-from tabular_rl.kernels.discounted.rollouts import pick_cumulated, successor
+from tabular_rl.kernels.discounted.rollouts import pick_cumulated, successor, world_of
 from tabular_rl.kernels.episodic.episodes import draw
 from tabular_rl.kernels.linear.ridge import quadratic_form, regression_update
 from tabular_rl.kernels.linear.robust_induction import soft_maximum
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.models import validation as check
+
+
+class Truth(NamedTuple):
+    """What the certificate is computed with: transition [S, A, S], start [S], V* [S], and how much each action falls short of it [S, A]."""
+
+    transition: Any
+    initial: Any
+    best: Any
+    lost: Any
+
+
+class Rules(NamedTuple):
+    """``tau`` = 1 / eta; ``width`` and ``unknown`` are the bonus of one visit and of none; ``log_delta`` = log(1 / delta), ``most`` = A."""
+
+    tau: Any
+    scale: Any
+    width: Any
+    unknown: Any
+    log_delta: Any
+    most: Any
 
 
 @dataclass(frozen=True)
@@ -89,24 +109,24 @@ class RAVIUCB:
         """
         problem = self.plays.of(problem)
         S, A = dense_shape(problem)
-        index, gamma = checkpoints(n), problem.discount
-        H = 1 / (1 - gamma)
+        index, best = checkpoints(n), planning.solve(problem, tolerance="exact")
         basis = np.empty((0, S, A, S)) if self.basis is None else self.mixture(problem)
-        pairs, most = int(problem.available.sum()), int(problem.available.sum(axis=1).max())
-        tau = 1 / self.rate(most, gamma, index[-1])
-        if len(basis):
-            width = H * math.sqrt(2 * math.log(1 / self.delta))
-        else:
-            width = gamma * H * math.sqrt((S * math.log(2) + math.log(pairs * index[-1] / self.delta)) / 2)
-        best = planning.solve(problem, tolerance="exact")
-        series, policy = _run(
-            *sampling_tables(problem), problem.transition, problem.initial, problem.barred_reward, gamma, basis, float(self.scale), width,
-            tau, math.log(1 / self.delta), most, best.values, best.advantage_lost, index, check.generator(seed),
-        )  # fmt: skip
+        truth = Truth(problem.transition, problem.initial, best.values, best.advantage_lost)
+        rules = self.rules(problem, index[-1])
+        tau = rules.tau
+        series, policy = _run(world_of(problem), truth, basis, rules, index, check.generator(seed))
         guarantee = self.scale >= 1
         names = ("regret", "gap", "certificate" if guarantee else "uncertified", "optimism", "rollouts", "misses")
         parameters = {"learning_rate": 1 / tau if tau > 0 else math.inf, "scale": self.scale, "delta": self.delta, "guarantee": guarantee}
         return Trace(index, dict(zip(names, series, strict=True)), policy, parameters, seed, self.unit)
+
+    def rules(self, problem, n):
+        """The Rules of a run of ``n`` steps."""
+        pairs, most = int(problem.available.sum()), int(problem.available.sum(axis=1).max())
+        H, scale = 1 / (1 - problem.discount), float(self.scale)
+        width = scale * count_width(problem.n_states, pairs, n, problem.discount, self.delta)
+        tau = 1 / self.rate(most, problem.discount, n)
+        return Rules(tau, scale, width, H if scale > 0 else 0.0, math.log(1 / self.delta), most)
 
     def rate(self, A, gamma, n):
         """The learning rate in force."""
@@ -129,9 +149,23 @@ class RAVIUCB:
         return np.array(basis)
 
 
+def count_width(S, pairs, n, gamma, delta):
+    """gamma H sqrt(L / 2), L = S log 2 + log(pairs n / delta): times 1 / sqrt(visits), a bound on gamma |(P_k - P) V| at all times."""
+    return gamma * (1 / (1 - gamma)) * math.sqrt((S * math.log(2) + math.log(pairs * n / delta)) / 2)
+
+
 @njit
-def _run(accept, alias, start, P, initial, reward, gamma, basis, scale, width, tau, log_delta, most, best, lost, index, rng):
-    S, A = reward.shape  # -inf where the state lacks the action
+def regression_width(H, logdet, log_delta):
+    """beta = H / 2 sqrt(log det(Lambda / H^2) + 2 log(1 / delta)) + H: |P V - <x, regression>| <= beta |x| at all times."""
+    return 0.5 * H * np.sqrt(logdet + 2.0 * log_delta) + H
+
+
+@njit
+def _run(world, truth, basis, rules, index, rng):
+    accept, alias, start, reward, gamma = world  # the reward is -inf where the state lacks the action
+    P, initial, best, lost = truth
+    tau, scale, width, unknown, log_delta, most = rules
+    S, A = reward.shape
     d, H = len(basis), 1.0 / (1.0 - gamma)
     visits, arrivals = np.zeros((S, A)), np.zeros((S, A, S))
     moments, targets, inverse, logdet = np.zeros(d), np.empty((S, A, d)), np.eye(d) / H**2, 0.0
@@ -140,38 +174,28 @@ def _run(accept, alias, start, P, initial, reward, gamma, basis, scale, width, t
     values, before, total = np.full(S, H), np.empty(S), np.zeros(S)
     system, occupancy, series, row = np.empty((S, S)), np.empty(S), np.zeros((6, len(index))), 0
     regret, gap, excess, price, rollouts, misses = 0.0, 0.0, 0.0, H * np.log(most) * tau, 0, 0
+    uniform_policy(reward, policy, log_policy)
     expected_values(basis, values, targets)
-    for s in range(S):
-        count = np.sum(reward[s] > -np.inf)
-        for a in range(A):
-            if reward[s, a] > -np.inf:
-                policy[s, a], log_policy[s, a] = 1.0 / count, -np.log(count)
     s = -1
 
     for step in range(index[-1]):
         if s < 0:  # a rollout begins: one backup
             if d > 0:
-                beta = 0.5 * H * np.sqrt(logdet + 2.0 * log_delta) + H
+                beta = regression_width(H, logdet, log_delta)
                 regression_estimates(targets, moments, inverse, gamma * scale * beta, work, estimate, bonus)
             else:
-                count_estimates(visits, arrivals, values, scale * width, H if scale > 0.0 else 0.0, estimate, bonus)
+                count_estimates(visits, arrivals, values, width, unknown, estimate, bonus)
             misses += wrong(P, reward, values, gamma, estimate, bonus)
-            before[:] = values
             for s in range(S):
-                for a in range(A):
-                    q[s, a] = min(max(reward[s, a] + bonus[s, a] + gamma * estimate[s, a], 0.0), H) if reward[s, a] > -np.inf else -np.inf
-                values[s] = soft_maximum(q[s], log_policy[s], tau, policy[s], log_policy[s])
+                before[s] = values[s]
+            backup(reward, bonus, estimate, gamma, tau, q, values, policy, log_policy)
+            for s in range(S):
                 total[s] += values[s]
             expected_values(basis, values, targets)
             rollouts += 1
 
             occupy(P, policy, gamma, initial, system, occupancy)
-            gap = 0.0
-            for s in range(S):
-                excess += (occupancy[s] - initial[s]) * (before[s] - values[s])
-                for a in range(A):
-                    gap += max(occupancy[s], 0.0) * policy[s, a] * lost[s, a]  # the performance difference
-                    excess += occupancy[s] * policy[s, a] * min(2.0 * bonus[s, a], H)
+            gap, excess = charge(occupancy, initial, before, values, policy, bonus, lost, H, excess)
             regret += gap
             s = pick_cumulated(start, rng)
 
@@ -184,13 +208,54 @@ def _run(accept, alias, start, P, initial, reward, gamma, basis, scale, width, t
         s = t if rng.random() < gamma else -1
 
         if step + 1 == index[row]:
-            optimism = np.inf
-            for y in range(S):
-                optimism = min(optimism, total[y] / rollouts - best[y] + price / rollouts)
             series[0, row], series[1, row], series[2, row] = regret, gap, price + excess
-            series[3, row], series[4, row], series[5, row] = optimism, rollouts, misses
+            series[3, row], series[4, row], series[5, row] = optimism(total, best, price, rollouts), rollouts, misses
             row += 1
     return series, policy
+
+
+@njit
+def uniform_policy(reward, policy, log_policy):
+    """Fill ``policy`` and ``log_policy`` [S, A]: uniform over the actions that a state has."""
+    S, A = reward.shape
+    for s in range(S):
+        count = np.sum(reward[s] > -np.inf)
+        for a in range(A):
+            if reward[s, a] > -np.inf:
+                policy[s, a], log_policy[s, a] = 1.0 / count, -np.log(count)
+
+
+@njit
+def backup(reward, bonus, estimate, gamma, tau, q, values, policy, log_policy):
+    """Q = clip(r + bonus + gamma estimate, 0, H); ``values`` and the policy move to the soft maximum of Q about the policy before."""
+    S, A = reward.shape
+    H = 1.0 / (1.0 - gamma)
+    for s in range(S):
+        for a in range(A):
+            q[s, a] = min(max(reward[s, a] + bonus[s, a] + gamma * estimate[s, a], 0.0), H) if reward[s, a] > -np.inf else -np.inf
+        values[s] = soft_maximum(q[s], log_policy[s], tau, policy[s], log_policy[s])
+
+
+@njit
+def charge(occupancy, initial, before, values, policy, bonus, lost, H, excess):
+    """(gap V* - V of the policy, ``excess`` + <mu, min(2 bonus, H)> + <d - nu, before - values>): one rollout of the certificate."""
+    S, A = policy.shape
+    gap = 0.0
+    for s in range(S):
+        excess += (occupancy[s] - initial[s]) * (before[s] - values[s])
+        for a in range(A):
+            gap += max(occupancy[s], 0.0) * policy[s, a] * lost[s, a]  # the performance difference
+            excess += occupancy[s] * policy[s, a] * min(2.0 * bonus[s, a], H)
+    return gap, excess
+
+
+@njit
+def optimism(total, best, price, rollouts):
+    """min_s mean_k V_k - V* + price / K, ``total`` [S] = sum_k V_k: not negative on the good event."""
+    least = np.inf
+    for s in range(len(total)):
+        least = min(least, total[s] / rollouts - best[s] + price / rollouts)
+    return least
 
 
 @njit

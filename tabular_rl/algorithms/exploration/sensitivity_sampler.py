@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from tabular_rl.algorithms.exploration.function_classes import FiniteClass, LinearClass, TabularClass
-from tabular_rl.algorithms.exploration.sensitivity import add_point, keep_probability, sample_stream, squared_width
+from tabular_rl.algorithms.exploration.sensitivity import add_point, keep_probability, no_data, sample_stream, squared_width
 from tabular_rl.models import validation as check
 
 __all__ = ["SensitivitySampler", "sampling_constant"]
@@ -99,10 +99,9 @@ class SensitivitySampler:
         self.integer_weights, self.reweight = check.flag("integer_weights", integer_weights), check.flag("reweight", reweight)
         self.rng = check.generator(seed)
         self.features, self.differences = function_class.packed
-        d = self.features.shape[1]
-        self.weights, self.h = np.zeros(function_class.n_points), np.zeros(len(self.differences))
-        self.gram, self.inverse = lam * np.eye(d), np.eye(d) / lam
-        self._work = np.empty(d)
+        self._data = no_data(self.features, self.differences, lam)
+        self.weights, self.h, self.gram, self.inverse, *_ = self._data
+        self._work = np.empty(self.features.shape[1])
         self.full_weights = np.zeros(function_class.n_points) if check.flag("track_full", track_full) else None
         self.n_seen, self.n_kept, self.sum_probability = 0, 0, 0.0
 
@@ -126,10 +125,8 @@ class SensitivitySampler:
         points = self._points(points)
         coins = self.rng.random(len(points)) if coins is None else check.real_array("coins", coins, (len(points),))
         sensitivities, kept = np.empty(len(points)), np.empty(len(points))
-        sample_stream(
-            points, coins, self.constant, self.integer_weights, self.reweight, self.features, self.differences, self.lam, self.weights,
-            self.gram, self.inverse, self.h, self._work, sensitivities, kept,
-        )  # fmt: skip
+        rule, classes = (self.constant, self.integer_weights, self.reweight), (self.features, self.differences)
+        sample_stream(points, coins, rule, classes, self._data, self.lam, self._work, sensitivities, kept)
         probabilities = [keep_probability(s, self.constant, self.integer_weights) for s in sensitivities] if self.integer_weights else None
         total = np.sum(np.minimum(1, self.constant * sensitivities) if probabilities is None else probabilities)
         self._count(points, int(np.count_nonzero(kept)), float(total))

@@ -1,22 +1,41 @@
-"""Two value-based yardsticks for discounted MDPs with resets: optimistic value iteration, and Q-learning with random exploration.
+"""Two value-based baselines for discounted MDPs with resets: optimistic value iteration, and Q-learning with random exploration.
 
-``UCBVIDiscounted``: plan with empirical rows and the bonus c Vmax / sqrt(n), values clipped at Vmax = 1 / (1 - discount), whenever a count
-has doubled; play greedily, restart with probability 1 - discount after each step. ``QLearning``: step size (H + 1) / (H + n),
-H = 2 / (1 - discount), restart every H steps, a random action with probability epsilon, ties broken at random. Source: lpo spec, section 4
+``UCBVIDiscounted``: whenever a count has doubled, plan with empirical rows and the bonus c Vmax / sqrt(n), Vmax = 1 / (1 - discount):
+
+    Q(s, a) = min(Vmax, r + c Vmax / sqrt(n) + discount sum_t n(s, a, t) / n V(t)),   V = max_a Q,   Vmax where nothing was tried
+
+play greedily, restart with probability 1 - discount after each step.
+
+``QLearning``: with H = 2 / (1 - discount), after the n-th visit of (s, a),
+
+    Q(s, a) += (H + 1) / (H + n) (r + discount max_b Q(t, b) - Q(s, a))
+
+play a random action with probability epsilon, else a best one, ties broken at random; restart every H steps. Source: lpo spec, section 4
 [reconstructed].
 """
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tabular_rl import planning
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.discounted.rollouts import pick_cumulated, successor
-from tabular_rl.kernels.sampling import alias_tables
+from tabular_rl.kernels.discounted.rollouts import pick_cumulated, successor, world_of
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.models import validation as check
+
+TOLERANCE = 1e-6  # of the plans of UCBVIDiscounted, relative to the largest value
+
+
+class Counts(NamedTuple):
+    """``visits`` [S, A], ``arrivals`` [S, A, S], and the visits ``at_plan`` [S, A] when the last plan was made (-1: there was none)."""
+
+    visits: Any
+    arrivals: Any
+    at_plan: Any
 
 
 @dataclass(frozen=True)
@@ -48,15 +67,14 @@ class UCBVIDiscounted:
         """
         problem = self.plays.of(problem)
         S, A = dense_shape(problem)
-        index, rng, tables = checkpoints(n), check.generator(seed), sampling_tables(problem)
-        visits, arrivals, at_plan = np.zeros((S, A)), np.zeros((S, A, S)), np.full((S, A), -1.0)
+        index, rng, world = checkpoints(n), check.generator(seed), world_of(problem)
+        counts = Counts(np.zeros((S, A)), np.zeros((S, A, S)), np.full((S, A), -1.0))
         q_values, state = np.where(problem.available, 1 / (1 - problem.discount), -np.inf), np.array([-1, 0, 1])
-        best, gaps, plans, done = planning.solve(problem, tolerance="exact"), [], [], 0
+        gap, gaps, plans, done = greedy_gap(problem), [], [], 0
         for end in index:
-            arrays = visits, arrivals, at_plan, q_values, state
-            _optimistic(*tables, problem.barred_reward, problem.discount, float(self.scale), end - done, *arrays, rng)
+            _optimistic(world, float(self.scale), end - done, counts, q_values, state, rng)
             done = end
-            gaps.append(best.gap(np.argmax(q_values, axis=1)))
+            gaps.append(gap(q_values))
             plans.append(state[1])
         return Trace(index, {"gap": np.array(gaps), "plans": np.array(plans)}, _greedy(q_values), {"scale": self.scale}, seed, self.unit)
 
@@ -90,16 +108,15 @@ class QLearning:
         """
         problem = self.plays.of(problem)
         S, A = dense_shape(problem)
-        index, rng, tables = checkpoints(n), check.generator(seed), sampling_tables(problem)
+        index, rng, world = checkpoints(n), check.generator(seed), world_of(problem)
         visits, q_values, state = np.zeros((S, A)), np.where(problem.available, 0.0, -np.inf), np.array([-1, 0])
-        actions, counts = actions_of_states(problem.available)
-        best, gaps, done = planning.solve(problem, tolerance="exact"), [], 0
+        gap, gaps, done, choices = greedy_gap(problem), [], 0, actions_of_states(problem.available)
         for end in index:
             for steps in (end - done - 1, 1):  # what the last step teaches plays no more
                 best_actions = q_values == q_values.max(axis=1, keepdims=True)
-                _learn(*tables, problem.reward, problem.discount, self.epsilon, steps, actions, counts, visits, q_values, state, rng)
+                _learn(world, float(self.epsilon), steps, choices, visits, q_values, state, rng)
             done = end
-            gaps.append(best.gap(np.argmax(q_values, axis=1)))
+            gaps.append(gap(q_values))
         policy = (1 - self.epsilon) * best_actions / best_actions.sum(axis=1, keepdims=True) + self.epsilon * problem.uniform_policy
         return Trace(index, {"gap": np.array(gaps)}, policy, {"epsilon": self.epsilon}, seed, self.unit, output=_greedy(q_values))
 
@@ -118,10 +135,11 @@ def actions_of_states(available):
     return np.argsort(~available, axis=1, kind="stable"), available.sum(axis=1)
 
 
-def sampling_tables(problem):
-    """(accept, alias, cumulated start) for ``kernels.rollouts``."""
-    S, A = problem.shape
-    return *alias_tables(problem.transition.reshape(S * A, S)), np.cumsum(problem.initial)
+def greedy_gap(problem):
+    """A function that tells the exact V* - V of the policy that is greedy in ``q_values`` [S, A]; a policy seen before costs nothing."""
+    best = planning.solve(problem, tolerance="exact")
+    gap_of = cache(lambda actions: best.gap(np.array(actions)))
+    return lambda q_values: gap_of(tuple(np.argmax(q_values, axis=1)))
 
 
 def _greedy(q_values):
@@ -129,11 +147,12 @@ def _greedy(q_values):
 
 
 @njit
-def _optimistic(accept, alias, start, reward, gamma, scale, n, visits, arrivals, at_plan, q_values, state, rng):
+def _optimistic(world, scale, n, counts, q_values, state, rng):
     """``n`` steps; ``state``: where the walker is (-1: at a reset), how often it has planned, whether a plan is due (1) before it moves."""
+    accept, alias, start, reward, gamma = world
+    visits, arrivals, at_plan = counts
     S, A = reward.shape
-    s, due = state[0], state[2] == 1
-    values = np.empty(S)
+    s, due, values = state[0], state[2] == 1, np.empty(S)
     for _ in range(n):
         if s < 0:
             s = pick_cumulated(start, rng)
@@ -152,12 +171,16 @@ def _optimistic(accept, alias, start, reward, gamma, scale, n, visits, arrivals,
 
 @njit
 def optimistic_values(visits, arrivals, reward, gamma, scale, q_values, values):
-    """Value iteration with the empirical rows and the bonus, to 1e-6; what was never tried is worth Vmax, and -inf if it does not exist."""
+    """Value iteration with the empirical rows and the bonus, until no value changes by more than ``TOLERANCE`` times the largest one.
+
+    Fills ``q_values`` [S, A] (from which it starts) and ``values`` [S]; Vmax where nothing was tried, -inf where there is no action.
+    """
     S, A = reward.shape
-    largest, change = 1 / (1 - gamma), 1.0
+    largest = 1 / (1 - gamma)
+    change = largest
     for s in range(S):
         values[s] = np.max(q_values[s])
-    while change > 1e-6:
+    while change > TOLERANCE * largest:
         change = 0.0
         for s in range(S):
             best = 0.0
@@ -176,25 +199,40 @@ def optimistic_values(visits, arrivals, reward, gamma, scale, q_values, values):
 
 
 @njit
-def _learn(accept, alias, start, reward, gamma, epsilon, n, actions, counts, visits, q_values, state, rng):
+def _learn(world, epsilon, n, choices, visits, q_values, state, rng):
     """``n`` steps; ``state``: where the walker is (-1: at a reset), and its steps since then."""
-    A, H = reward.shape[1], 2 / (1 - gamma)  # missing actions have the value -inf
+    accept, alias, start, reward, gamma = world
+    actions, counts = choices
+    A, H = reward.shape[1], 2 / (1 - gamma)
     s, age = state[0], state[1]
     for _ in range(n):
         if s < 0 or age >= H:
             s, age = pick_cumulated(start, rng), 0
-        best, ties, a = -np.inf, 0, 0
-        for b in range(A):  # a random one of the best
-            if q_values[s, b] > best:
-                best, ties, a = q_values[s, b], 1, b
-            elif q_values[s, b] == best and best > -np.inf:
-                ties += 1
-                if rng.random() * ties < 1.0:
-                    a = b
+        a = a_best_action(q_values[s], rng)
         if rng.random() < epsilon:
             a = actions[s, int(rng.random() * counts[s])]
         t = successor(accept, alias, s * A + a, rng)
         visits[s, a] += 1.0
-        q_values[s, a] += (H + 1) / (H + visits[s, a]) * (reward[s, a] + gamma * np.max(q_values[t]) - q_values[s, a])
+        q_values[s, a] += step_size(H, visits[s, a]) * (reward[s, a] + gamma * np.max(q_values[t]) - q_values[s, a])
         s, age = t, age + 1
     state[0], state[1] = s, age
+
+
+@njit
+def a_best_action(q_values, rng):
+    """A random one of the best actions; missing ones have the value -inf."""
+    best, ties, a = -np.inf, 0, 0
+    for b in range(len(q_values)):
+        if q_values[b] > best:
+            best, ties, a = q_values[b], 1, b
+        elif q_values[b] == best and best > -np.inf:
+            ties += 1
+            if rng.random() * ties < 1.0:
+                a = b
+    return a
+
+
+@njit
+def step_size(H, n):
+    """(H + 1) / (H + n) of the n-th visit (Jin, Allen-Zhu, Bubeck, Jordan 2018): recent targets count about H / n each."""
+    return (H + 1) / (H + n)

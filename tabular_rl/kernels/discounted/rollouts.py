@@ -6,14 +6,20 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import draw
+from tabular_rl.kernels.sampling import alias_tables
 
 LARGEST = 1e100  # return that importance weights may make; sums of such returns are finite, and far above any value
 
 
 class World(NamedTuple):
-    """A model to be sampled: alias tables [S*A, S], cumulated start probabilities [S], reward [S, A], discount."""
+    """A model to be sampled: alias tables [S*A, S], cumulated start probabilities [S], reward [S, A], discount.
+
+    The reward is -inf where the state lacks the action.
+    """
 
     accept: Any
     alias: Any
@@ -22,13 +28,38 @@ class World(NamedTuple):
     discount: Any
 
 
+class Cover(NamedTuple):
+    """What rollouts roll in by: epoch i with weight ``cumulated`` [E], then one of its ``policies`` [E, T, S, A]; ``knowns`` [E, S, A]."""
+
+    policies: Any
+    knowns: Any
+    cumulated: Any
+
+
 class Rollouts(NamedTuple):
-    """Room for M rollouts of at most L pairs after the first, as ``collect`` fills it."""
+    """M rollouts of at most L pairs s A + a after the first.
+
+    ``first`` [M] (-1: the rollout teaches nothing), ``pairs`` [M, L], ``lengths`` [M] how many pairs follow the first, ``ended`` [M]
+    whether the last of them is not known.
+    """
 
     first: Any
     pairs: Any
     lengths: Any
     ended: Any
+
+
+def world_of(problem):
+    """The World of a DiscountedMDP with a dense transition."""
+    S, A = problem.shape
+    accept, alias = alias_tables(problem.transition.reshape(S * A, S))
+    return World(accept, alias, np.cumsum(problem.initial), problem.barred_reward.copy(), problem.discount)
+
+
+def room_for(rollouts, length):
+    """Rollouts that ``collect`` fills: ``rollouts`` of at most ``length`` pairs after the first."""
+    return Rollouts(np.empty(rollouts, np.int64), np.empty((rollouts, length), np.int32), np.empty(rollouts, np.int64),
+                    np.empty(rollouts, bool))  # fmt: skip
 
 
 @njit
@@ -67,15 +98,14 @@ def roll_in(accept, alias, start, discount, policy, known, terminal, rng):
 
 
 @njit
-def collect(
-    accept, alias, start, discount, policies, knowns, cumulated, policy, known, wanted, terminal, rng, first, pairs, lengths, ended
-):  # fmt: skip
-    """One rollout per row of ``pairs`` [M, L]: roll in by the cover to ``first``, then follow ``policy``; returns the pairs played.
+def collect(world, cover, policy, known, wanted, terminal, rollouts, rng):
+    """Fill ``rollouts``: each rolls in by the ``cover`` to its first pair, then follows ``policy``; returns the pairs played.
 
-    The cover draws epoch i with weight of ``cumulated``, then one of its iterates ``policies[i, t]`` [E, T, S, A]. ``first`` [M] and
-    ``pairs`` hold s A + a, ``lengths`` [M] how many pairs follow the first, ``ended`` [M] whether the last of them is not known. Where the
-    first state is not ``wanted`` [S] the rollout ends there, and ``first`` is -1.
+    Where the first state is not ``wanted`` [S] the rollout ends there, and ``first`` is -1.
     """
+    accept, alias, start, _, discount = world
+    policies, knowns, cumulated = cover
+    first, pairs, lengths, ended = rollouts
     A, total = policy.shape[1], 0
     for m in range(len(first)):
         epoch = pick_cumulated(cumulated, rng)
@@ -98,20 +128,38 @@ def collect(
 
 
 @njit
-def weighted_returns(first, pairs, lengths, ended, ratio, reward, paid, lump, sums, counts):
-    """Sums and counts [S*A] by first pair of G = reward(first) + sum_j (ratio of pairs 1 .. j) x_j, per-decision importance weights.
+def weighted_return(reward, pairs, ended, ratio, paid, lump):
+    """G = ``reward`` + sum_j (ratio of pairs 1 .. j) x_j of one rollout, x_j what pair j pays: per-decision importance weights.
 
-    ``ratio`` [S*A] is the new policy over the one that was followed, ``paid`` [S*A] reward and bonus, ``lump`` for a last unknown pair.
+    ``ratio`` [S*A] is the new policy over the one that was followed, ``paid`` [S*A] reward and bonus; ``lump`` is what the last pair is
+    worth if the rollout ``ended`` at one that is not known.
+
+    >>> import numpy as np
+    >>> ratio, paid = np.array([0.5, 2.0]), np.array([1.0, 3.0])
+    >>> weighted_return(1.0, np.array([1, 0, 1]), False, ratio, paid, 10.0)  # 1 + 2 * 3 + 2 * 0.5 * 1 + 2 * 0.5 * 2 * 3
+    14.0
+    >>> weighted_return(1.0, np.array([1, 0, 1]), True, ratio, paid, 10.0)  # the last pair is worth 10
+    28.0
+    """
+    G, weight, last = reward, 1.0, len(pairs) - 1
+    for j in range(len(pairs)):
+        weight *= ratio[pairs[j]]
+        G += weight * (lump if ended and j == last else paid[pairs[j]])
+    return G
+
+
+@njit
+def weighted_returns(rollouts, ratio, reward, paid, lump, sums, counts):
+    """``sums`` and ``counts`` [S*A] by first pair of the ``weighted_return`` of every rollout; ``reward`` [S*A] is that of first pairs.
+
     A return beyond ``LARGEST`` is cut there.
     """
-    sums[:], counts[:] = 0.0, 0.0
+    first, pairs, lengths, ended = rollouts
+    for pair in range(len(sums)):
+        sums[pair], counts[pair] = 0.0, 0.0
     for m in range(len(first)):
         if first[m] < 0:
             continue
-        G, weight, last = reward[first[m]], 1.0, lengths[m] - 1
-        for j in range(lengths[m]):
-            pair = pairs[m, j]
-            weight *= ratio[pair]
-            G += weight * (lump if ended[m] and j == last else paid[pair])
+        G = weighted_return(reward[first[m]], pairs[m, : lengths[m]], ended[m], ratio, paid, lump)
         sums[first[m]] += G if G <= LARGEST else LARGEST  # weights may have gone through infinity to NaN
         counts[first[m]] += 1.0

@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from tabular_rl import instances
 from tabular_rl.algorithms import RAVIUCB
 from tabular_rl.algorithms.exploration.ravi_ucb import occupy
-from tabular_rl.algorithms.exploration.value_learning import sampling_tables
+from tabular_rl.kernels.discounted.rollouts import world_of
 from tabular_rl.kernels.linear.ridge import regression_update
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.planning import evaluate, solve
@@ -41,7 +41,7 @@ def pick(weights, rng):
 def replay(mdp, n, seed, eta, basis=None, delta=0.05):
     """Regret, certificate and last policy: counts or normal equations anew for every plan, values by linear solves."""
     (S, A), gamma, rng = mdp.shape, mdp.discount, np.random.default_rng(seed)
-    H, (accept, alias, start) = 1 / (1 - gamma), sampling_tables(mdp)
+    H, (accept, alias, start, *_) = 1 / (1 - gamma), world_of(mdp)
     best = mdp.initial @ solve(mdp, "policy_iteration", tolerance=1e-9).values
     V, log_policy, data, s, X = np.full(S, H), np.full((S, A), -math.log(A)), [], -1, np.zeros((S, A, 0))
     price = 0.0 if eta == math.inf else H * math.log(A) / eta
