@@ -423,7 +423,7 @@ def test_errors_of_a_run():
         LPO(function_class=LinearClass(np.eye(3)[None] / 2)).run(SWIM, 10)
     with pytest.raises(ValueError, match="n must be"):
         LPO().run(SWIM, 0)
-    with pytest.raises(TypeError, match="dense transition"):
+    with pytest.raises(TypeError, match="problem must be a DiscountedMDP"):
         LPO().run(instances.gap_instance(), 10)
     with pytest.raises(TypeError, match="function_class"):
         LPO(function_class="tabular")

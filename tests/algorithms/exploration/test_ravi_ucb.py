@@ -161,7 +161,7 @@ def test_errors():
         RAVIUCB(scale=-1)
     with pytest.raises(ValueError, match="delta"):
         RAVIUCB(delta=0)
-    with pytest.raises(TypeError, match="dense transition"):
+    with pytest.raises(TypeError, match="problem must be a DiscountedMDP"):
         RAVIUCB().run(instances.gap_instance(), 10)
     with pytest.raises(ValueError, match="mixture is the problem's transition"):
         RAVIUCB(basis=BASIS[:1]).run(MIXED, 10)

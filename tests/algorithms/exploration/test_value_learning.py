@@ -66,7 +66,7 @@ def test_errors():
     with pytest.raises(ValueError, match="epsilon"):
         QLearning(1.5)
     for learner in (UCBVIDiscounted(), QLearning()):
-        with pytest.raises(TypeError, match="dense transition"):
+        with pytest.raises(TypeError, match="problem must be a DiscountedMDP"):
             learner.run(instances.gap_instance(), 10)
         with pytest.raises(ValueError, match="rewards must lie in"):
             learner.run(DiscountedMDP(SWIM.transition, 2 * SWIM.reward, 0.9), 10)
