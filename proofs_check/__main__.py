@@ -25,6 +25,9 @@ def verify(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the last run of the same profile: what was edited since is checked again.")
     ] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write the largest ratios into proofs_check/ratios.toml, from where they must not fall.")
+    ] = False,
     folder: Folder = FOLDER,
 ):
     """Execute the proofs: every claim on many instances, and its broken twin, which must be refuted.
@@ -36,9 +39,10 @@ def verify(
     from rich.console import Console
     from rich.markup import escape
 
+    from proofs_check import ratios
     from proofs_check.engine import PROFILES
     from proofs_check.registry import all_theorems, find_claims
-    from proofs_check.report import NAMES, check_format, rows, write, write_junit
+    from proofs_check.report import NAMES, check_format, rows, weak, write, write_junit
     from proofs_check.results import Run, load_tightest, save_tightest
     from tabular_rl.models import validation as check
 
@@ -59,6 +63,11 @@ def verify(
     except KeyboardInterrupt:
         interrupted = True
     tightest = load_tightest(folder)
+    if record:
+        if effort != PROFILES["quick"]:
+            raise ValueError("--record is for the quick profile: its seeds and numbers of replicates are those that are compared later")
+        ratios.record(verdicts.values(), tightest)
+        console.print(f"ratios are recorded in {ratios.PATH}")
     number_table(console, NAMES, rows(chosen, verdicts), title="Executed proofs")
     for path in report or ():
         write(path, chosen, all_theorems().values(), verdicts, tightest, effort)
@@ -73,6 +82,8 @@ def verify(
     failed = [verdict for verdict in verdicts.values() if not verdict.ok]
     for verdict in failed:
         console.print(f"[bold red]{verdict.id}[/bold red]: {escape(verdict.reason)}", highlight=False, soft_wrap=True)
+    for line in weak(verdicts.values()):
+        paragraph(console, line, hang=4)
     console.print(f"{len(verdicts) - len(failed)} of {len(chosen)} claims hold and have refuted controls")
     if interrupted:
         console.print(f"interrupted with {len(chosen) - len(verdicts)} claims to go: --resume goes on from here")
@@ -109,6 +120,10 @@ def explain(name: Annotated[str, typer.Argument(help="A theorem or a claim.")], 
             tried = f"{verdict.examples} tried" + (f", {verdict.exact_examples} exactly" if verdict.exact_examples else "")
             checked = f"[green]holds[/green], {tried}" if verdict.ok else f"[red]{'error' if verdict.error else 'fails'}[/red]"
             checked += f", tightest ratio {verdict.ratio:.3f}" if verdict.kind == "inequality" else ""
+            checked += "".join(f", [yellow]{word}[/yellow]" for word in verdict.remarks)
+            if "loose" in verdict.remarks:
+                worst = verdict.instance.splitlines()
+                checked += f"; the worst instance found:\n[dim]{escape(chr(10).join(worst[1:-1]))}[/dim]"
             checked += "" if verdict.code and verdict.code == version(claim) else " (before the last edit)"
         control = escape(claim.control_statement)
         origin = f"[dim]{claim.kind.name}, {claim.provenance}: {escape(claim.source)}. Control: {control}[/dim]{proof(claim)}"

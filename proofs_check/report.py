@@ -13,13 +13,14 @@ from tabular_rl.models.atomic import replacing
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
-NAMES = ("claim", "holds", "control", "tried", "tightest", "seconds")
+NAMES = ("claim", "holds", "control", "tried", "tightest", "power", "seconds", "remarks")
 
 
 def rows(claims, verdicts):
     """The cells under NAMES, in Rich markup, of every claim that has a verdict. ``tried`` "+ 10": in exact fractions.
 
-    ``tightest`` is the largest lhs / rhs of an inequality: 1 is attained.
+    ``tightest`` is the largest lhs / rhs of an inequality: 1 is attained. ``power``: with which a statistical claim would be refuted if it
+    failed twice as often as it says, or 0.2 of the time.
     """
     return [
         (
@@ -28,11 +29,28 @@ def rows(claims, verdicts):
             control_word(verdict, "[green]{}[/green]", "[red]{}[/red]"),
             f"{verdict.examples}" + (f" + {verdict.exact_examples}" if verdict.exact_examples else ""),
             f"{verdict.ratio:.3f}" if verdict.kind == "inequality" else "",
+            "" if verdict.alternative_power is None else f"{verdict.alternative_power:.2f}",
             f"{verdict.seconds:.1f}",
+            "[red]says less[/red]" if verdict.fallen else "[yellow]" * bool(verdict.remarks) + ", ".join(verdict.remarks),
         )
         for claim in claims
         if (verdict := verdicts.get(claim.id)) is not None
     ]
+
+
+def weak(verdicts):
+    """Lines that count the claims with a remark, and name them."""
+    verdicts = list(verdicts)
+    for word, meaning in (
+        ("loose", "have no instance where lhs / rhs is 0.5 or more"),
+        ("vacuous", "say no more than the trivial bound on most of their instances"),
+        ("power", "would miss a failure twice as frequent as stated, or of 0.2, more often than one time in ten"),
+    ):
+        found = [
+            verdict.id for verdict in verdicts if any(remark.split()[0] == word and " on " not in remark for remark in verdict.remarks)
+        ]
+        if found:
+            yield f"{len(found)} of {len(verdicts)} claims {meaning} ({word}): {', '.join(found)}"
 
 
 def control_word(verdict, good="{}", bad="{}"):
@@ -75,10 +93,11 @@ def as_json(claims, theorems, verdicts, tightest, profile):
         "claims": [
             {"id": claim.id, "kind": claim.kind.name, "source": claim.source, "provenance": claim.provenance, "statement": claim.statement}
             | {"proofs": _proofs(claim), "control": claim.control_statement, "status": status(verdicts.get(claim.id))}
-            | {"verdict": asdict(verdicts[claim.id]) if claim.id in verdicts else None}
+            | {"verdict": asdict(verdicts[claim.id]) | {"remarks": verdicts[claim.id].remarks} if claim.id in verdicts else None}
             | {"tightest": asdict(tightest[claim.id]) if claim.id in tightest else None}
             for claim in claims
         ],
+        "weak": list(weak(verdicts.values())),
         "theorems": [asdict(theorem) | {"edges": theorem.edges, "proofs": _proofs(theorem)} for theorem in theorems],
     }
     return json.dumps(record, indent=1)
@@ -131,6 +150,7 @@ def as_html(claims, theorems, verdicts, tightest, profile):
         graph=graph,
         proofs=proofs,
         slack=slack,
+        weak=list(weak(verdicts.values())),
         counts={word: sum(status(verdicts.get(claim.id)) == word for claim in claims) for word in ("ok", "failed", "error", "missing")},
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )

@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+from proofs_check import ratios
 from proofs_check.engine import Verdict, verify
 from proofs_check.registry import all_claims, registered
 from proofs_check.tightness import Tightest, tighten
@@ -15,7 +16,7 @@ from tabular_rl.models.atomic import replacing
 
 
 def version(claim):
-    """Hash of all that the verdict on ``claim`` depends on: its file, the engine, what they import, the libraries.
+    """Hash of all that the verdict on ``claim`` depends on: its file, the engine, what they import, the libraries, its recorded ratio.
 
     Empty for a claim that is not its file's own (made in a notebook, or from another claim): nobody can say whether it has changed.
     """
@@ -23,7 +24,7 @@ def version(claim):
         return ""
     # the list of all claims loads every file of claims, and decides nothing about one of them
     found = sources(claim.sides, verify, tighten, without={"proofs_check.registry"})
-    return hashlib.sha256(f"{code_version()} {found.digest} {claim.id}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{code_version()} {found.digest} {claim.id} {ratios.records().get(claim.id)}".encode()).hexdigest()[:16]
 
 
 class Run:

@@ -1,25 +1,89 @@
-"""The mathematics of the statistical verdicts: an exact binomial test, betting against a bounded mean, fitted growth.
+"""The mathematics of the statistical verdicts: betting against a probability and against a bounded mean, fitted growth.
 
 Closed forms in a few lines, where SciPy has none; ``tests/proofs_check/test_calibration.py`` measures their false alarms.
 """
 
+import math
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 BETS = np.concatenate([np.geomspace(1e-4, 0.5, 24), [0.7, 0.9]])  # fractions of the stake, mixed with equal weights
 RESAMPLES = 2000
+POWER = 0.9  # with which a guarantee that fails LEAST_ALTERNATIVE of the time, or twice as often as stated, must be refuted
+LEAST_ALTERNATIVE = 0.2
+LONGEST = 4000  # flags of a sequential test
 
 
-def binomial_excess(failures, n, probability, level):
-    """(p-value, power): P(Bin(n, probability) >= failures), and the chance that n new replicates of the observed rate give p <= level."""
-    from scipy.stats import binom
+class Sequential(NamedTuple):
+    """A sequential test of "P(failure) <= claimed" against "P(failure) >= alternative".
 
-    p_value = float(binom.sf(failures - 1, n, probability))
-    critical = int(binom.isf(level, n, probability)) + 1  # the least count with P(Bin >= count) <= level
-    while binom.sf(critical - 1, n, probability) > level:
-        critical += 1
-    return p_value, float(binom.sf(critical - 1, n, failures / n))
+    After n flags with k failures there are two stakes, each the mean of a few bets on independent flags: one grows when the claim is false,
+    the other when the alternative is. The first to reach its goal decides: 1 / ``level`` refutes, 1 / ``miss`` upholds, the latter not
+    before ``least`` flags. A true claim is refuted with probability at most ``level``, a true alternative upheld with at most ``miss``
+    (Ville's inequality, twice). After ``most`` flags nothing is refuted any more.
+    """
+
+    claimed: float
+    alternative: float
+    level: float
+    miss: float
+    least: int
+    most: int
+
+    def outcome(self, failed):
+        """("refuted" or "upheld", n): what the flags ``failed`` decide in their order, and after how many; ("", all) while nothing."""
+        n = np.arange(1, len(failed) + 1)
+        refuted, upheld = self.reached(n, np.cumsum(failed))
+        at = np.flatnonzero((refuted | upheld) & (n <= self.most))
+        if len(at):
+            return ("refuted" if refuted[at[0]] else "upheld"), int(n[at[0]])
+        return ("upheld", self.most) if len(failed) >= self.most else ("", len(failed))
+
+    def reached(self, n, k):
+        """Which stake has reached its goal after n flags with k failures, arrays."""
+        p, q = self.claimed, self.alternative
+        against = _stake(n, k, p, np.array([q, 0.75 * q + 0.25, 0.5 * q + 0.5, 1.0]))
+        favor = _stake(n, k, q, np.array([0.0, 0.5 * p, p]))
+        refuted = against >= -np.log(self.level)
+        return refuted, (favor >= -np.log(self.miss)) & (n >= self.least) & ~refuted
+
+    @cache  # noqa: B019 (a tuple of numbers)
+    def power(self, rate, goal=2.0):
+        """(chance, n): the exact one to refute when each flag fails with probability ``rate``, within n flags (where it is ``goal``)."""
+        alive, done = np.ones(1), 0.0
+        for n in range(1, self.most + 1):
+            now = np.zeros(n + 1)
+            now[:-1] += alive * (1 - rate)
+            now[1:] += alive * rate
+            refuted, upheld = self.reached(n, np.arange(n + 1))
+            done += now[refuted].sum()
+            alive = np.where(refuted | upheld, 0.0, now)
+            if done >= goal or alive.sum() < 1e-9:
+                return float(done), n
+        return float(done), self.most
+
+
+@cache
+def sequential(claimed, level, least, effort=1.0):
+    """The Sequential test of a claimed failure probability, as long as it takes to refute one of twice the size, or 0.2, with POWER.
+
+    ``effort`` times as many flags make the probability to miss that as many times a power smaller.
+    """
+    alternative = min(max(2 * claimed, LEAST_ALTERNATIVE), 1.0)
+    test = Sequential(claimed, alternative, level, (1 - POWER) ** effort, math.ceil(least * effort), LONGEST)
+    _, enough = test._replace(least=least, miss=1 - POWER).power(alternative, goal=POWER)
+    return test._replace(most=max(test.least, math.ceil(enough * effort)))
+
+
+def _stake(n, k, fair, bets):
+    """Logarithm of the mean stake after n flags, k of them failures, of bets that failures have probability ``bets`` and not ``fair``."""
+    from scipy.special import xlogy
+
+    n, k = np.asarray(n, float)[..., None], np.asarray(k, float)[..., None]
+    growth = xlogy(k, bets / fair) + xlogy(n - k, (1 - bets) / (1 - fair)) if fair < 1 else np.where(k < n, np.inf, 0.0) + 0 * bets
+    return np.logaddexp.reduce(growth, axis=-1) - np.log(len(bets))
 
 
 def stakes(samples, bound, low, high):
@@ -52,16 +116,45 @@ def capital(games):
     return np.maximum(mixed.max(axis=0), 0.0)
 
 
-def bootstrap_power(games, level, resamples=200):
-    """How often n replicates drawn from the observed ones would refute at ``level`` (by their last stake alone: a lower estimate)."""
-    n, m = games.shape
-    counts = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
+def bootstrap_power(games, level, n=None, resamples=200):
+    """How often ``n`` replicates drawn from the observed ones would refute at ``level`` (by their last stake alone: a lower estimate)."""
+    weights = np.full(len(games), 1 / len(games))
+    return _resampled_power(games, weights, level, n or len(games), resamples)
+
+
+def _resampled_power(games, weights, level, n, resamples):
+    m = games.shape[1]
+    counts = np.random.default_rng(0).multinomial(n, weights, size=resamples).astype(float)
     with np.errstate(over="ignore"):
-        growth = np.log1p(BETS * (np.minimum(games, 1e300)[..., None] - 1)).reshape(n, -1)
+        growth = np.log1p(BETS * (np.minimum(games, 1e300)[..., None] - 1)).reshape(len(games), -1)
     last = (counts @ growth).reshape(resamples, m, len(BETS))
     top = last.max(axis=-1)
     mixed = top + np.log(np.mean(np.exp(last - top[..., None]), axis=-1))
     return float(np.mean(mixed.max(axis=1) >= -np.log(level)))
+
+
+def power_of_mean(samples, bound, low, high, level, columns=4, resamples=100):
+    """Estimated probability to refute a mean twice as far above ``low`` as the ``bound``, or 0.2 of the range if that is more (and at most
+    halfway from the bound to ``high``): the observed samples, mixed with ``high``, or stretched where there is no end.
+
+    The least over the coordinates that scatter most; [n, m] samples, [m] limits.
+    """
+    n, powers = len(samples), []
+    spread = samples.std(axis=0) / np.where(bound > low, bound - low, 1.0)
+    for j in np.argsort(-spread)[:columns]:
+        x, room, mean = samples[:, j] - low[j], bound[j] - low[j], samples[:, j].mean() - low[j]
+        if room <= 0:  # one sample above the bound refutes
+            powers.append(1.0)
+        elif np.isinf(high[j]):
+            stretched = x * (2 * room / mean) if mean > 0 else np.full(n, 2 * room)
+            powers.append(_resampled_power((stretched / room)[:, None], np.full(n, 1 / n), level, n, resamples))
+        elif high[j] > bound[j]:
+            width = high[j] - low[j]
+            goal = min(max(2 * room, LEAST_ALTERNATIVE * width), (room + width) / 2)
+            share = (goal - mean) / (width - mean)
+            games = np.append(x, width)[:, None] / room
+            powers.append(_resampled_power(games, np.append(np.full(n, (1 - share) / n), share), level, n, resamples))
+    return min(powers, default=1.0)
 
 
 class Growth(NamedTuple):

@@ -83,9 +83,12 @@ identity, inequality = Exact("identity"), Exact("inequality")
 
 
 class Test(NamedTuple):
-    """The outcome of a statistical kind: ``refuted`` at ``level``, ``summary`` for people, and the ``power`` with which a repetition
-    of the same length would refute, estimated from these replicates (0 where this one did not). ``ratio``: observed over claimed;
-    ``vacuous``: share of the replicates whose bound says no more than the trivial one."""
+    """The outcome of a statistical kind: ``refuted`` at ``level``, after ``n`` replicates, ``summary`` for people.
+
+    ``decided``: more replicates are not asked for. ``power``: with which a repetition would refute, estimated from these replicates (0
+    where this one did not). ``ratio``: observed over claimed. ``vacuous``: share of the replicates whose bound says no more than the
+    trivial one.
+    """
 
     refuted: bool
     level: float
@@ -93,17 +96,21 @@ class Test(NamedTuple):
     ratio: float
     summary: str
     vacuous: float | None = None
+    decided: bool = True
+    n: int = 0
 
 
 @dataclass(frozen=True)
 class HighProbability:
     """An event happens with probability at least 1 - ``failure``; the claim returns flags of independent replicates, True where it did.
 
-    Refuted by the exact binomial test: as many failures would come with probability at most ``level`` if each had probability ``failure``.
+    At least ``replicates`` are drawn, and then more until it is decided (``statistics.Sequential``): betting refutes a claim that is true
+    with probability at most ``level``, and one whose event fails twice as often as claimed, or with probability 0.2 if that is more, with
+    probability at least 0.9: ``alternative_power`` is the exact number. Without any failure a dozen replicates decide.
     """
 
     failure: float
-    replicates: int = 200
+    replicates: int = 40
     level: float = LEVEL
     name: ClassVar[str] = "high_probability"
     statistical: ClassVar[bool] = True
@@ -113,12 +120,22 @@ class HighProbability:
         """Whether a claim may return this."""
         return np.size(returned) > 0 and np.asarray(returned).dtype.kind in "buif"
 
-    def judge(self, batches, level):
-        good = np.concatenate([np.atleast_1d(batch).ravel().astype(bool) for batch in batches])
-        n, failures = len(good), int(np.sum(~good))
-        p_value, power = statistics.binomial_excess(failures, n, self.failure, level)
-        summary = f"{failures} of {n} failed, at most {self.failure:g} of them claimed, p = {p_value:.2g}"
-        return Test(p_value <= level, level, power, failures / n / self.failure, summary)
+    def judge(self, batches, level, effort=1.0, control=False):
+        """The Test; a ``control`` is never upheld: it has all the time to be refuted."""
+        failed = ~np.concatenate([np.atleast_1d(batch).ravel().astype(bool) for batch in batches])
+        test = statistics.sequential(self.failure, level, self.replicates, effort)
+        if control:
+            test = test._replace(least=test.most + 1)
+        outcome, n = test.outcome(failed)
+        failures, refuted = int(np.sum(failed[:n])), outcome == "refuted"
+        power = test.power(failures / n)[0] if refuted else 0.0
+        summary = f"{failures} of {n} failed, at most {self.failure:g} of them claimed"
+        return Test(refuted, level, power, failures / n / self.failure, summary, None, bool(outcome), n)
+
+    def alternative_power(self, batches, level, effort=1.0):
+        """The exact probability to refute at the alternative."""
+        test = statistics.sequential(self.failure, level, self.replicates, effort)
+        return test.power(test.alternative)[0]
 
     def count(self, batch):
         return np.size(batch)
@@ -130,7 +147,8 @@ class Expectation:
     of which one side suffices for an inequality (high may be inf). A fifth entry says for how many of them the bound is vacuous.
 
     Refuted by betting against it: a gambler who multiplies a stake of 1 to 1 / ``level`` in a game that is fair (or worse) if the claim
-    holds (Ville 1939; Waudby-Smith, Ramdas 2024). Coordinates and directions share the level.
+    holds (Ville 1939; Waudby-Smith, Ramdas 2024), which may stop as soon as it is won. Coordinates and directions share the level.
+    ``alternative_power`` is estimated for a mean twice as far above ``low`` as claimed, or 0.2 of the range if that is more.
     """
 
     replicates: int = 200
@@ -144,10 +162,10 @@ class Expectation:
         """Whether a claim may return this."""
         return isinstance(returned, tuple | list) and 4 <= len(returned) <= 5 and all(part is not None for part in returned)
 
-    def judge(self, batches, level):
-        samples = np.concatenate([np.reshape(batch[0], (self.count(batch), -1)).astype(float) for batch in batches])
+    def judge(self, batches, level, effort=1.0, control=False):
+        """The Test of all replicates so far; a refutation decides at once."""
+        samples, bound, low, high = self._samples(batches)
         n, m = samples.shape
-        bound, low, high = (np.broadcast_to(np.asarray(limit, float), m) for limit in batches[0][1:4])
         games = statistics.stakes(samples, bound, low, high)
         if self.equal:
             games = np.concatenate([games, statistics.stakes(-samples, -bound, -high, -low)], axis=1)
@@ -160,8 +178,21 @@ class Expectation:
         )
         ratio = float(mean[worst] / bound[worst]) if bound[worst] > 0 else 0.0
         vacuous = np.mean([np.mean(batch[4]) for batch in batches]) if len(batches[0]) > 4 else None
-        refuted = bool(capital.max() >= -np.log(share))
-        return Test(refuted, level, statistics.bootstrap_power(games, share) if refuted else 0.0, ratio, summary, vacuous)
+        refuted, needed = bool(capital.max() >= -np.log(share)), int(np.ceil(self.replicates * effort))
+        power = statistics.bootstrap_power(games, share, max(n, needed)) if refuted else 0.0
+        return Test(refuted, level, power, ratio, summary, vacuous, refuted or n >= needed, n)
+
+    def alternative_power(self, batches, level, effort=1.0):
+        """The estimated probability to refute at the alternative; of an equality, in the direction where it is less."""
+        samples, bound, low, high = self._samples(batches)
+        share = level / (samples.shape[1] * (2 if self.equal else 1))
+        power = statistics.power_of_mean(samples, bound, low, high, share)
+        return min(power, statistics.power_of_mean(-samples, -bound, -high, -low, share)) if self.equal else power
+
+    def _samples(self, batches):
+        """(samples [n, m], bound, low, high [m])."""
+        samples = np.concatenate([np.reshape(batch[0], (self.count(batch), -1)).astype(float) for batch in batches])
+        return samples, *(np.broadcast_to(np.asarray(limit, float), samples.shape[1]) for limit in batches[0][1:4])
 
     def count(self, batch):
         return np.atleast_1d(batch[0]).shape[0]
@@ -173,7 +204,8 @@ class Rate:
 
     The claim returns (x [m], y [n, m]) with n replicates. An exponent is refuted when the bootstrap interval of the fitted one lies above
     it; logarithmic growth when a power law describes more than 1 - ``level`` of the bootstrapped mean curves better. The level of a
-    bootstrap is asymptotic: the calibration tests measure it. A window of x shows lower orders too: more replicates would test the window,
+    bootstrap is asymptotic: the calibration tests measure it. ``alternative_power`` is estimated for the observed scatter around growth
+    by x^(``exponent`` + 1/4). A window of x shows lower orders too: more replicates would test the window,
     not the theorem, so profiles do not multiply them.
     """
 
@@ -188,17 +220,29 @@ class Rate:
         """Whether a claim may return this."""
         return isinstance(returned, tuple | list) and len(returned) == 2 and all(part is not None for part in returned)
 
-    def judge(self, batches, level):
+    def judge(self, batches, level, effort=1.0, control=False):
+        """The Test of all replicates, of which no effort asks for more."""
         x = np.asarray(batches[0][0], float)
         y = np.concatenate([np.atleast_2d(batch[1]) for batch in batches])
+        if len(y) < self.replicates:
+            return Test(False, level, 0.0, 0.0, "", decided=False, n=len(y))
         fit = statistics.growth(x, y, level)
         refuted = fit.log_share < level if self.exponent == 0 else fit.low > self.exponent
         claimed = "logarithmic growth" if self.exponent == 0 else f"at most {self.exponent:.3g}"
         summary = f"exponent {fit.exponent:.3f} in [{fit.low:.3f}, {fit.high:.3f}], {claimed} claimed"
         summary += f"; log growth fits better in {100 * fit.log_share:.0f} % of resamples"
         ratio = fit.exponent / self.exponent if self.exponent else 0.0
-        power = float(np.mean(fit.exponents > self.exponent + (fit.exponent - fit.low))) if self.exponent else 1 - fit.log_share
-        return Test(bool(refuted), level, power, float(ratio), summary)
+        return Test(bool(refuted), level, self._power(fit), float(ratio), summary, n=len(y))
+
+    def alternative_power(self, batches, level, effort=1.0):
+        """The estimated probability to refute at the alternative."""
+        x = np.asarray(batches[0][0], float)
+        y = np.concatenate([np.atleast_2d(batch[1]) for batch in batches])
+        return self._power(statistics.growth(x, y / y.mean(axis=0) * x ** (self.exponent + 0.25), level))
+
+    def _power(self, fit):
+        """How often resamples of what was fitted would be refuted."""
+        return float(np.mean(fit.exponents > self.exponent + (fit.exponent - fit.low))) if self.exponent else 1 - fit.log_share
 
     def count(self, batch):
         return np.atleast_2d(batch[1]).shape[0]

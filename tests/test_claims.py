@@ -1,4 +1,4 @@
-"""Every claim holds, and its negative control is refuted; a statistical one would be refuted again in 99 of 100 repetitions."""
+"""Every claim holds, its negative control is refuted, and its ratio has not fallen; a statistical control would be refuted again."""
 
 import pytest
 

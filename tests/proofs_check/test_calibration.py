@@ -28,18 +28,39 @@ def test_binomial_false_alarms(failure, level):
     assert_rate_at_most(alarms, level)
 
 
-@pytest.mark.parametrize("n", [50, 200])
-def test_binomial_p_value_is_the_exact_tail(n):
-    for failures in (0, 1, 7, n):
-        exact = sum(binom.pmf(k, n, 0.1) for k in range(failures, n + 1))
-        assert statistics.binomial_excess(failures, n, 0.1, 1e-6)[0] == pytest.approx(exact, abs=1e-12)
-
-
-def test_binomial_power_is_that_of_a_simulation():
+@pytest.mark.parametrize(("failure", "alternative"), [(1e-9, 0.2), (0.05, 0.2), (0.1, 0.2), (0.2, 0.4), (0.6, 1.0)])
+def test_a_guarantee_that_fails_twice_as_often_is_refuted(failure, alternative):
+    """The exact power is that of a simulation, and at least 0.9 within the replicates that are drawn."""
     rng = np.random.default_rng(2)
-    _, power = statistics.binomial_excess(50, 200, 0.1, 1e-6)  # observed rate 1/4
-    rejected = [statistics.binomial_excess(int(failures), 200, 0.1, 1e-6)[0] <= 1e-6 for failures in rng.binomial(200, 0.25, 4000)]
-    assert abs(np.mean(rejected) - power) < 5 * np.sqrt(power * (1 - power) / 4000)
+    test = statistics.sequential(failure, 1e-6, 6)
+    assert test.alternative == pytest.approx(alternative)
+    power, _ = test.power(alternative)
+    assert power >= 0.9
+    refuted = [test.outcome(flags)[0] == "refuted" for flags in rng.random((1000, test.most)) < alternative]
+    assert abs(np.mean(refuted) - power) < 5 * np.sqrt(power * (1 - power) / 1000) + 1e-12
+
+
+def test_a_dozen_replicates_without_a_failure_decide():
+    test = statistics.sequential(0.05, 1e-6, 6)
+    outcome, n = test.outcome(np.zeros(test.most, bool))
+    assert (outcome, n <= 13) == ("upheld", True)
+    assert test.outcome(np.zeros(6, bool)) == ("", 6)
+    assert test.outcome(np.ones(7, bool)) == ("refuted", 6)
+    assert statistics.sequential(0.05, 1e-6, 100).outcome(np.zeros(test.most, bool)) == ("upheld", 100)
+
+
+def test_more_effort_misses_less():
+    powers = [statistics.sequential(0.05, 1e-6, 6, effort).power(0.2)[0] for effort in (1.0, 4.0)]
+    assert powers[0] < 0.95
+    assert powers[1] > 0.999
+
+
+def test_power_of_a_mean_is_that_of_a_simulation():
+    rng = np.random.default_rng(10)
+    limits = np.array([0.1]), np.array([0.0]), np.array([1.0])
+    power = statistics.power_of_mean((rng.random((150, 1)) < 0.05).astype(float), *limits, 1e-3, resamples=2000)
+    won = [statistics.capital(statistics.stakes((rng.random((150, 1)) < 0.2).astype(float), *limits))[0] > np.log(1e3) for _ in range(500)]
+    assert power - 0.05 < np.mean(won) < power + 0.2  # the estimate looks at the last stake alone
 
 
 NULLS = {  # (draws [n], bound = mean, low, high): distributions on the border of the claim
