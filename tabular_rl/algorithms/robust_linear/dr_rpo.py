@@ -25,18 +25,18 @@ from tabular_rl.algorithms.robust_linear.learning import (
     Rules,
     State,
     blank,
+    bonus_widths,
     booked,
     certificate,
     elliptical_bonus,
     mirror_step,
     needed,
-    observe,
     successor,
 )
 from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import draw
-from tabular_rl.kernels.linear.ridge import doubled
+from tabular_rl.kernels.linear.ridge import count_update, doubled, ridge_refresh, ridge_update
 from tabular_rl.kernels.linear.robust_induction import FAIL, TV_FAIL, Belief, Limits, robust_induction
 from tabular_rl.models import RobustLinearMDP
 from tabular_rl.models import validation as check
@@ -312,14 +312,28 @@ def make_plan(world, rules, learner, plan, basis, scratch, again):
 @njit
 def play(nominal, rules, learner, policy, visits, rng):
     """One episode of the nominal world, ended by the fail state; each step is one visit of its features. Returns all visits so far."""
-    (H, _, A), s = policy.shape, nominal.start
+    features, pointer, column, amount, cumulative, fail, start = nominal
+    beta, ridge, tabular, elliptical, refresh = rules.beta, rules.ridge, rules.tabular, rules.elliptical, rules.refresh
+    gram, inverse, weights, moments, count, width, logdet, direction, work = learner
+    (H, _, A), s = policy.shape, start
     for h in range(H):
-        if s == nominal.fail:
+        if s == fail:
             break
         a = draw(policy[h, s], rng)
-        factor, t = successor(nominal, h, s * A + a, rng)
+        factor, t = successor(pointer, column, amount, cumulative[h], s * A + a, rng)
         visits += 1
-        observe(rules, learner, h, nominal.features[s, a], factor, t, visits)
+        if tabular:
+            n = count[h, factor] + ridge
+            count[h, factor] += 1.0
+            logdet[h] += count_update(weights[h, factor], t, n)
+            width[h, factor] = beta[h] / np.sqrt(n + 1.0)
+        else:
+            logdet[h] += ridge_update(features[s, a], t, inverse[h], weights[h], gram[h], moments[h], direction)
+            if refresh > 0 and visits % refresh == 0:
+                for g in range(H):
+                    ridge_refresh(gram[g], moments[g], inverse[g], weights[g], work)
+            if not elliptical:
+                bonus_widths(beta[h], inverse[h], width[h])
         s = t
     return visits
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.linear.ridge import count_update, ridge_refresh, ridge_update
 from tabular_rl.kernels.linear.robust_induction import Plan, Work, World, worst_factor
 from tabular_rl.kernels.ordering import argsort
 
@@ -118,39 +117,23 @@ def blank(rules, reward, d, work):
 
 
 @njit
-def successor(nominal, h, row, rng):
-    """(factor, next state): a factor drawn from the features of ``row`` = s * A + a, then a state from its distribution."""
-    _, pointer, column, amount, cumulative, _, _ = nominal
+def successor(pointer, column, amount, cumulative, row, rng):
+    """(factor, next state): a factor drawn from the features of ``row`` = s * A + a, then a state by ``cumulative`` [d, S]."""
     entry, remaining = pointer[row], rng.random()
     while entry + 1 < pointer[row + 1] and remaining >= amount[entry]:
         remaining -= amount[entry]
         entry += 1
     factor, t, u = column[entry], 0, rng.random()
-    while t < cumulative.shape[2] - 1 and u >= cumulative[h, factor, t]:
+    while t < cumulative.shape[1] - 1 and u >= cumulative[factor, t]:
         t += 1
     return factor, t
 
 
 @njit
-def observe(rules, learner, h, phi, factor, t, visits):
-    """One visit at step h, of features ``phi`` [d] (one-hot: of ``factor``) and next state t: estimates, determinant and bonus widths.
-
-    ``visits``: how many there have been in all, with this one.
-    """
-    if rules.tabular:
-        count = learner.visits[h, factor] + rules.ridge
-        learner.visits[h, factor] += 1.0
-        learner.logdet[h] += count_update(learner.weights[h, factor], t, count)
-        learner.width[h, factor] = rules.beta[h] / np.sqrt(count + 1.0)
-        return
-    inverse, weights, gram, moments = learner.inverse, learner.weights, learner.gram, learner.moments
-    learner.logdet[h] += ridge_update(phi, t, inverse[h], weights[h], gram[h], moments[h], learner.direction)
-    if rules.refresh > 0 and visits % rules.refresh == 0:
-        for g in range(len(gram)):
-            ridge_refresh(gram[g], moments[g], inverse[g], weights[g], learner.work)
-    if not rules.elliptical:
-        for i in range(len(phi)):
-            learner.width[h, i] = rules.beta[h] * np.sqrt(max(inverse[h, i, i], 0.0))
+def bonus_widths(beta, inverse, width):
+    """width[i] = beta sqrt(inverse_ii)."""
+    for i in range(len(width)):
+        width[i] = beta * np.sqrt(max(inverse[i, i], 0.0))
 
 
 @njit

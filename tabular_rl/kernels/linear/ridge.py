@@ -22,9 +22,9 @@ def add_covariance(features, state_weights, policy, matrix):
 def invert(matrix, inverse):
     """Fill ``inverse`` of a symmetric positive definite ``matrix``, which is destroyed: Gauss-Jordan without pivots."""
     d = len(matrix)
-    inverse[:] = 0.0
     for i in range(d):
-        inverse[i, i] = 1.0
+        for j in range(d):
+            inverse[i, j] = 1.0 if i == j else 0.0
     for i in range(d):
         pivot = matrix[i, i]
         for j in range(d):
@@ -129,7 +129,14 @@ def regression_update(x, y, inverse, moments, direction):
 
 @njit
 def count_update(weights, successor, count):
-    """``ridge_update`` for a unit vector: ``weights`` [S] is its row of estimates, ``count`` its visits so far plus lambda. O(S)."""
+    """``ridge_update`` for a unit vector: ``weights`` [S] is its row of estimates, ``count`` its visits so far plus lambda. O(S).
+
+    >>> weights = np.zeros(2)
+    >>> for visits, successor in enumerate([1, 0, 1]):
+    ...     growth = count_update(weights, successor, visits + 1.0)
+    >>> weights  # one visit of state 0 and two of state 1, among three and lambda = 1
+    array([0.25, 0.5 ])
+    """
     for t in range(len(weights)):
         weights[t] *= count / (count + 1.0)
     weights[successor] += 1.0 / (count + 1.0)
@@ -140,13 +147,16 @@ def count_update(weights, successor, count):
 def ridge_refresh(gram, moments, inverse, weights, work):
     """Drift control: ``inverse`` and ``weights`` anew from the exact sums, the inverse made symmetric. ``work`` [d, d]."""
     d, S = weights.shape
-    work[:] = gram
+    for i in range(d):
+        for j in range(d):
+            work[i, j] = gram[i, j]
     invert(work, inverse)
     for i in range(d):
         for j in range(i):
             inverse[i, j] = inverse[j, i] = 0.5 * (inverse[i, j] + inverse[j, i])
     for i in range(d):
-        weights[i] = 0.0
+        for t in range(S):
+            weights[i, t] = 0.0
         for j in range(d):
             for t in range(S):
                 weights[i, t] += inverse[i, j] * moments[j, t]

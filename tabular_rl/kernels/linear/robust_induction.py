@@ -70,6 +70,12 @@ def removal_dual(values, order, weights, radius):
     """max_{alpha >= 0} sum_s w_s min(v_s, alpha) - radius alpha: at most ``radius`` of mass moves to a state of value 0.
 
     ``order`` sorts ``values``. Piecewise linear in alpha, and not concave for signed weights: every break point is tried. O(S).
+
+    >>> values = np.array([0.0, 4.0, 1.0])
+    >>> removal_dual(values, np.argsort(values), np.array([0.0, 0.5, 0.5]), 0.25)  # a quarter falls from 4 to 0
+    1.5
+    >>> removal_dual(values, np.argsort(values), np.array([0.0, 0.75, -0.5]), 0.25)  # 0 at alpha = 0, 0 at 1, then rising
+    1.5
     """
     base = tail = 0.0
     for s in range(len(values)):
