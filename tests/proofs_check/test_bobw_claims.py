@@ -9,8 +9,9 @@ from proofs_check.claims.adversarial.bobw_bonus import theory
 from proofs_check.claims.adversarial.bobw_entropy import entropy_factors
 from proofs_check.claims.adversarial.bobw_ftrl import REGULARIZERS, bregman, follow_the_leader, gradient_of_psi, leader, psi, stability
 from proofs_check.claims.adversarial.bobw_paths import closed_forms
-from proofs_check.claims.adversarial.bobw_replay import Replay, Settings, anti_greedy
+from proofs_check.claims.adversarial.bobw_replay import Replay, Settings
 from proofs_check.claims.adversarial.bobw_sums import clip_bias, clip_growth, inverse_occupancies, occupancies
+from proofs_check.claims.adversarial.replaying import anti_greedy
 from tabular_rl import instances
 from tabular_rl.kernels.ftrl import leader as compiled_leader
 

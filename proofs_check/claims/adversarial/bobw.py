@@ -9,7 +9,8 @@ from proofs_check import theorem
 
 SOURCE = "derived in the bobw spec, section 4, for the clipped-occupancy variant; after Dann, Wei, Zimmert 2023"
 _MASTER = (
-    "mdp.performance-difference-episodic", "bonus.dilated-telescoping", "bonus.unrolled", "bobw.estimator", "bobw.estimator-bias",
+    "mdp.performance-difference-episodic", "bonus.dilated-telescoping", "bonus.unrolled", "bobw.estimator", "bobw.estimate",
+    "bobw.estimator-bias", "bobw.leader", "bobw.constants", "bobw.run",
     "bobw.stability", "bobw.stability-bound", "bobw.local-norm", "bobw.splitting", "bobw.shift", "bobw.loss-shift", "bobw.ftrl",
     "bobw.bonus-budget", "bobw.estimator-stability", "bobw.condition", "bobw.condition-shannon", "bobw.condition-log-barrier",
     "bobw.episode", "bobw.certificate",
@@ -27,14 +28,19 @@ theorem(
     uses={
         "bobw.estimator-bias": ("bobw.estimator",),
         "bobw.stability-bound": ("bobw.stability",),
-        "bobw.ftrl": ("bobw.stability-bound", "bobw.shift"),
+        "bobw.estimate": ("bobw.estimator",),
+        "bobw.ftrl": ("bobw.stability-bound", "bobw.shift", "bobw.leader"),
+        "bobw.condition": ("bobw.constants",),
         "bobw.bonus-budget": ("bobw.local-norm",),
         "bobw.estimator-stability": ("bobw.loss-shift", "bobw.local-norm"),
         "bobw.episode": (
             "mdp.performance-difference-episodic", "bonus.dilated-telescoping", "bobw.estimator-bias", "bobw.ftrl", "bobw.splitting",
             "bobw.bonus-budget", "bobw.estimator-stability", "bobw.condition",
         ),
-        "bobw.certificate": ("bobw.episode", "bonus.unrolled", "bobw.condition-shannon", "bobw.condition-log-barrier"),
+        "bobw.certificate": (
+            "bobw.run", "bobw.episode", "bobw.estimate", "bonus.unrolled", "bobw.condition-shannon",
+            "bobw.condition-log-barrier",
+        ),
     },
 )  # fmt: skip
 

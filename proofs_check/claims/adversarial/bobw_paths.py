@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from proofs_check import Expectation, claim, inequality, theorem
 from proofs_check.claims.adversarial.bobw_bonus import PRACTICAL, theory
 from proofs_check.claims.adversarial.bobw_entropy import SOURCE
-from proofs_check.claims.adversarial.bobw_replay import Replay, stochastic
+from proofs_check.claims.adversarial.bobw_replay import Replay
 from proofs_check.claims.adversarial.bobw_runs import VARIANTS, constants, learner_and_settings
+from proofs_check.claims.adversarial.replaying import stochastic
 from proofs_check.strategies import enumerable_mdps
 from tabular_rl import instances, losses
 from tabular_rl.algorithms import BestOfBothWorlds, Uniform

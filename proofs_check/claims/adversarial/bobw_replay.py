@@ -15,6 +15,7 @@ from proofs_check.claims.adversarial import bobw_bonus as formulas
 from proofs_check.claims.adversarial.bobw_entropy import shannon, zeta
 from proofs_check.claims.adversarial.bobw_ftrl import leader, local, psi, stability, vertices
 from proofs_check.claims.adversarial.bobw_shannon_rate import RATIO, log_term
+from proofs_check.claims.adversarial.replaying import Transition, least_loss, log_of_union, play
 
 
 class Settings(NamedTuple):
@@ -38,8 +39,8 @@ class Replay:
         (extended) certificate's steps, the bound of 4.4 for any ``bonus_scale``, both without I0, and (1 / T) sum_h max B.
     initial : float
         I0; the log barrier's without ``mixing``.
-    largest, violations, clips, epochs : numbers
-        The largest 4 H local(pi) B / beta, how many exceeded 1, how many (t, h, s) were clipped, how often confidence sets were renewed.
+    largest, violations, clips : numbers
+        The largest 4 H local(pi) B / beta, how many exceeded 1, how many (t, h, s) were clipped.
     linear, paid, start : [H, S, A]
         The two sides of ``bobw.ftrl`` for every (h, s) and action; ``start``: the share beta_0 (psi(e) - psi(pi_1)) of ``paid``.
     entropy_ratio : float
@@ -53,7 +54,7 @@ class Replay:
         self.regularizer, constants, self.bonus_scale, self.current, self.known, delta = settings
         (H, S, A), barrier = self.shape, self.regularizer == "log_barrier"
         self.c0, self.eps, self.N0 = constants or formulas.theory(self.regularizer, H, S, A, T)
-        self.R, self.log_T, self.log_term = formulas.to_go(H), math.log(T), math.log(H * S * A * T / (delta or 1 / (4 * H * T)))
+        self.R, self.log_T = formulas.to_go(H), math.log(T)
         self.follow = barrier or self.current  # rates move after the episode
         self.reachable = np.zeros((H, S), bool)
         reach = mdp.initial > 0
@@ -66,8 +67,7 @@ class Replay:
         self.N = self.N0 * (self.R**2 if barrier else 1) + np.zeros((H, S))
         self.beta = self.beta_before = self._beta(self.N)
         self.u, self.doubt, self.total = np.ones((H, S)), np.ones((H, S)), np.zeros((H, S, A))
-        self.visits, self.at_epoch, self.seen = np.zeros((H, S, A)), np.zeros((H, S, A)), np.zeros((H, S, A, S))
-        self._renew()
+        self.transition = Transition(mdp, self.known, log_of_union(self.shape, T, delta or 1 / (4 * H * T)))
         self.vertices = vertices(self.regularizer, A, T)
         self.psi_vertex = psi(self.regularizer, self.vertices)  # [A]
         start = self.psi_vertex - psi(self.regularizer, np.full(A, 1 / A))
@@ -76,7 +76,7 @@ class Replay:
         self.initial = float(np.sum(self.beta.max(axis=-1) * (self.log_T * A if barrier else start[0]))) + barrier * H * (H + 1) / 2
         self.loss, self.against, self.regret, self.certificate, self.always, self.mixing = [], [], [], [], [], []
         self.largest = self.entropy_ratio = self.amplified = 0.0
-        self.violations = self.clips = self.epochs = 0
+        self.violations = self.clips = 0
 
     def run(self, rng):
         H, steps = self.shape[0], np.arange(self.shape[0])
@@ -84,10 +84,10 @@ class Replay:
         for t in range(1, self.T + 1):
             self._forward(t)
             means = self.means(t, self.pi)
-            states, actions, losses = self._play(means, rng)
+            states, actions, losses = play(self.mdp, self.pi, means, rng)
             L = np.cumsum(losses[::-1])[::-1]
             b = self._bonus(t, states, actions, L)
-            B, values = self._dilate(b)
+            B, values = self.transition.dilated(self.pi, b)
             self.total += means
             sums += [
                 np.sum(self.mu[..., None] * self.pi * means), np.sum(self.mu_p[..., None] * self.p * means),
@@ -106,7 +106,7 @@ class Replay:
             self.cumulative = self.cumulative + losses
             self.beta_before, self.beta = self.beta, (self._beta(self.N) if self.follow else self.beta)
             if not self.known:
-                self._observe(states, actions)
+                self.transition.observe(states, actions)
         return self
 
     def _beta(self, N):
@@ -125,7 +125,7 @@ class Replay:
             there, N, R = self.reachable[h], self.N[h], self.R[h]
             self.mu[h], self.upper[h], self.lower[h] = mu, mu, mu
             if not self.known:
-                self.upper[h], self.lower[h] = self._arrivals(h)
+                self.upper[h], self.lower[h] = self.transition.arrivals(h, self.pi)
             threshold = np.minimum(1, (R if barrier else 1) / (self.eps * np.sqrt(N)))
             floored = np.maximum(inflow, 1 / self.T) if barrier else self.upper[h]
             self.clipped[h] = (floored < threshold) & there
@@ -169,15 +169,6 @@ class Replay:
             b = growth * math.log(A) * paid + R**2 * visited * A / (u**2 * beta) + bias
         return np.where(self.reachable, b, 0)
 
-    def _dilate(self, b):
-        H, S, A = self.shape
-        B, values = np.empty((H, S, A)), np.zeros((H + 1, S))
-        for h in range(H - 1, -1, -1):
-            expected = self._expected(h, values[h + 1]) if h + 1 < H else 0
-            B[h] = b[h, :, None] + (1 + 1 / H) * expected
-            values[h] = np.sum(self.pi[h] * B[h], axis=-1)
-        return B, values
-
     def _excess(self, B, values):
         """What the extended certificate adds: sum over layers of max_s [stab(pi, -B, beta / 2) - Bbar / H]^+, if some B is too large."""
         H, reg = self.shape[0], self.regularizer
@@ -206,83 +197,3 @@ class Replay:
         linear = np.sum(self.pi * losses, axis=-1, keepdims=True) - losses @ self.vertices.T
         self.linear = self.linear + np.where(self.reachable[..., None], linear, 0)  # elsewhere the policy is uniform by definition
         self.paid = self.paid + growth + stable[..., None]
-
-    def _play(self, means, rng):
-        """states, actions and 0/1 losses [H], drawn in the order of the kernel."""
-        H = self.shape[0]
-        states, actions, losses, s = np.empty(H, int), np.empty(H, int), np.empty(H), _draw(self.mdp.initial, rng)
-        for h in range(H):
-            a = _draw(self.pi[h, s], rng)
-            states[h], actions[h], losses[h] = s, a, rng.random() < means[h, s, a]
-            if h + 1 < H:
-                s = _draw(self.mdp.transition[h, s, a], rng)
-        return states, actions, losses
-
-    # --- unknown transition (3.8)
-
-    def _observe(self, states, actions):
-        H = self.shape[0]
-        for h in range(H - 1):
-            self.visits[h, states[h], actions[h]] += 1
-            self.seen[h, states[h], actions[h], states[h + 1]] += 1
-        if np.any(self.visits >= np.maximum(1, 2 * self.at_epoch)):
-            self.at_epoch = self.visits.copy()
-            self.epochs += 1
-            self._renew()
-
-    def _renew(self):
-        """The boxes of the confidence set: their lower ends, and the widths of the entries."""
-        n = self.visits[..., None]
-        center = np.where(n > 0, self.seen / np.maximum(n, 1), 1 / self.shape[1])
-        rate = self.log_term / np.maximum(n - 1, 1)
-        radius = np.where(n > 0, np.minimum(1, 2 * np.sqrt(center * rate) + 14 * rate / 3), 1)
-        self.low = np.maximum(0, center - radius)
-        self.room = np.minimum(1, center + radius) - self.low
-
-    def _extreme(self, h, values, sign):
-        """The largest (sign 1) or least (sign -1) expectation [S, A] of ``values`` [S] over the confidence set of step h."""
-        order = np.argsort(-sign * values, kind="stable")
-        room = self.room[h][..., order]
-        left = 1 - self.low[h].sum(axis=-1, keepdims=True) - (np.cumsum(room, axis=-1) - room)
-        return self.low[h] @ values + np.clip(left, 0, room) @ values[order]
-
-    def _expected(self, h, values):
-        return self.mdp.transition[h] @ values if self.known else self._extreme(h, values, 1)
-
-    def _arrivals(self, h):
-        """(upper [S], lower [S]): extremes of the probability to be in s at step h."""
-        ends = np.empty((2, self.shape[1]))
-        for side, sign in enumerate((1, -1)):
-            for s, reach in enumerate(np.eye(self.shape[1])):
-                for k in range(h - 1, -1, -1):
-                    reach = np.sum(self.pi[k] * self._extreme(k, reach, sign), axis=-1)
-                ends[side, s] = self.mdp.initial @ reach
-        return np.minimum(ends[0], 1), ends[1]
-
-
-def _draw(row, rng):
-    """One index, by the inverse of the distribution function."""
-    return min(int(np.searchsorted(np.cumsum(row), rng.random(), side="right")), int(np.flatnonzero(row)[-1]))
-
-
-def least_loss(mdp, table):
-    """The smallest expected sum of ``table`` [H, S, A] that a policy has."""
-    values = np.zeros(mdp.n_states)
-    for h in range(len(table) - 1, -1, -1):
-        values = (table[h] + mdp.transition[h] @ values).min(axis=-1)
-    return float(mdp.initial @ values)
-
-
-def stochastic(means):
-    """The same table in every episode."""
-    return lambda t, policy: means
-
-
-def anti_greedy(t, policy):
-    """Loss 1 on the likeliest action of every (h, s), ties to the lowest index."""
-    return np.eye(policy.shape[-1])[np.argmax(policy, axis=-1)]
-
-
-def switching(means, period):
-    """The means and their opposites 1 - means, in turns of ``period`` episodes."""
-    return lambda t, policy: means if (t - 1) // period % 2 == 0 else 1 - means

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from proofs_check import Expectation, Rate, claim, identity
 from proofs_check.claims.adversarial.bobw_bonus import Constants
 from proofs_check.claims.adversarial.bobw_entropy import SOURCE
-from proofs_check.claims.adversarial.bobw_replay import Replay, Settings, stochastic, switching
+from proofs_check.claims.adversarial.bobw_replay import Replay, Settings
+from proofs_check.claims.adversarial.replaying import stochastic, switching
 from proofs_check.strategies import enumerable_mdps, policies
 from tabular_rl import instances, losses
 from tabular_rl.algorithms import UCBVI, BestOfBothWorlds, Uniform
@@ -63,7 +64,7 @@ def whole_run(mdp, comparator, variant, numbers, switch, seed, dilated=True):
         series["comparator_bound"] = np.array(replay.always) + initial + k * mixing
     counts = {"bonus_ratio": replay.largest, "violations": replay.violations, "clipped": replay.clips, "initial_term": initial}
     counts |= {"entropy_ratio": replay.entropy_ratio} if settings.regularizer == "shannon" else {}
-    counts |= {"guarantee": proven and k == 1} | ({} if settings.known else {"epochs": replay.epochs})
+    counts |= {"guarantee": proven and k == 1} | ({} if settings.known else {"epochs": replay.transition.epochs})
     if set(series) != set(trace.series):
         return 0.0, 1.0
     pairs = [(trace[name], series[name][trace.index - 1]) for name in series]

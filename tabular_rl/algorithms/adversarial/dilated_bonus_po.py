@@ -112,7 +112,7 @@ class DilatedBonusPO:
         series = {"regret": loss - least, "loss": loss}
         proven = proven and problem.oblivious
         if proven:
-            series["certificate"] = H * np.log(A) / eta + (1 + 1 / H) * bonus + (0 if known else 4 * self.delta * H * index)
+            series["certificate"] = self.certificate(problem.sizes, eta, bonus, index)
         parameters = {"learning_rate": eta, "exploration": gamma, "bonus": c, "guarantee": proven}
         return Trace(index, series, policy, parameters, seed)
 
@@ -124,7 +124,7 @@ class DilatedBonusPO:
         if self.preset == "theory":
             largest = H * (1 + KAPPA + extra) * H * (dilation - 1)  # beta_0 at gamma = eta H
             spread = dilation * H**3 * (1 + KAPPA) * S * A * n
-            # a hair below the conditions, so that they hold as computed
+            # slightly below the thresholds, so that the conditions also hold in floating point
             eta = min(np.sqrt(H * log_actions / spread), (1 - 1e-12) / largest, (1 - 1e-12) / (KAPPA * H * largest))
             ratio, scale = 1.0, 1.0
         elif self.preset == "practical":
@@ -139,6 +139,12 @@ class DilatedBonusPO:
         theta = eta * (c / gamma + extra * H) * H * (dilation - 1)
         covered = not extra or self.confidence_scale >= 1
         return float(eta), float(gamma), float(c), bool(covered and c >= least_bonus and theta <= 1 and KAPPA * H * theta <= 1)
+
+    def certificate(self, shape, eta, bonus, k):
+        """The bound on the mean regret of ``k`` episodes whose bonuses sum to ``bonus``, <initial, Bbar[0]> each."""
+        H, _, A = shape
+        missed = 0 if self.transition == "known" else 4 * self.delta * H * k
+        return H * np.log(A) / eta + (1 + 1 / H) * bonus + missed
 
 
 @njit
@@ -169,12 +175,7 @@ def _run(world, rules, index, rng):
         if not known:
             occupancy_bounds(estimate, radius, policy, initial, upper, lower)
 
-        for h in range(H):
-            for s in range(S):
-                local_bonus[h, s] = 0.0
-                for a in range(A):
-                    pi = policy[h, s, a]
-                    local_bonus[h, s] += pi / (upper[h, s] * pi + gamma) * (c + (H - h) * (upper[h, s] - lower[h, s]) * pi)
+        local_bonuses(upper, lower, policy, gamma, c, local_bonus)
         if known:
             dilated_bonus(P, policy, local_bonus, 1 + 1 / H, bonus, bonus_values)
         else:
@@ -182,13 +183,7 @@ def _run(world, rules, index, rng):
         for s in range(S):
             paid += initial[s] * bonus_values[0, s]
 
-        log_weights += eta * bonus
-        to_go = 0.0
-        for h in range(H - 1, -1, -1):
-            s, a = states[h], actions[h]
-            to_go += path_losses[h]
-            log_weights[h, s, a] -= eta * to_go / (upper[h, s] * policy[h, s, a] + gamma)
-
+        learn(eta, gamma, bonus, states, actions, path_losses, upper, policy, log_weights)
         if not known:
             observe(visits, seen, states, actions)
             renew(visits, seen, at_epoch, log_term, estimate, radius)
@@ -197,3 +192,30 @@ def _run(world, rules, index, rng):
             losses[row], least[row], bonuses[row] = loss, least_loss(P, total, initial, work), paid
             row += 1
     return losses, least, bonuses, policy
+
+
+@njit
+def local_bonuses(upper, lower, policy, gamma, c, b):
+    """b[h,s] = sum_a pi / (u pi + gamma) (c + (H - h) (u - l) pi), see the head; ``upper`` and ``lower``: u and l [H, S]."""
+    H, S, A = policy.shape
+    for h in range(H):
+        for s in range(S):
+            b[h, s] = 0.0
+            for a in range(A):
+                pi = policy[h, s, a]
+                b[h, s] += pi / (upper[h, s] * pi + gamma) * (c + (H - h) * (upper[h, s] - lower[h, s]) * pi)
+
+
+@njit
+def learn(eta, gamma, bonus, states, actions, losses, upper, policy, log_weights):
+    """log_weights -= eta (Qhat - B), with Qhat = L / (u pi + gamma) on the played path [H], L the ``losses`` to go."""
+    H, S, A = policy.shape
+    for h in range(H):
+        for s in range(S):
+            for a in range(A):
+                log_weights[h, s, a] += eta * bonus[h, s, a]
+    to_go = 0.0
+    for h in range(H - 1, -1, -1):
+        s, a = states[h], actions[h]
+        to_go += losses[h]
+        log_weights[h, s, a] -= eta * to_go / (upper[h, s] * policy[h, s, a] + gamma)

@@ -41,33 +41,21 @@ class TsallisINF:
         if problem.shape[:2] != (1, 1):
             raise ValueError(f"problem must have one step and one state, got shape {problem.shape}: this is a bandit algorithm")
         index = checkpoints(n)
-        total = problem.barrier[0, 0].copy()
-        loss, least, policy = _run(*problem.world[:6], total, index, check.generator(seed))
+        loss, least, policy = _run(problem.world, index, check.generator(seed))
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {}, seed)
 
 
 @njit
-def _run(P, initial, schedule, tables, parameters, bernoulli, total, index, rng):
+def _run(world, index, rng):
+    P, initial, schedule, tables, parameters, bernoulli, barrier = world
     A = tables.shape[-1]
-    estimates, policy, means = total.copy(), np.empty((1, 1, A)), np.empty((1, 1, A))
+    total, estimates, policy, means = barrier[0, 0].copy(), barrier[0, 0].copy(), np.empty((1, 1, A)), np.empty((1, 1, A))
     states, actions, path_losses = np.empty(1, np.int64), np.empty(1, np.int64), np.empty(1)
     loss, row, losses, least = 0.0, 0, np.empty(len(index)), np.empty(len(index))
 
     for t in range(1, index[-1] + 1):
-        eta, x = 2 / np.sqrt(t), policy[0, 0]
-        z = estimates.min() - 2 / eta  # the sum is at least 1 here
-        for _ in range(100):
-            total_x, slope = 0.0, 0.0
-            for a in range(A):
-                root = 2 / (eta * (estimates[a] - z))
-                x[a] = root * root
-                total_x += x[a]
-                slope += eta * root**3
-            if total_x - 1 < 1e-14:
-                break
-            z -= (total_x - 1) / slope
-        x /= x.sum()
-
+        x = policy[0, 0]
+        weights(estimates, 2 / np.sqrt(t), x)
         mean_losses(schedule, tables, parameters, t - 1, policy, means)
         for a in range(A):
             loss += x[a] * means[0, 0, a]
@@ -79,3 +67,21 @@ def _run(P, initial, schedule, tables, parameters, bernoulli, total, index, rng)
             losses[row], least[row] = loss, total.min()
             row += 1
     return losses, least, policy
+
+
+@njit
+def weights(estimates, eta, x):
+    """Fill ``x`` [A] = 4 / (eta (estimates - z))^2, z by Newton's method from above so that they sum to 1."""
+    A = len(x)
+    z = estimates.min() - 2 / eta  # the sum is at least 1 here
+    for _ in range(100):
+        total, slope = 0.0, 0.0
+        for a in range(A):
+            root = 2 / (eta * (estimates[a] - z))
+            x[a] = root * root
+            total += x[a]
+            slope += eta * root**3
+        if total - 1 < 1e-14:
+            break
+        z -= (total - 1) / slope
+    x /= x.sum()

@@ -1,4 +1,4 @@
-"""The learner that learns nothing: its regret is a straight line, the ruler beside every other curve."""
+"""The learner that learns nothing: its regret is a straight line, the reference beside every other curve."""
 
 from dataclasses import dataclass
 
@@ -26,14 +26,15 @@ class Uniform:
         check.generator(seed)
         index = checkpoints(n)
         policy = np.ascontiguousarray(problem.uniform_policy)
-        loss, least = _run(*problem.world[:5], policy, problem.barrier.copy(), index)
+        loss, least = _run(problem.world, policy, index)
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {}, seed)
 
 
 @njit
-def _run(P, initial, schedule, tables, parameters, policy, total, index):
+def _run(world, policy, index):
+    P, initial, schedule, tables, parameters, _, barrier = world
     H, S, A = policy.shape
-    means, work = np.empty((H, S, A)), np.empty((2, S))
+    total, means, work = barrier.copy(), np.empty((H, S, A)), np.empty((2, S))
     occupancy = np.empty((H, S))
     state_occupancy(P, policy, initial, occupancy)
     loss, losses, least, row = 0.0, np.empty(len(index)), np.empty(len(index)), 0

@@ -10,6 +10,7 @@ worlds there is no guarantee, and the adaptive ones break it.
 """
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,17 @@ from tabular_rl.kernels.episodic.episodes import expected_loss, least_loss, samp
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
+
+
+class Rules(NamedTuple):
+    """Numbers and switches in force; ``steps``: 1 when all steps share their counts, else H; ``cells``: how many means an episode adds."""
+
+    scale: Any
+    delta: Any
+    known: Any
+    anytime: Any
+    steps: Any
+    cells: Any
 
 
 @dataclass(frozen=True)
@@ -66,27 +78,36 @@ class UCBVI:
         """
         problem = self.plays.of(problem)
         index = checkpoints(n)
-        H, _, A = problem.sizes
+        H, S, A = problem.sizes
         steps = 1 if self.share_steps else H
-        samples = n * (H if self.share_steps else 1)  # a cell of shared counts is visited up to H times per episode
         known = self.transition == "known"
         if known and steps == 1 and len(problem.packed_transition) > 1:
             raise ValueError("share_steps=True needs a transition that is the same at every step")
         if steps == 1 and (problem.available != problem.available[:1]).any():
             raise ValueError("share_steps=True needs states that have the same actions at every step")
-        loss, least, policy = _run(
-            *problem.world[:6], problem.barrier.copy(), A,
-            float(self.scale), self.delta, known, self.anytime, steps, samples / n, index, check.generator(seed),
-        )  # fmt: skip
+        cells = float(S * A * H * (H if self.share_steps else 1))  # a cell of shared counts is visited up to H times per episode
+        rules = Rules(float(self.scale), float(self.delta), known, self.anytime, steps, cells)
+        loss, least, policy = _run(problem.world, rules, index, check.generator(seed))
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {"scale": self.scale, "delta": self.delta}, seed)
+
+    def bound(self, shape, n):
+        """The bound on the mean regret of ``n`` episodes where losses are i.i.d. and the transition is known (ucbvi spec 2), else None:
+
+        S A H (H + 1) / 2 + (1 + scale) H sqrt(2 S A n log(2 S A H n / delta)) + delta H n,   A the largest number of actions of a state.
+        """
+        if self.transition != "known" or self.anytime or self.share_steps or self.scale < 1:
+            return None
+        H, S, A = shape
+        width = 2 * hoeffding(1.0, float(self.delta), float(S * A * H), n)  # sum over n of 1 / sqrt(n) is at most 2 sqrt(n)
+        return S * A * H * (H + 1) / 2 + (1 + self.scale) * H * width * np.sqrt(S * A * n) + self.delta * H * n
 
 
 @njit
-def _run(
-    P, initial, schedule, tables, parameters, bernoulli, total, most, scale, delta, known, anytime, steps, samples, index, rng
-):  # fmt: skip
+def _run(world, rules, index, rng):
+    P, initial, schedule, tables, parameters, bernoulli, barrier = world
+    scale, delta, known, anytime, steps, cells = rules
     _, H, S, A = tables.shape
-    mean_loss, width = total[:steps].copy(), np.zeros((steps, S, A))
+    total, mean_loss, width = barrier.copy(), barrier[:steps].copy(), np.zeros((steps, S, A))
     visits = (mean_loss > 0.0).astype(np.float64)  # what does not exist counts as seen, at an infinite loss
     arrival = np.zeros((len(P) if known else steps, S, S * A))  # arrival[h, t, s * A + a]: estimated probability of t after (s, a)
     if known:
@@ -101,8 +122,7 @@ def _run(
     occupancy[0] = initial
 
     for k in range(episodes):
-        log_term = np.log(2 * S * most * H * samples * (k + 1 if anytime else episodes) / delta)
-        bonus = scale * np.sqrt(log_term / 2)
+        bonus = hoeffding(scale, delta, cells, k + 1 if anytime else episodes)
         first = plan(arrival, mean_loss, bonus, width, visits, known, values, expected, greedy, policy)
         if first < H:  # up to the first changed step the occupancy stays
             state_occupancy(P[first % len(P) :], policy[first:], occupancy[first], occupancy[first:])
@@ -112,21 +132,40 @@ def _run(
         total += means
         sample_episode(P, policy, initial, means, bernoulli, rng, states, actions, path_losses)
 
-        for h in range(H):
-            g, s, a = h % steps, states[h], actions[h]
-            visits[g, s, a] += 1
-            n = visits[g, s, a]
-            width[g, s, a] = 1 / np.sqrt(n)
-            mean_loss[g, s, a] += (path_losses[h] - mean_loss[g, s, a]) / n
-            if not known:  # the empirical distribution of n draws, from that of n - 1 and the n-th
-                for t in range(S):
-                    arrival[g, t, s * A + a] *= (n - 1) / n
-                arrival[g, states[h + 1], s * A + a] += 1 / n
+        learn(known, states, actions, path_losses, visits, width, mean_loss, arrival)
 
         if k + 1 == index[row]:
             losses[row], least[row] = loss, least_loss(P, total, initial, work)
             row += 1
     return losses, least, policy
+
+
+@njit
+def hoeffding(scale, delta, cells, episodes):
+    """scale sqrt(log(2 cells episodes / delta) / 2): over sqrt(n), the bonus per unit of range of a mean of n losses.
+
+    With probability 1 - delta the means of all ``cells`` and of any number up to ``episodes`` of losses are within it, at scale 1.
+
+    >>> round(float(hoeffding(1.0, 0.5, 12.0, 100)), 6)
+    2.058685
+    """
+    return scale * np.sqrt(np.log(2 * cells * episodes / delta) / 2)
+
+
+@njit
+def learn(known, states, actions, losses, visits, width, mean_loss, arrival):
+    """Count one path: ``states`` [H + 1], ``actions`` and ``losses`` [H], into the means and the empirical distributions."""
+    steps, S, A = visits.shape
+    for h in range(len(actions)):
+        g, s, a = h % steps, states[h], actions[h]
+        visits[g, s, a] += 1
+        n = visits[g, s, a]
+        width[g, s, a] = 1 / np.sqrt(n)
+        mean_loss[g, s, a] += (losses[h] - mean_loss[g, s, a]) / n
+        if not known:  # the empirical distribution of n draws, from that of n - 1 and the n-th
+            for t in range(S):
+                arrival[g, t, s * A + a] *= (n - 1) / n
+            arrival[g, states[h + 1], s * A + a] += 1 / n
 
 
 @njit_sums

@@ -1,17 +1,16 @@
-"""Best-of-both-worlds policy optimization: reductions, estimates, certificates, degenerate problems, errors, both worlds."""
+"""Best-of-both-worlds policy optimization: reductions, certificates, degenerate problems, errors, both worlds."""
 
 import dataclasses
-import itertools
 import math
 
 import numpy as np
 import pytest
 
+from proofs_check.claims.adversarial.replaying import least_loss, play
 from tabular_rl import instances, losses
 from tabular_rl.algorithms import UCBVI, BestOfBothWorlds, DilatedBonusPO, OccupancyFTRL, TsallisINF
-from tabular_rl.algorithms.adversarial.best_of_both_worlds_rates import Path, learn
 from tabular_rl.models import FiniteHorizonMDP
-from tabular_rl.planning import evaluate, occupancy, solve, state_occupancy
+from tabular_rl.planning import occupancy, solve
 
 MDP = instances.gap_instance()  # I1
 VARIANTS = {
@@ -54,40 +53,29 @@ def test_a_program_over_occupancies_plays_policies_of_the_model():
     assert np.all(np.diff(trace["loss"]) > 0)
 
 
+def test_a_program_over_occupancies_follows_the_regularized_leader():
+    """Its policies' occupancies q minimize <q, Lhat> - 2 sqrt(t) sum sqrt(q), Lhat += 1{visited} loss / q, replayed on the same numbers."""
+    mdp = instances.random_losses(2, 2, 2, seed=5)
+    traces = [OccupancyFTRL().run(losses.stochastic(mdp), t, 7) for t in (1, 2, 3, 4)]
+    estimates, means, loss, drawn, rng = np.zeros(mdp.shape), 1 - mdp.reward, 0.0, np.random.default_rng(7), np.random.default_rng(0)
+
+    def objective(q, t):
+        return np.sum(q * estimates) - 2 * np.sqrt(t) * np.sum(np.sqrt(q))
+
+    for t, trace in enumerate(traces, start=1):
+        q = occupancy(mdp, trace.policy)
+        others = [rng.choice([0.01, 0.1, 1]) * (rng.dirichlet(np.ones(2), (2, 2)) - trace.policy) + trace.policy for _ in range(100)]
+        assert objective(q, t) <= min(objective(occupancy(mdp, other), t) for other in others) + 1e-5
+        loss += np.sum(q * means)
+        states, actions, seen = play(mdp, trace.policy, means, drawn)
+        estimates[np.arange(2), states, actions] += seen / q[np.arange(2), states, actions]
+        assert trace["loss"][-1] == pytest.approx(loss, rel=1e-12)
+        assert trace["regret"][-1] == pytest.approx(loss - t * least_loss(mdp, means), rel=1e-9)
+
+
 def test_tsallis_inf_wants_a_bandit():
     with pytest.raises(ValueError, match=r"problem must have one step and one state, got shape \(3, 3, 2\)"):
         TsallisINF().run(MDP, 10)
-
-
-# --- estimates
-
-
-def _mean_estimate(mdp, policy, u):
-    """E Qhat by enumeration of all trajectories and all 0/1 losses on them."""
-    H, S, A = mdp.shape
-    mean, means = np.zeros(mdp.shape), 1 - mdp.reward
-    for states, actions, bits in itertools.product(*(itertools.product(range(n), repeat=H) for n in (S, A, 2))):
-        p = mdp.initial[states[0]]
-        for h in range(H):
-            m = means[h, states[h], actions[h]]
-            p *= policy[h, states[h], actions[h]] * (m if bits[h] else 1 - m)
-            p *= mdp.transition[h, states[h], actions[h], states[h + 1]] if h + 1 < H else 1
-        estimate, to_go = np.zeros(mdp.shape), np.cumsum(bits[::-1])[::-1].astype(float)
-        learn(0.0, estimate, Path(np.array(states), np.array(actions), to_go), u, policy, estimate)
-        mean += p * estimate
-    return mean
-
-
-def test_the_estimate_is_unbiased_up_to_the_clip():
-    rng = np.random.default_rng(0)
-    for k in range(5):
-        mdp = instances.random_losses(2, 2, 2, seed=k)
-        policy = rng.dirichlet(np.ones(2), (2, 2))
-        mu = state_occupancy(mdp, policy)
-        u = np.maximum(mu, 0.4)
-        Q = (2 - np.arange(2))[:, None, None] - evaluate(mdp, policy).q_values
-        np.testing.assert_allclose(_mean_estimate(mdp, policy, u), (mu / u)[..., None] * Q, atol=1e-13)
-        assert np.abs(_mean_estimate(mdp, policy, np.ones((2, 2))) - Q).max() > 0.01  # without the division by u
 
 
 # --- certificates
