@@ -17,7 +17,7 @@ constants of section 9.6: no theorem. With indicators as features, beta = 0 and 
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import expected_loss, exponential_weights, least_loss, sample_episode, state_occupancy
-from tabular_rl.kernels.episodic.feedback import allocate_slots
+from tabular_rl.kernels.episodic.feedback import deliver
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.kernels.linear.ridge import add_covariance, invert, quadratic_form, resample_inverse
 from tabular_rl.models import validation as check
@@ -34,6 +34,21 @@ from tabular_rl.models.linear import feature_map
 
 LEAST_EXPLORATION = 1e-10  # gamma I + E phi phi^T is still well inverted
 MOST_SAMPLES = 10**7
+
+
+class Rules(NamedTuple):
+    """``features`` [T, S, A, d], T = 1 or H, whether estimates are adapted and batches joint, the number of ``samples`` of the resampling
+    (0: exact) and their ``step``, and the numbers in force: eta, gamma, beta, beta'."""
+
+    features: Any
+    adapted: Any
+    joint: Any
+    samples: Any
+    step: Any
+    eta: Any
+    gamma: Any
+    beta: Any
+    beta_p: Any
 
 
 @dataclass(frozen=True)
@@ -109,18 +124,14 @@ class LinearDAPO:
         schedule, index = problem.schedule(n), checkpoints(n)
         numbers = self.resolve(sizes, n, schedule)
         eta, gamma, beta, beta_p = numbers
-        slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         step = 0.5 if gamma <= 1 else 0.5 / gamma
         samples = 0
         if self.covariance == "resampling":
             samples = self.samples or int(np.ceil(np.log(max(10 / gamma, math.e)) / (step * gamma)))
             if samples > MOST_SAMPLES:
                 raise ValueError(f"exploration {gamma:.3g} asks for {samples} samples for each feedback: give samples, or a larger one")
-        loss, least, policy = _run(
-            *problem.world.world[:6], problem.world.barrier.copy(),
-            schedule.order, schedule.pointer, slot, n_slots,
-            features, self.adapted, self.batch == "joint", samples, step, eta, gamma, beta, beta_p, index, check.generator(seed),
-        )  # fmt: skip
+        rules = Rules(features, self.adapted, self.batch == "joint", samples, step, eta, gamma, beta, beta_p)
+        loss, least, policy = _run(problem.world.world, deliver(schedule), rules, index, check.generator(seed))
         proven = self.adapted and self.batch == "sequential" and samples == 0 and self.covers(problem.world)
         bound = self.bound(sizes, n, schedule, *numbers) if proven else None
         parameters = {"learning_rate": eta, "exploration": gamma, "bonus": beta, "policy_bonus": beta_p, "samples": samples}
@@ -193,23 +204,22 @@ class LinearDAPO:
 
 
 @njit
-def _run(
-    P, initial, schedule, tables, parameters, bernoulli, total, order, pointer, slot, n_slots,
-    features, adapted, joint, samples, step, eta, gamma, beta, beta_p, index, rng,
-):  # fmt: skip
+def _run(world, delivery, rules, index, rng):
+    P, initial, schedule, tables, parameters, bernoulli, barrier = world
+    order, pointer, slot, n_slots = delivery
+    features, adapted, joint, samples, step, eta, gamma, beta, beta_p = rules
     _, H, S, A = tables.shape
     d = features.shape[3]
-    log_weights, policy, occupancy = 0.0 - total, np.empty((H, S, A)), np.empty((H, S))
+    total, log_weights, policy, occupancy = barrier.copy(), 0.0 - barrier, np.empty((H, S, A)), np.empty((H, S))
     exponential_weights(log_weights, policy)
-    bonus, values, following = np.empty((H, S, A)), np.zeros(S), np.zeros(S)
-    ratio, x2 = np.empty(A), np.empty(A)
-    covariance, inverse = np.empty((H, d, d)), np.empty((H, d, d))
-    product, work, direction = np.empty((H, d, d)), np.empty(d), np.empty(d)
-    means, least_work = np.empty((H, S, A)), np.empty((2, S))
+    ratio, bonus, inverse = np.empty((H, S, A)), np.empty((H, S, A)), np.empty((H, d, d))
+    means, work = np.empty((H, S, A)), np.empty((2, S))
     states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
+    loss, losses, least, row = 0.0, np.empty(len(index)), np.empty(len(index)), 0
+
+    # what waits for its losses
     old_policy, old_occupancy = np.empty((n_slots, H, S, A)), np.empty((n_slots, H, S))
     old_states, old_actions, old_losses = np.empty((n_slots, H), np.int64), np.empty((n_slots, H), np.int64), np.empty((n_slots, H))
-    loss, losses, least, row = 0.0, np.empty(len(index)), np.empty(len(index)), 0
 
     for k in range(index[-1]):
         mean_losses(schedule, tables, parameters, k, policy, means)
@@ -226,60 +236,104 @@ def _run(
             i = slot[j]
             if i < 0:
                 continue
-            played = old_policy[i]
             if samples == 0:
-                covariance[:] = 0.0
-                for h in range(H):
-                    for m in range(d):
-                        covariance[h, m, m] = gamma
-                    add_covariance(features[h % len(features)], old_occupancy[i, h], played[h], covariance[h])
-                    invert(covariance[h], inverse[h])
+                invert_covariances(features, old_occupancy[i], old_policy[i], gamma, inverse)
             else:
-                product[:], inverse[:] = 0.0, 0.0
-                for h in range(H):
-                    for m in range(d):
-                        product[h, m, m], inverse[h, m, m] = 1.0, step
-                for _ in range(samples):
-                    sample_episode(P, played, initial, means, False, rng, states, actions, path_losses)
-                    for h in range(H):
-                        resample_inverse(features[h % len(features), states[h], actions[h]], gamma, step, product[h], work, inverse[h])
-
-            to_go = 0.0
-            following[:] = 0.0
-            for h in range(H - 1, -1, -1):
-                to_go += old_losses[i, h]
-                phi = features[h % len(features)]
-                seen = phi[old_states[i, h], old_actions[i, h]]
-                for m in range(d):
-                    direction[m] = 0.0
-                    for m2 in range(d):
-                        direction[m] += inverse[h, m, m2] * seen[m2]
-                for s in range(S):
-                    shared = 0.0
-                    for a in range(A):
-                        larger = max(played[h, s, a], policy[h, s, a], 1e-300)
-                        ratio[a] = played[h, s, a] / larger if adapted else 1.0
-                        x2[a] = max(0.0, quadratic_form(inverse[h], phi[s, a], phi[s, a]))
-                        shared += policy[h, s, a] * ratio[a] * x2[a]
-                    values[s] = 0.0
-                    for a in range(A):
-                        expected = 0.0
-                        for t in range(S):
-                            expected += P[h % len(P), s, a, t] * following[t]
-                        bonus[h, s, a] = beta * ratio[a] * x2[a] + beta_p * shared + (1 + 1 / H) * expected
-                        values[s] += policy[h, s, a] * bonus[h, s, a]
-                        estimate = 0.0
-                        for m in range(d):
-                            estimate += phi[s, a, m] * direction[m]
-                        log_weights[h, s, a] -= eta * ratio[a] * estimate * to_go
-                following[:] = values
-            log_weights += eta * bonus
+                resample_inverses(P, initial, features, old_policy[i], gamma, samples, step, rng, inverse)
+            delay_ratio(old_policy[i], policy, adapted, ratio)
+            propagate(P, features, inverse, ratio, policy, beta, beta_p, bonus)
+            learn(log_weights, eta, features, inverse, ratio, bonus, old_states[i], old_actions[i], old_losses[i])
             if not joint:
                 exponential_weights(log_weights, policy)
         if joint:
             exponential_weights(log_weights, policy)
 
         if k + 1 == index[row]:
-            losses[row], least[row] = loss, least_loss(P, total, initial, least_work)
+            losses[row], least[row] = loss, least_loss(P, total, initial, work)
             row += 1
     return losses, least, policy
+
+
+@njit
+def invert_covariances(features, occupancy, policy, gamma, inverse):
+    """Fill ``inverse`` [H, d, d]: G_h = (gamma I + E phi phi^T)^-1 under the ``occupancy`` [H, S] of the ``policy``, exactly."""
+    H, d, _ = inverse.shape
+    covariance = np.empty((d, d))
+    for h in range(H):
+        for m in range(d):
+            for m2 in range(d):
+                covariance[m, m2] = gamma if m == m2 else 0.0
+        add_covariance(features[h % len(features)], occupancy[h], policy[h], covariance)
+        invert(covariance, inverse[h])
+
+
+@njit
+def resample_inverses(P, initial, features, policy, gamma, samples, step, rng, inverse):
+    """Fill ``inverse`` [H, d, d] by matrix geometric resampling from ``samples`` simulated episodes of the ``policy``."""
+    H, d, _ = inverse.shape
+    product, work = np.empty((H, d, d)), np.empty(d)
+    states, actions, losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
+    for h in range(H):
+        for m in range(d):
+            for m2 in range(d):
+                product[h, m, m2], inverse[h, m, m2] = (1.0, step) if m == m2 else (0.0, 0.0)
+    for _ in range(samples):
+        sample_episode(P, policy, initial, policy, False, rng, states, actions, losses)  # its losses are not looked at
+        for h in range(H):
+            resample_inverse(features[h % len(features), states[h], actions[h]], gamma, step, product[h], work, inverse[h])
+
+
+@njit
+def delay_ratio(played, arrived, adapted, ratio):
+    """Fill the ``ratio`` [H, S, A]: r = pi / max(pi, p) of the policies then and now, or 1 where estimates are not ``adapted``."""
+    H, S, A = ratio.shape
+    for h in range(H):
+        for s in range(S):
+            for a in range(A):
+                ratio[h, s, a] = played[h, s, a] / max(played[h, s, a], arrived[h, s, a], 1e-300) if adapted else 1.0
+
+
+@njit
+def propagate(P, features, inverse, ratio, policy, beta, beta_p, bonus):
+    """Fill the ``bonus`` [H, S, A]: B = b + (1 + 1/H) E B of the policy now, b = beta r x2 + beta' sum_a p r x2, x2 = phi^T G phi."""
+    H, S, A = bonus.shape
+    x2, values, following = np.empty(A), np.zeros(S), np.zeros(S)
+    for h in range(H - 1, -1, -1):
+        phi, stage = features[h % len(features)], P[h % len(P)]
+        for s in range(S):
+            shared = 0.0
+            for a in range(A):
+                x2[a] = max(0.0, quadratic_form(inverse[h], phi[s, a], phi[s, a]))
+                shared += policy[h, s, a] * ratio[h, s, a] * x2[a]
+            values[s] = 0.0
+            for a in range(A):
+                expected = 0.0
+                for t in range(S):
+                    expected += stage[s, a, t] * following[t]
+                bonus[h, s, a] = beta * ratio[h, s, a] * x2[a] + beta_p * shared + (1 + 1 / H) * expected
+                values[s] += policy[h, s, a] * bonus[h, s, a]
+        for s in range(S):
+            following[s] = values[s]
+
+
+@njit
+def learn(log_weights, eta, features, inverse, ratio, bonus, states, actions, losses):
+    """log weights -= eta * (Qhat - B), Qhat = r <phi, G phi(s_h, a_h)> L_h on one path [H] with its ``losses``."""
+    H, S, A = bonus.shape
+    d = inverse.shape[1]
+    direction, to_go = np.empty(d), 0.0
+    for h in range(H - 1, -1, -1):
+        phi = features[h % len(features)]
+        seen = phi[states[h], actions[h]]
+        to_go += losses[h]
+        for m in range(d):
+            direction[m] = 0.0
+            for m2 in range(d):
+                direction[m] += inverse[h, m, m2] * seen[m2]
+        for s in range(S):
+            for a in range(A):
+                estimate = 0.0
+                for m in range(d):
+                    estimate += phi[s, a, m] * direction[m]
+                log_weights[h, s, a] -= eta * ratio[h, s, a] * estimate * to_go
+                log_weights[h, s, a] += eta * bonus[h, s, a]

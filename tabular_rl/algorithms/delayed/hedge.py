@@ -15,6 +15,7 @@ Theorem HEDGE (dapo spec, section 4 item 4) [derived there], adapted, every eta 
 import math
 from dataclasses import dataclass
 from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,11 +23,20 @@ from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import exponential_weights, least_loss, sample_episode
-from tabular_rl.kernels.episodic.feedback import allocate_slots
+from tabular_rl.kernels.episodic.feedback import deliver
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import validation as check
 
 MOST_POLICIES = 5000
+
+
+class Rules(NamedTuple):
+    """``occupancies`` [H, S, A, N] of the policies, the ``uniform`` policy [H, S, A], whether estimates are adapted, eta."""
+
+    occupancies: Any
+    uniform: Any
+    adapted: Any
+    eta: Any
 
 
 @dataclass(frozen=True)
@@ -72,20 +82,33 @@ class DelayedHedge:
         """
         problem = self.plays.of(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
-        world, (H, S, A) = problem.world, problem.world.sizes
+        world, H = problem.world, problem.world.horizon
         occupancies = deterministic_occupancies(world.transition, world.initial, available=world.available)
-        N, spread = len(occupancies), H**2 * (S * A * n / 2 + 2 * schedule.effective_total)
-        eta = float(np.sqrt(np.log(max(N, 2)) / spread)) if self.learning_rate is None else self.learning_rate
-        slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
-        loss, least, policy = _run(
-            *world.world[:6], world.barrier.copy(), np.ascontiguousarray(world.uniform_policy),
-            schedule.order, schedule.pointer, slot, n_slots,
-            np.ascontiguousarray(np.moveaxis(occupancies, 0, -1)), self.adapted, eta, index, check.generator(seed),
-        )  # fmt: skip
-        bound = float(np.log(N) / eta + eta * spread) if self.adapted and problem.world.oblivious else None
+        N = len(occupancies)
+        eta = self.resolve(world.sizes, n, schedule, N)
+        columns = np.ascontiguousarray(np.moveaxis(occupancies, 0, -1))
+        rules = Rules(columns, np.ascontiguousarray(world.uniform_policy), self.adapted, eta)
+        loss, least, policy = _run(world.world, deliver(schedule), rules, index, check.generator(seed))
+        bound = self.bound(world.sizes, n, schedule, N, eta) if self.adapted and world.oblivious else None
         parameters = {"learning_rate": eta, "policies": N, "delay": schedule.total, "effective_delay": schedule.effective_total}
         parameters |= {"bound": bound, "vacuous": None if bound is None else bound >= H * n}
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, parameters, seed)
+
+    def resolve(self, shape, n, schedule, policies):
+        """eta for shape (H, S, A), n episodes, their delivery and the number of ``policies``."""
+        best = np.sqrt(np.log(max(policies, 2)) / self._spread(shape, n, schedule))
+        return float(best) if self.learning_rate is None else self.learning_rate
+
+    @staticmethod
+    def bound(shape, n, schedule, policies, eta):
+        """Theorem HEDGE: what the mean regret cannot exceed."""
+        return float(np.log(policies) / eta + eta * DelayedHedge._spread(shape, n, schedule))
+
+    @staticmethod
+    def _spread(shape, n, schedule):
+        """H^2 (S A K / 2 + 2 D~)."""
+        H, S, A = shape
+        return H**2 * (S * A * n / 2 + 2 * schedule.effective_total)
 
 
 def deterministic_occupancies(transition, initial, most=MOST_POLICIES, available=None):
@@ -121,11 +144,12 @@ def deterministic_occupancies(transition, initial, most=MOST_POLICIES, available
 
 
 @njit
-def _run(
-    P, initial, schedule, tables, parameters, bernoulli, total, uniform, order, pointer, slot, n_slots,
-    occupancies, adapted, eta, index, rng,
-):  # fmt: skip
+def _run(world, delivery, rules, index, rng):
+    P, initial, schedule, tables, parameters, bernoulli, barrier = world
+    order, pointer, slot, n_slots = delivery
+    occupancies, uniform, adapted, eta = rules
     H, S, A, N = occupancies.shape
+    total = barrier.copy()
     log_weights, weights = np.zeros((1, 1, N)), np.full((1, 1, N), 1.0 / N)
     x, mixture, policy = weights[0, 0], np.empty((H, S, A)), np.empty((H, S, A))
     means, work = np.empty((H, S, A)), np.empty((2, S))
@@ -154,13 +178,8 @@ def _run(
             i = slot[j]
             if i < 0:
                 continue
-            for h in range(H):
-                q = old_mixture[i, h]
-                if adapted:
-                    q = max(q, np.dot(occupancies[h, old_states[i, h], old_actions[i, h]], x))
-                estimated[h] = old_losses[i, h] / q
-            for h in range(H):
-                log_weights[0, 0] -= eta * estimated[h] * occupancies[h, old_states[i, h], old_actions[i, h]]
+            estimate(occupancies, x, old_mixture[i], adapted, old_states[i], old_actions[i], old_losses[i], estimated)
+            learn(log_weights[0, 0], eta, occupancies, old_states[i], old_actions[i], estimated)
             exponential_weights(log_weights, weights)
             changed = True
 
@@ -168,6 +187,25 @@ def _run(
             losses[row], least[row] = loss, least_loss(P, total, initial, work)
             row += 1
     return losses, least, policy
+
+
+@njit
+def estimate(occupancies, x, mixture, adapted, states, actions, losses, estimated):
+    """Fill ``estimated`` [H] with lhat on one path: loss / max(q, p), q the ``mixture`` [H] then and p that of the weights ``x`` now."""
+    for h in range(len(estimated)):
+        q = mixture[h]
+        if adapted:
+            q = max(q, np.dot(occupancies[h, states[h], actions[h]], x))
+        estimated[h] = losses[h] / q
+
+
+@njit
+def learn(log_weights, eta, occupancies, states, actions, estimated):
+    """log weights -= eta <occ, lhat>, ``log_weights`` [N]."""
+    for h in range(len(estimated)):
+        column = occupancies[h, states[h], actions[h]]
+        for i in range(len(log_weights)):
+            log_weights[i] -= eta * estimated[h] * column[i]
 
 
 @njit

@@ -9,21 +9,16 @@ Setting: episodic MDP, oblivious losses in [0, 1]; the losses of episode j are h
 Nothing in Qhat depends on the policy p at arrival: what arrives together may be processed in any order, joint and sequential batches
 are one algorithm. The confidence set is that of the time of play. Provenance: dapo spec, section 4 item 3 [reconstructed, 70 %].
 
-Theorem OPPO [derived here], transition known:
+Theorem OPPO [derived: dapo spec, section 4 item 3], transition known:
 
     E R_K <= H ln A / eta + gamma H S A K + eta (K / (2 gamma) + D~) sum_h (H - h)^2
-
-1. E lhat = loss q/(q + gamma) on the occupancy q[h,s,a], so <q, loss - E lhat> <= gamma H S A, and E lhat <= loss serves the comparator.
-2. <q - q*, lhat> = sum q*[h,s] <pi - pi*, Qhat> (value difference); split pi - pi* = (pi - p) + (p - pi*).
-3. Qhat >= 0, so exp(-y) <= 1 - y + y^2 / 2: <p - pi*, Qhat> telescopes to ln A / eta, plus (eta / 2) <p, Qhat^2>; pathwise
-   Qhat <= (H - h) / gamma, and E Qhat <= Q <= H - h, hence E Qhat^2 <= (H - h)^2 / gamma.
-4. One update moves p by TV <= eta <p, Qhat>, in expectation eta (H - h); E <pi - p, Qhat> <= (H - h) TV(pi, p); there are D~ pairs (L7).
 
 The best gamma and eta make this K^(2/3) + sqrt(D~) up to H, S, A: a better delay term than the paper's (K + D)^(2/3), which holds with
 high probability and for unknown transitions.
 """
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,14 +34,23 @@ from tabular_rl.kernels.episodic.episodes import (
     sample_episode,
     state_occupancy,
 )
-from tabular_rl.kernels.episodic.feedback import allocate_slots
+from tabular_rl.kernels.episodic.feedback import deliver
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import validation as check
 
 
+class Rules(NamedTuple):
+    """The numbers in force: whether the transition is known, eta, gamma, logarithm of the radii."""
+
+    known: Any
+    eta: Any
+    gamma: Any
+    log_term: Any
+
+
 @dataclass(frozen=True)
 class DelayedOPPO:
-    """Exponential weights on q-values of importance-weighted losses, in a model that flatters the policy.
+    """Exponential weights on q-values of importance-weighted losses, in an optimistic model.
 
     Parameters
     ----------
@@ -93,14 +97,10 @@ class DelayedOPPO:
         schedule, index = problem.schedule(n), checkpoints(n)
         H, S, A = sizes = problem.world.sizes
         eta, gamma = self.resolve(sizes, n, schedule)
-        slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         known = self.transition == "known"
-        loss, least, width, policy = _run(
-            *problem.world.world[:6], problem.world.barrier.copy(),
-            schedule.order, schedule.pointer, slot, n_slots,
-            known, eta, gamma, log_term, index, check.generator(seed),
-        )  # fmt: skip
+        rules = Rules(known, eta, gamma, log_term)
+        loss, least, width, policy = _run(problem.world.world, deliver(schedule), rules, index, check.generator(seed))
         series = {"regret": loss - least, "loss": loss} | ({} if known else {"uncertainty": width})
         bound = self.bound(sizes, n, schedule, eta, gamma) if known and problem.world.oblivious else None
         parameters = {"learning_rate": eta, "exploration": gamma, "delay": schedule.total, "effective_delay": schedule.effective_total}
@@ -131,12 +131,12 @@ def _squares(H):
 
 
 @njit
-def _run(
-    P, initial, schedule, tables, parameters, bernoulli, total, order, pointer, slot, n_slots,
-    known, eta, gamma, log_term, index, rng,
-):  # fmt: skip
+def _run(world, delivery, rules, index, rng):
+    P, initial, schedule, tables, parameters, bernoulli, barrier = world
+    order, pointer, slot, n_slots = delivery
+    known, eta, gamma, log_term = rules
     _, H, S, A = tables.shape
-    log_weights, policy = 0.0 - total, np.empty((H, S, A))
+    total, log_weights, policy = barrier.copy(), 0.0 - barrier, np.empty((H, S, A))
     exponential_weights(log_weights, policy)
     occupancy, upper, lower = np.empty((H, S)), np.empty((H, S)), np.empty((H, S))
     estimated, values = np.empty((H, S, A)), np.empty((H + 1, S))
@@ -167,10 +167,7 @@ def _run(
         sample_episode(P, policy, initial, means, bernoulli, rng, states, actions, path_losses)
         i = slot[k]
         if i >= 0:
-            estimated[:] = 0.0
-            for h in range(H):
-                s, a = states[h], actions[h]
-                estimated[h, s, a] = path_losses[h] / (upper[h, s] * policy[h, s, a] + gamma)
+            estimate_losses(upper, policy, gamma, states, actions, path_losses, estimated)
             if known:
                 evaluate_episodic(P, estimated, policy, waiting[i], values)
             else:
@@ -181,7 +178,7 @@ def _run(
             i = slot[j]
             if i < 0:
                 continue
-            log_weights -= eta * waiting[i]
+            learn(log_weights, eta, waiting[i])
             changed = True
             if not known:
                 observe(visits, seen, old_states[i], old_actions[i])
@@ -195,6 +192,25 @@ def _run(
             losses[row], least[row], widths[row] = loss, least_loss(P, total, initial, work), width
             row += 1
     return losses, least, widths, policy
+
+
+@njit
+def estimate_losses(upper, policy, gamma, states, actions, losses, estimated):
+    """Fill ``estimated`` [H, S, A] with lhat = 1{(s_h,a_h) = (s,a)} loss / (u pi + gamma), u the ``upper`` occupancy [H, S]."""
+    estimated.fill(0.0)
+    for h in range(len(states)):
+        s, a = states[h], actions[h]
+        estimated[h, s, a] = losses[h] / (upper[h, s] * policy[h, s, a] + gamma)
+
+
+@njit
+def learn(log_weights, eta, q_values):
+    """log weights -= eta * Qhat, all [H, S, A]."""
+    H, S, A = q_values.shape
+    for h in range(H):
+        for s in range(S):
+            for a in range(A):
+                log_weights[h, s, a] -= eta * q_values[h, s, a]
 
 
 @njit

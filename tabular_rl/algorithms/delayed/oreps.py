@@ -9,21 +9,14 @@ Setting: episodic MDP with known transition, oblivious losses in [0, 1]; those o
 
 Provenance: dapo spec, section 4 item 5 [reconstructed]; the delay adaptation is that of Hedge there.
 
-Theorem OREPS [derived here], adapted, one after the other, any eta > 0 and gamma >= 0:
+Theorem OREPS [derived: dapo spec, section 4 item 5], adapted, one after the other, any eta > 0 and gamma >= 0:
 
     E R_K <= entropy(q^0) / eta + (eta / 2 + gamma) H S A K + eta D~ H sqrt(S A)
-
-1. <q - q*, l> = <q - p, l> + <p, l - lhat> + <p - q*, lhat> + <q*, lhat - l>; the last has mean <= 0, as E lhat <= l.
-2. <q - p, l> <= |q - p|_1 / 2, as l is in [0, 1]; E <p, l - lhat> <= |q - p|_1 / 2 + gamma H S A, as 1 - q / (max(q, p) + gamma) =
-   ((p - q)^+ + gamma) / (max + gamma) and p <= max.
-3. <p - q*, lhat> telescopes to KL(q* || q^0) / eta <= entropy(q^0) / eta, plus (eta / 2) <p, lhat^2>; the mean of <p, lhat^2> is at most
-   sum p q / max(p, q)^2 <= H S A.
-4. One update from p to p': with m = (p + p') / 2, sum (p - p')^2 / m <= KL(p || p') + KL(p' || p) <= eta <lhat, p - p'>, and where p > p'
-   is m <= p: by Cauchy and Schwarz |p - p'|_1 <= eta sqrt(H <p, lhat^2>), in expectation <= eta H sqrt(S A). There are D~ pairs (L7).
 """
 
 import warnings
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,12 +24,23 @@ from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.episodes import expected_loss, least_loss, sample_episode, state_occupancy
-from tabular_rl.kernels.episodic.feedback import allocate_slots
+from tabular_rl.kernels.episodic.feedback import charge, deliver
 from tabular_rl.kernels.episodic.flow_projection import conditional, mirror_step, reachable_cells
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import validation as check
 
 RESIDUAL, MOST_STEPS = 1e-10, 200
+
+
+class Rules(NamedTuple):
+    """``log_q`` [H, S, A] of the first occupancy measure; whether estimates are adapted, batches joint, projections lazy; eta, gamma."""
+
+    start: Any
+    adapted: Any
+    joint: Any
+    lazy: Any
+    eta: Any
+    gamma: Any
 
 
 @dataclass(frozen=True)
@@ -93,17 +97,10 @@ class DelayedOREPS:
         problem = self.plays.of(problem)
         schedule, index = problem.schedule(n), checkpoints(n)
         H, sizes = problem.shape[0], problem.world.sizes
-        P, initial, total = problem.world.packed_transition, problem.world.initial, problem.world.barrier.copy()
-        log_q = np.empty(problem.shape)
-        reachable_cells(P, initial, log_q, total)
-        mirror_step(P, initial, np.zeros(problem.shape), log_q, RESIDUAL, MOST_STEPS)
-        entropy = -float(np.sum(np.exp(log_q) * np.where(np.isfinite(log_q), log_q, 0.0)))
+        log_q, entropy = start(problem.world)
         eta, gamma = self.resolve(sizes, n, schedule, entropy)
-        slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
-        loss, least, policy, steps, residual = _run(
-            *problem.world.world[:6], total, schedule.order, schedule.pointer, slot, n_slots,
-            log_q, self.adapted, self.batch == "joint", self.lazy, eta, gamma, index, check.generator(seed),
-        )  # fmt: skip
+        rules = Rules(log_q, self.adapted, self.batch == "joint", self.lazy, eta, gamma)
+        loss, least, policy, steps, residual = _run(problem.world.world, deliver(schedule), rules, index, check.generator(seed))
         if residual > 1e-6:
             warnings.warn(f"{self}: a projection stopped at a flow residual of {residual:.1e}; use a smaller learning_rate", stacklevel=2)
         together = np.diff(schedule.pointer)[:-1].max(initial=0) > 1  # what arrives after the last episode is used by no one
@@ -129,12 +126,21 @@ class DelayedOREPS:
         return float(entropy / eta + (eta / 2 + gamma) * H * S * A * n + eta * schedule.effective_total * H * np.sqrt(S * A))
 
 
+def start(world):
+    """(logarithm [H, S, A] of the occupancy measure of largest entropy, -inf out of reach; its entropy) of an AdversarialMDP."""
+    log_q = np.empty(world.shape)
+    reachable_cells(world.packed_transition, world.initial, log_q, world.barrier)
+    mirror_step(world.packed_transition, world.initial, np.zeros(world.shape), log_q, RESIDUAL, MOST_STEPS)
+    return log_q, -float(np.sum(np.exp(log_q) * np.where(np.isfinite(log_q), log_q, 0.0)))
+
+
 @njit
-def _run(
-    P, initial, schedule, tables, parameters, bernoulli, total, order, pointer, slot, n_slots,
-    start, adapted, joint, lazy, eta, gamma, index, rng,
-):  # fmt: skip
+def _run(world, delivery, rules, index, rng):
+    P, initial, schedule, tables, parameters, bernoulli, barrier = world
+    order, pointer, slot, n_slots = delivery
+    start, adapted, joint, lazy, eta, gamma = rules
     H, S, A = start.shape
+    total = barrier.copy()
     log_q, policy, change = start.copy(), np.empty((H, S, A)), np.zeros((H, S, A))
     occupancy, arrived, policy_now = np.empty((H, S)), np.empty((H, S)), np.empty((H, S, A))
     means, work = np.empty((H, S, A)), np.empty((2, S))
@@ -143,7 +149,7 @@ def _run(
     old_losses, old_q = np.empty((n_slots, H)), np.empty((n_slots, H))
     loss, losses, least, row = 0.0, np.empty(len(index)), np.empty(len(index)), 0
     projections, steps, worst = 0, 0, 0.0
-    conditional(log_q, total, policy)
+    conditional(log_q, barrier, policy)
     state_occupancy(P, policy, initial, occupancy)
 
     for k in range(index[-1]):
@@ -163,19 +169,14 @@ def _run(
             i = slot[j]
             if i < 0:
                 continue
-            for h in range(H):
-                s, a = old_states[i, h], old_actions[i, h]
-                q = old_q[i, h]
-                if adapted:
-                    q = max(q, arrived[h, s] * policy_now[h, s, a])
-                change[h, s, a] -= eta * old_losses[i, h] / (q + gamma)
+            charge(change, eta, old_q[i], arrived, policy_now, adapted, gamma, old_states[i], old_actions[i], old_losses[i])
             waiting += 1
             if not joint or j == order[pointer[k + 1] - 1]:
                 if lazy:
                     log_q[:] = start
                 more, residual = mirror_step(P, initial, change, log_q, RESIDUAL, MOST_STEPS)
                 projections, steps, worst = projections + 1, steps + more, max(worst, residual)
-                conditional(log_q, total, policy_now)
+                conditional(log_q, barrier, policy_now)
                 state_occupancy(P, policy_now, initial, arrived)
                 if not lazy:
                     change[:] = 0.0

@@ -18,6 +18,7 @@ H^2 S sqrt(A K) + H^(3/2) S sqrt(A D) for UOB-FTRL.
 """
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,12 +28,22 @@ from tabular_rl.delays import DelayedMDP
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.episodic.confidence import bernstein_confidence, observe, occupancy_bounds, renew
 from tabular_rl.kernels.episodic.episodes import expected_loss, least_loss, sample_episode, state_occupancy
-from tabular_rl.kernels.episodic.feedback import allocate_slots
+from tabular_rl.kernels.episodic.feedback import charge, deliver
 from tabular_rl.kernels.episodic.flow_projection import conditional, reachable_cells
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import validation as check
 
 RESIDUAL, MOST_STEPS, LARGEST_RESIDUAL = 1e-10, 200, 1e-7
+
+
+class Rules(NamedTuple):
+    """The switches and numbers in force: lazy projections, eta, gamma, logarithm of the radii, visits before the run."""
+
+    lazy: Any
+    eta: Any
+    gamma: Any
+    log_term: Any
+    prior_visits: Any
 
 
 @dataclass(frozen=True)
@@ -97,12 +108,10 @@ class DelayedUOB:
         world, schedule, index = problem.world, problem.schedule(n), checkpoints(n)
         H, S, A = world.sizes
         eta, gamma = self.resolve(world.sizes, n, schedule)
-        slot, n_slots = allocate_slots(schedule.arrival, schedule.order, schedule.pointer, False)
         log_term = self.confidence_scale * np.log(H * S * A * n / self.delta)
         loss, least, width, policy, epochs, steps, residual = _run(
-            *world.world[:6], world.barrier.copy(), schedule.order, schedule.pointer, slot, n_slots,
-            self.lazy, eta, gamma, log_term, float(self.prior_visits), index, check.generator(seed),
-        )  # fmt: skip
+            world.world, deliver(schedule), Rules(self.lazy, eta, gamma, log_term, float(self.prior_visits)), index, check.generator(seed)
+        )
         if not residual <= LARGEST_RESIDUAL:  # or not a number
             raise RuntimeError(f"{self}: a projection stopped at a flow residual of {residual:.1e}; use a smaller learning_rate")
         series = {"regret": loss - least, "loss": loss, "uncertainty": width}
@@ -118,11 +127,12 @@ class DelayedUOB:
 
 
 @njit
-def _run(
-    P, initial, schedule, tables, parameters, bernoulli, total, order, pointer, slot, n_slots,
-    lazy, eta, gamma, log_term, prior_visits, index, rng,
-):  # fmt: skip
+def _run(world, delivery, rules, index, rng):
+    P, initial, schedule, tables, parameters, bernoulli, barrier = world
+    order, pointer, slot, n_slots = delivery
+    lazy, eta, gamma, log_term, prior_visits = rules
     _, H, S, A = tables.shape
+    total = barrier.copy()
     means, work = np.empty((H, S, A)), np.empty((2, S))
     states, actions, path_losses = np.empty(H, np.int64), np.empty(H, np.int64), np.empty(H)
     old_states, old_actions = np.empty((n_slots, H), np.int64), np.empty((n_slots, H), np.int64)
@@ -142,10 +152,10 @@ def _run(
 
     for k in range(index[-1]):
         if changed:  # the occupancy measure of the set that is nearest to w = exp(log_weights + log_moves), and what it plays
-            reachable_cells(high, initial, log_q, total)
+            reachable_cells(high, initial, log_q, barrier)
             more, residual = confidence_step(low, high, initial, log_weights, log_moves, v, log_q, moves, RESIDUAL, MOST_STEPS)
             projections, steps, worst = projections + 1, steps + more, max(worst, residual)
-            conditional(log_q, total, policy)
+            conditional(log_q, barrier, policy)
             if not lazy:
                 log_weights[:], log_moves[:] = log_q, logarithms(moves)
                 v.fill(0.0)
@@ -167,9 +177,7 @@ def _run(
             i = slot[j]
             if i < 0:
                 continue
-            for h in range(H):
-                s, a = old_states[i, h], old_actions[i, h]
-                log_weights[h, s, a] -= eta * old_losses[i, h] / (max(old_upper[i, h], upper[h, s] * policy[h, s, a]) + gamma)
+            charge(log_weights, eta, old_upper[i], upper, policy, True, gamma, old_states[i], old_actions[i], old_losses[i])
             observe(visits, seen, old_states[i], old_actions[i])
             changed = True
         if renew(visits, seen, at_epoch, log_term, estimate, radius):

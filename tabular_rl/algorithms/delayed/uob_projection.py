@@ -19,7 +19,7 @@ With low = high it is ``flow_projection``. Source: UOB-REPS (Jin, Jin, Luo, Sra,
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.episodic.flow_projection import descends, flow_hessian, newton_direction, normalise
+from tabular_rl.kernels.episodic.flow_projection import descends, flow_hessian, flow_residual, newton_direction
 from tabular_rl.kernels.ordering import argsort
 
 FLOOR = -600.0  # logarithm of the least weight: what a set has excluded may come back in the next one
@@ -116,21 +116,8 @@ def _dual(low, high, initial, weights, log_moves, power, v, log_q, q, moves, fre
                         tilted[t] = power * log_moves[h, s, a, t] - v[h + 1, t]
                     x -= nearest_row(low[h, s, a], high[h, s, a], tilted, moves[h, s, a], free[h, s, a], points, order, spare)
                 log_q[h, s, a] = x
-        if h > 0:
-            dual += normalise(log_q[h], 0, S, 1.0)
-        else:
-            for s in range(S):
-                if initial[s] > 0.0:
-                    dual += initial[s] * normalise(log_q[0], s, s + 1, initial[s])
-        for s in range(S):
-            for a in range(A):
-                q[h, s, a] = np.exp(log_q[h, s, a])
-                if h > 0:
-                    gradient[h, s] += q[h, s, a]
-                if h + 1 < H and q[h, s, a] > 0.0:
-                    for t in range(S):
-                        gradient[h + 1, t] -= q[h, s, a] * moves[h, s, a, t]
-            residual = max(residual, abs(gradient[h, s]))
+        normalizer, left = flow_residual(h, moves[h], initial, log_q, q, gradient)
+        dual, residual = dual + normalizer, max(residual, left)
     return dual, residual
 
 

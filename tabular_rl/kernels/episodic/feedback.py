@@ -24,6 +24,19 @@ def deliver(schedule, keep_last=False):
 
 
 @njit
+def charge(change, eta, then, occupancy, policy, adapted, gamma, states, actions, losses):
+    """change -= eta * lhat on one path, lhat = 1{(s_h,a_h) = (s,a)} loss / (max(q, p) + gamma); not ``adapted``: loss / (q + gamma).
+
+    ``then`` [H]: the occupancies q of the path's cells at play; ``occupancy`` [H, S] and ``policy`` [H, S, A] make p, that of now.
+    """
+    for h in range(len(states)):
+        s, a, q = states[h], actions[h], then[h]
+        if adapted:
+            q = max(q, occupancy[h, s] * policy[h, s, a])
+        change[h, s, a] -= eta * losses[h] / (q + gamma)
+
+
+@njit
 def allocate_slots(arrival, order, pointer, keep_last):
     """(slot [K], number of slots): the place of each episode's feedback, free again once it was used.
 

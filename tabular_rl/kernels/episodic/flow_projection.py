@@ -123,21 +123,32 @@ def _dual(P, initial, log_weights, v, log_q, q, gradient):
                         for t in range(S):
                             x -= stage[s, a, t] * v[h + 1, t]
                 log_q[h, s, a] = x
-        if h > 0:
-            dual += normalise(log_q[h], 0, S, 1.0)
-        else:
-            for s in range(S):
-                if initial[s] > 0.0:
-                    dual += initial[s] * normalise(log_q[0], s, s + 1, initial[s])
+        normalizer, left = flow_residual(h, stage, initial, log_q, q, gradient)
+        dual, residual = dual + normalizer, max(residual, left)
+    return dual, residual
+
+
+@njit
+def flow_residual(h, stage, initial, log_q, q, gradient):
+    """(Log-normaliser of layer ``h``, its largest flow residual); normalise ``log_q``, fill ``q``, complete the ``gradient`` [H, S] of the
+    layer and subtract what flows on by the rows ``stage`` [S, A, S]."""
+    H, S, A = q.shape
+    dual, residual = 0.0, 0.0
+    if h > 0:
+        dual = normalise(log_q[h], 0, S, 1.0)
+    else:
         for s in range(S):
-            for a in range(A):
-                q[h, s, a] = np.exp(log_q[h, s, a])
-                if h > 0:
-                    gradient[h, s] += q[h, s, a]
-                if h + 1 < H and q[h, s, a] > 0.0:
-                    for t in range(S):
-                        gradient[h + 1, t] -= q[h, s, a] * stage[s, a, t]
-            residual = max(residual, abs(gradient[h, s]))
+            if initial[s] > 0.0:
+                dual += initial[s] * normalise(log_q[0], s, s + 1, initial[s])
+    for s in range(S):
+        for a in range(A):
+            q[h, s, a] = np.exp(log_q[h, s, a])
+            if h > 0:
+                gradient[h, s] += q[h, s, a]
+            if h + 1 < H and q[h, s, a] > 0.0:
+                for t in range(S):
+                    gradient[h + 1, t] -= q[h, s, a] * stage[s, a, t]
+        residual = max(residual, abs(gradient[h, s]))
     return dual, residual
 
 
