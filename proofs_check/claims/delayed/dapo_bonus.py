@@ -7,7 +7,7 @@ import numpy as np
 
 from proofs_check import claim, identity, inequality
 from proofs_check.calculus import dilated_bonus, state_occupancy
-from proofs_check.claims.delayed.dapo_estimator import SOURCE, explorations, forms, importance_weights, total_variation
+from proofs_check.claims.delayed.dapo_estimator import SOURCE, explorations, forms, local_bonus, total_variation
 from proofs_check.strategies import bonuses, enumerable_mdps, policies, scales
 
 
@@ -20,7 +20,7 @@ def telescoping(mdp, pi, p, comparator, gamma, form, sign=1):
     Control: the learner subtracts the bonus where it should add it.
     """
     H = mdp.horizon
-    b = H * np.sum(p * importance_weights(state_occupancy(mdp, pi), pi, p, gamma, form), axis=-1)
+    b = local_bonus(state_occupancy(mdp, pi), pi, p, gamma, form, H)
     B = dilated_bonus(mdp, p, b)
     B_bar, q_star = np.sum(p * B, axis=-1), state_occupancy(mdp, comparator)
     lhs = np.sum(q_star * (b + B_bar / H)) + sign * np.sum(q_star[..., None] * (p - comparator) * B)
@@ -33,7 +33,7 @@ def telescoping(mdp, pi, p, comparator, gamma, form, sign=1):
 def bonus_bound(mdp, pi, p, gamma, form, dilated=True):
     """gamma B[h] / c <= H ((1 + 1/H)^(H-h) - 1) = beta_h gamma / c.  Control: H - h, the bound without the dilation."""
     H = mdp.horizon
-    b = gamma * np.sum(p * importance_weights(state_occupancy(mdp, pi), pi, p, gamma, form), axis=-1)
+    b = local_bonus(state_occupancy(mdp, pi), pi, p, gamma, form, gamma)
     B = dilated_bonus(mdp, p, b)
     growth = np.array([H * ((1 + 1 / H) ** (H - h) - 1) if dilated else H - h for h in range(H)])
     return B, growth[:, None, None] + 0 * B
@@ -45,7 +45,7 @@ def bonus_bound(mdp, pi, p, gamma, form, dilated=True):
 def bonus_cost(mdp, pi, p, gamma, form, estimator=None):
     """sum_s q[h,s] b[h,s] <= c S A for the occupancy of the policy that was played.  Control: the plain estimator."""
     q = state_occupancy(mdp, pi)
-    cost = np.sum(q * np.sum(p * importance_weights(q, pi, p, gamma, estimator or form), axis=-1), axis=-1)
+    cost = np.sum(q * local_bonus(q, pi, p, gamma, estimator or form, 1), axis=-1)
     return cost, mdp.shape[1] * mdp.shape[2] + 0 * cost
 
 
@@ -71,7 +71,7 @@ def bonus_value(mdp, pi, p, gamma, form, estimator=None):
     """
     H, S, A = mdp.shape
     q = state_occupancy(mdp, pi)
-    b = np.sum(p * importance_weights(q, pi, p, gamma, estimator or form), axis=-1)
+    b = local_bonus(q, pi, p, gamma, estimator or form, 1)
     moved = np.arange(H - 1, -1, -1) @ np.sum(q * total_variation(p, pi), axis=1)
     lhs = (1 + 1 / H) * (mdp.initial @ np.sum(p[0] * dilated_bonus(mdp, p, b)[0], axis=-1))
     return lhs, (1 + 1 / H) ** H * (H * S * A + moved / gamma)

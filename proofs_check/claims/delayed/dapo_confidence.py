@@ -3,17 +3,29 @@
 The set of a row is {p' in the simplex: |p' - estimate| <= radius entrywise}. In these instances it contains the true row.
 """
 
+import math
 from functools import cache
 from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import claim, identity, inequality
 from proofs_check.calculus import evaluate, state_occupancy
-from proofs_check.claims.delayed.dapo_estimator import explorations, forms, importance_weights, ratio_of, to_go, trajectories
-from proofs_check.strategies import STYLES, Box, Simplex, bonuses, draw, enumerable_mdps, policies, rows, simplex_points, vectors
-from tabular_rl.kernels.episodic.confidence import extreme_expectation, occupancy_bounds, optimistic_dilated_bonus
+from proofs_check.claims.delayed.dapo_estimator import (
+    explorations,
+    forms,
+    importance_weights,
+    ratio_of,
+    to_go,
+    total_variation,
+    trajectories,
+    weighed,
+)
+from proofs_check.strategies import STYLES, Box, Simplex, bonuses, draw, enumerable_mdps, policies, rows, scales, simplex_points, vectors
+from tabular_rl.kernels.episodic.confidence import bernstein_confidence, extreme_expectation, occupancy_bounds, optimistic_dilated_bonus
+from tabular_rl.models import FiniteHorizonMDP
 
 SOURCE = "Jin, Jin, Luo, Sra, Yu 2020; dapo spec L10"
 
@@ -140,5 +152,85 @@ def optimistic_cost(mdp, pi, p, one, other, gamma, form, estimator=None):
     Control: the plain estimator.
     """
     upper, lower, c = np.maximum(one, other), np.minimum(one, other), gamma * mdp.horizon
-    w, gap = importance_weights(upper, pi, p, gamma, estimator or form), to_go(mdp) * (upper - lower)[..., None]
-    return upper * np.sum(p * w * (c + gap * pi), axis=-1), c * mdp.shape[2] + gap[..., 0]
+    b = weighed(upper, lower, pi, p, gamma, estimator or form, c).bonus
+    return upper * b, c * mdp.shape[2] + to_go(mdp)[..., 0] * (upper - lower)
+
+
+class Uncertain(NamedTuple):
+    """``mdp`` with rows in the confidence set of ``estimate`` and ``radius`` [H, S, A, S]; the policy ``pi`` meets ``p`` at arrival."""
+
+    mdp: FiniteHorizonMDP
+    estimate: Any
+    radius: Any
+    pi: Any
+    p: Any
+
+
+def uncertain_model(H, kind, seed):
+    """An Uncertain: "random", or the "detour" of the dapo spec, section 6, to which the true transition never leads."""
+    rng = np.random.default_rng(seed)
+    if kind == "random":
+        P, estimate = rows(rng, (H, 3, 2, 3), "smooth"), rows(rng, (H, 3, 2, 3), "smooth")
+        pi, p = (rows(rng, (H, 3, 2), style) for style in ("peaked", "smooth"))
+        radius = np.abs(P - estimate) + np.maximum(rng.uniform(-1, 0.3, P.shape), 0)
+        return Uncertain(FiniteHorizonMDP(P, np.zeros((H, 3, 2)), 0), estimate, np.minimum(radius, 1), pi, p)
+    start, x, known, y, z = range(5)  # known: where the start leads; x: where the set also allows to go; y, z: absorbing
+    P, radius, likely = np.zeros((H, 5, 2, 5)), np.zeros((H, 5, 2, 5)), rng.uniform(0.02, 0.4)
+    P[:, start, :, known] = P[:, known, :, z] = P[:, y, :, y] = P[:, z, :, z] = P[:, x, 0, z] = P[:, x, 1, y] = 1
+    radius[0, start, :, x] = radius[0, start, :, known] = likely
+    pi = np.tile([1.0, 0.0], (H, 5, 1))
+    p = pi.copy()
+    p[:, x] = 0.0, 1.0
+    return Uncertain(FiniteHorizonMDP(P, np.zeros((H, 5, 2)), start), P, radius, pi, p)
+
+
+_uncertain = draw(uncertain_model, st.integers(1, 4), st.sampled_from(("random", "detour")))
+
+
+@claim("dapo.optimistic-bonus-value", kind=inequality, source="dapo spec 6, unknown transition", provenance="derived",
+       given=(_uncertain, explorations, forms), control={"weighted_by": "occupancy"})  # fmt: skip
+def optimistic_bonus_value(instance, gamma, form, weighted_by="upper"):
+    """(1 + 1/H) <initial, Bbar[0]> <= (1 + 1/H)^H [c H S A + sum_h (H - h) U_h + bmax sum_h (H - 1 - h) sum_s u TV(p, pi)] for the bonus of
+    an unknown transition, with U_h = sum_s (u - l), bmax = c / gamma + H and c = gamma H.
+
+    Control: the drift under the true occupancy, as first stated (see the correction in the dapo spec, section 6).
+    """
+    mdp, estimate, radius, pi, p = instance
+    (H, S, A), c = mdp.shape, gamma * mdp.horizon
+    upper, lower = _bounds(mdp, pi, estimate, radius)
+    local, B, values = weighed(upper, lower, pi, p, gamma, form, c), np.empty(mdp.shape), np.empty((H + 1, S))
+    optimistic_dilated_bonus(estimate, radius, p, local.bonus, 1 + 1 / H, B, values)
+    U, steps = np.sum(upper - lower, axis=1), np.arange(H, 0, -1)
+    weights = upper if weighted_by == "upper" else state_occupancy(mdp, pi)
+    moved = (steps - 1) @ np.sum(weights * total_variation(p, pi), axis=1)
+    bound = (1 + 1 / H) ** H * (c * H * S * A + steps @ U + (c / gamma + H) * moved)
+    return (1 + 1 / H) * (mdp.initial @ values[0]), bound
+
+
+def counted(S, K, seed):
+    """Counts [K, S] of 1 to K draws from a row that is often nearly deterministic."""
+    rng = np.random.default_rng(seed)
+    row = rows(rng, (S,), rng.choice(["smooth", "peaked", "deterministic"]))
+    return np.cumsum(rng.multinomial(1, row, size=K), axis=0).astype(float)
+
+
+@claim("dapo.confidence-radius", kind=inequality, source="Maurer, Pontil 2009; dapo spec 2.5, CS", provenance="derived",
+       given=(draw(counted, st.integers(2, 12), st.sampled_from((2, 3, 8, 50))), st.integers(1, 3), st.integers(1, 3), scales(-3, 0)),
+       control={"factor": 0.6})  # fmt: skip
+def confidence_radius(counts, H, A, delta, factor=1):
+    """The radius at log(H S A K / delta) is at least that of the empirical Bernstein inequality for the level 4 delta / (H S^2 A K), sqrt(
+    2 m L / (n - 1)) + 7 L / (3 (n - 1)) at a mean m with L = log(4 / level), or the largest deviation possible. Added up over H S A rows, S
+    entries and K counts these levels are the failure probability 4 delta.
+
+    Control: radii of three fifths.
+    """
+    K, S = counts.shape
+    n = np.arange(1.0, K + 1)
+    estimate, radius = (np.empty((K, S, 1, S)) for _ in range(2))  # S times the same row
+    visits, seen = np.tile(n[:, None, None], (1, S, 1)), np.tile(counts[:, None, None], (1, S, 1, 1))
+    bernstein_confidence(visits, seen, math.log(H * S * A * K / delta), estimate, radius)
+    level, left, mean = 4 * delta / (H * S**2 * A * K), np.maximum(n - 1, 1)[:, None], counts / n[:, None]
+    needed = np.sqrt(2 * mean * math.log(4 / level) / left) + 7 * math.log(4 / level) / (3 * left)
+    most = np.maximum(mean, 1 - mean)
+    needed = np.where(n[:, None] == 1, most, np.minimum(needed, most))
+    return np.array([*needed.ravel(), *mean.ravel()]), np.array([*(factor * radius[:, 0, 0]).ravel(), *estimate[:, -1, 0].ravel()])

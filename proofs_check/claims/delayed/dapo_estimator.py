@@ -1,7 +1,7 @@
 """The delay-adapted estimator: its mean, its bias, its second moment, and what it costs (dapo spec, lemmas L2 and L9).
 
 An episode was played with ``pi``, and its losses arrive when the policy is ``p``. The losses of these claims are the model's ``reward``.
-Expectations are exact: sums over all trajectories of ``pi``.
+Expectations are exact: sums over all trajectories of ``pi``. On floats weights and bonuses are those that DAPO's loop computes (``weigh``).
 
     Qhat[h,s,a] = 1{(s_h,a_h) = (s,a)} w[h,s,a] L_h,   L_h = losses from step h on,   r = pi / max(pi, p)
     adapted         w = r / (q pi + gamma),   q the occupancy of pi
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from proofs_check import claim, identity, inequality
 from proofs_check.calculus import dilated_bonus, evaluate, occupancy, state_occupancy
 from proofs_check.strategies import STYLES, Simplex, draw, enumerable_mdps, policies, rows, scales
+from tabular_rl.algorithms.delayed.dapo import ESTIMATORS, weigh
 
 ADAPTED = ("adapted", "adapted_joint")
 forms = st.sampled_from(ADAPTED)
@@ -66,8 +67,33 @@ def ratio_of(pi, p):
     return pi / np.where(larger > 0, larger, 1)
 
 
+class Weighed(NamedTuple):
+    """``weights`` w [H, S, A], local ``bonus`` [H, S] and ``drift`` [H, S] of late feedback."""
+
+    weights: Any
+    bonus: Any
+    drift: Any
+
+
+def weighed(upper, lower, pi, p, gamma, form, c=0.0, confidence_bonus=1.0):
+    """The Weighed that the loop of DAPO computes, for bounds on the occupancy [H, S]."""
+    found = Weighed(np.empty(pi.shape), np.empty(pi.shape[:2]), np.zeros(pi.shape[:2]))
+    tables = [np.array(table, float) for table in (upper, lower, pi, p)]
+    weigh(ESTIMATORS.index(form), *tables, float(gamma), float(c), float(confidence_bonus), *found)
+    return found
+
+
+def local_bonus(q, pi, p, gamma, form, c):
+    """b [H, S] = c sum_a p w: on floats the loop's."""
+    if pi.dtype == object:
+        return c * np.sum(p * importance_weights(q, pi, p, gamma, form), axis=-1)
+    return weighed(q, q, pi, p, gamma, form, c).bonus
+
+
 def importance_weights(q, pi, p, gamma, form):
-    """w [H, S, A] of the estimator's ``form``, for the occupancy q [H, S]."""
+    """w [H, S, A] of the estimator's ``form``, for the occupancy q [H, S]: on floats the loop's."""
+    if pi.dtype != object and pi.ndim == 3:
+        return weighed(q, q, pi, p, gamma, form).weights
     q = q[..., None]
     if form == "plain":
         return 1 / (q * pi + gamma)
@@ -176,7 +202,8 @@ def exploration_sum(mdp, pi, p, gamma, form, weighted=True):
        given=(enumerable_mdps(), policies("played"), policies("arrived")), control={"weight": "played"}, exact=True)  # fmt: skip
 def ratio_drift(mdp, pi, p, weight="arrived"):
     """sum_a p (1 - r) = TV(p, pi): the bound is an identity, p (1 - pi / max(pi, p)) = (p - pi)^+.  Control: weighted by pi."""
-    return np.sum((p if weight == "arrived" else pi) * (1 - ratio_of(pi, p)), axis=-1), total_variation(p, pi), 1
+    moved = total_variation(p, pi) if pi.dtype == object else weighed(pi[..., 0], pi[..., 0], pi, p, 1.0, "adapted").drift
+    return np.sum((p if weight == "arrived" else pi) * (1 - ratio_of(pi, p)), axis=-1), moved, 1
 
 
 def cell_weights(mdp, style, seed):
@@ -206,6 +233,37 @@ def implicit_exploration(mdp, pi, p, z, gamma, form, exploration=1, factor=2):
     largest = exponent.max()
     lhs = largest + np.log(paths.probability[likely] @ np.exp(exponent - largest))
     return lhs, factor * gamma / mdp.horizon * np.sum(z * evaluate(mdp, pi).q_values), 1.0
+
+
+def several_policies(mdp, n, style, seed):
+    """``n`` policies of ``mdp``: [n, H, S, A]."""
+    return rows(np.random.default_rng(seed), (n, *mdp.shape), style)
+
+
+@claim("dapo.drift-deviation", kind=inequality, source="dapo spec, HP (E4, E5)", provenance="derived",
+       given=(enumerable_mdps(), policies("played"), policies("arrived"), policies("comparator"),
+              draw(several_policies, st.integers(1, 4), st.sampled_from(STYLES), space=Simplex(), fit=True), st.integers(0, 3),
+              explorations, forms), control={"shrunk": 2})  # fmt: skip
+def drift_deviation(mdp, pi, p, comparator, waiting, more, gamma, form, shrunk=1):
+    """log E exp((2 gamma / H) <z, Qhat>) <= (2 gamma / H) <z, Q> for the weights with which one update enters the drift of the m episodes
+    that wait: z = m (H - h) q* p / (m_max H^2) under the comparator's occupancy, of total at most (H + 1) / (2 H), and z = (H - 1 - h) W p
+    / (m_max H^2) under those of the policies that wait, W the sum of theirs, of total at most (H - 1) / (2 H); m <= m_max.
+
+    Control: half of the two totals.
+    """
+    H, m = mdp.horizon, len(waiting)
+    m_max, paths = m + more, trajectories(mdp, pi)
+    w, q_values = importance_weights(state_occupancy(mdp, pi), pi, p, gamma, form), evaluate(mdp, pi).q_values
+    W = sum(state_occupancy(mdp, one) for one in waiting)[..., None]
+    E4 = m * to_go(mdp) * state_occupancy(mdp, comparator)[..., None] * p / (m_max * H**2)
+    E5 = (to_go(mdp) - 1) * W * p / (m_max * H**2)
+    lhs, rhs = [E4.sum(), E5.sum()], [(H + 1) / (2 * H) / shrunk, (H - 1) / (2 * H) / shrunk]
+    likely = paths.probability > 0
+    for z in (E4, E5):
+        exponent = 2 * gamma / H * np.sum(paths.at(z * w) * paths.to_go, axis=0)[likely]
+        lhs.append(np.log(paths.probability[likely] @ np.exp(exponent)))
+        rhs.append(2 * gamma / H * np.sum(z * q_values))
+    return np.array(lhs), np.array(rhs), 1.0
 
 
 @claim("dapo.lower-deviation", kind=inequality, source="dapo spec, HP (E1)", provenance="derived",

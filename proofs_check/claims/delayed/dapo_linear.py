@@ -17,7 +17,9 @@ from proofs_check import claim, identity, inequality
 from proofs_check.calculus import evaluate, occupancy, state_occupancy
 from proofs_check.claims.delayed.dapo_estimator import explorations, ratio_of, to_go, total_variation, trajectories
 from proofs_check.claims.delayed.dapo_steps import KAPPA, comparators, entropy_decrease, interior, rates, updated
+from proofs_check.claims.delayed.delayed_replay import SlowLinearDAPO, both_sides, late_worlds, replay
 from proofs_check.strategies import STYLES, draw, policies, rows, scales, simplex_points, vectors
+from tabular_rl.algorithms import LinearDAPO
 from tabular_rl.models import FiniteHorizonMDP
 
 SOURCE = "dapo spec, theorem LIN"
@@ -232,3 +234,58 @@ def resampling_norm(sample, gamma, steps, more=1):
     bias = np.linalg.norm(np.tensordot(probability, G, 1) - np.linalg.inv(M), 2)
     lhs = np.array([np.linalg.norm(G, 2, axis=(1, 2)).max(), bias])
     return lhs, np.array([(steps + more) / 2, (1 - gamma / 2) ** (steps + 1) / gamma]), 1 / gamma
+
+
+def step_features(late, d, seed):
+    """Features [H, S, A, d] for a LateWorld, of norm at most 1 and any sign."""
+    phi = np.random.default_rng(seed).standard_normal((*late.shape, d))
+    return phi / np.maximum(np.linalg.norm(phi, axis=-1, keepdims=True), 1)
+
+
+@claim("dapo-linear.replay", kind=identity, source="dapo spec 3.1", provenance="derived",
+       given=(late_worlds(), draw(step_features, st.integers(1, 3), fit=True), st.booleans(), st.sampled_from(("sequential", "joint")),
+              st.sampled_from((0, 1, 4)), scales(-3, 0), scales(-2, 0.3), scales(-2, 0), scales(-2, 0), st.integers(0, 2**16)),
+       control={"dilation": 1})  # fmt: skip
+def linear_replay(late, features, adapted, batch, samples, eta, gamma, beta, beta_p, seed, dilation=None):
+    """A run is that of the pseudo-code, draw by draw, with exact covariances or with resampled ones (``samples`` > 0).
+
+    Control: the bonus is propagated without its dilation.
+    """
+    covariance = {"covariance": "resampling", "samples": samples} if samples else {}
+    learner = LinearDAPO(features, learning_rate=eta, exploration=gamma, bonus=beta, policy_bonus=beta_p, adapted=adapted, batch=batch,
+                         **covariance)  # fmt: skip
+    slow = SlowLinearDAPO(late, features, eta, gamma, beta, beta_p, adapted, batch == "joint", samples, dilation)
+    trace = learner.run(late.problem, late.episodes, seed=seed)
+    lhs, rhs, scale = both_sides(trace, replay(late, slow, seed))
+    return lhs, rhs, scale / gamma**2
+
+
+@claim("dapo-linear.bound-stated", kind=identity, source="dapo spec 3.3, LIN", provenance="derived",
+       given=(late_worlds(), draw(step_features, st.integers(1, 3), fit=True), scales(-6, -1), scales(-3, 0), scales(-3, 0)),
+       control={"dimension": False})  # fmt: skip
+def linear_bound_stated(late, features, eta, gamma, norm, dimension=True):
+    """The bound LIN of the product is what the steps add up to, pair by pair, under its conditions, and there is none without them;
+    and the bonuses of the preset are alpha and alpha + 2 kappa eta H^2 with the alpha that makes bias and bonus least.
+
+    Control: exploration that costs the same in every dimension.
+    """
+    (H, S, A), K, n = late.shape, late.episodes, features.shape[-1]
+    learner, plan = LinearDAPO(features, parameter_norm=norm), late.problem.schedule(K)
+    kappa, dilation = math.e - 2, (1 + 1 / H) ** H
+    alpha = min(np.geomspace(0.5, 2, 3) * math.sqrt(gamma * norm**2 / (4 * dilation * n)),
+                key=lambda x: gamma * norm**2 / (2 * x) + 2 * dilation * x * n)  # fmt: skip
+    beta, beta_p = learner._bonuses(H, n, eta, gamma)
+    largest = (alpha + alpha + 2 * kappa * eta * H**2) / gamma
+    sizes = [0.0]
+    for _ in range(H):
+        sizes.insert(0, largest + (1 + 1 / H) * sizes[0])
+    told = learner.bound((H, S, A), K, plan, eta, gamma, beta, beta_p)
+    scarce = learner.bound((H, S, A), K, plan, eta, gamma, beta, beta + 1.9 * kappa * eta * H**2)
+    stated = None
+    if eta * (H / gamma + sizes[0]) <= 1 and 2 * kappa * eta * sizes[0] * H <= 1:
+        moved = [(math.e - 1) * eta * ((H - h) / math.sqrt(gamma) + sizes[h]) for h in range(H)]
+        one = sum((2 * (H - h) + dilation * largest * (H - 1 - h)) * moved[h] for h in range(H))
+        paid = sum(gamma * norm**2 / (2 * alpha) + dilation * gamma * largest * (n if dimension else 1) for _ in range(K * H))
+        stated = H * math.log(max(A, 2)) / eta + paid + sum(late.waits) * one
+    numbers = [(1 + eta * x if x is not None else 0.0) for x in (told, stated)]
+    return np.array([numbers[0], beta, beta_p, float(scarce is None)]), np.array([numbers[1], alpha, alpha + 2 * kappa * eta * H**2, 1.0])

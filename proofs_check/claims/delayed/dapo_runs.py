@@ -1,12 +1,17 @@
-"""DAPO as it runs: its certificate, the bounds SEQ and JOINT, what it may know when, and what nobody can know (dapo spec 5 to 7)."""
+"""DAPO as it runs: step by step its pseudo-code, its certificate, the bounds SEQ and JOINT, what it may know when (dapo spec 2 to 7)."""
+
+import math
 
 import numpy as np
+from hypothesis import strategies as st
 
 from proofs_check import Expectation, HighProbability, claim, identity
-from proofs_check.strategies import delay_sequences, draw
+from proofs_check.claims.delayed.dapo_estimator import ADAPTED
+from proofs_check.claims.delayed.delayed_replay import SlowDAPO, both_sides, late_worlds, replay, scaled
+from proofs_check.strategies import draw, scales
 from tabular_rl import delays, instances, losses
 from tabular_rl.algorithms import DAPO, DelayedHedge, LinearDAPO, Uniform
-from tabular_rl.algorithms.delayed.dapo import KAPPA
+from tabular_rl.algorithms.delayed.dapo import ESTIMATORS, KAPPA
 
 _BANDIT = instances.bandit([0.0, 1.0])
 _MDP = instances.delay_instance()
@@ -20,6 +25,109 @@ def problems(episodes):
         "losses drift, blackout": lambda: (delays.delayed(losses.drifting(_MDP, episodes), delays.blackout(5.0)), episodes),
         "a tenth never arrives": lambda: (delays.delayed(losses.stochastic(_MDP), delays.missing(0.1)), episodes),
     }
+
+
+def least_bonus(H, eta, gamma):
+    """gamma H + (e - 2) eta H^2: the smallest c that the theorems admit."""
+    return gamma * H + (math.e - 2) * eta * H**2
+
+
+def sizes_of_bonus(H, largest):
+    """beta [H] and (1 + 1/H)^H: B[h] <= beta_h = bmax (1 + dilation + ... + dilation^(H-h-1)) for local bonuses up to ``largest``."""
+    beta, dilation = [0.0], 1 + 1 / H
+    for _ in range(H):
+        beta.insert(0, largest + dilation * beta[0])
+    return np.array(beta[:-1]), dilation**H
+
+
+def stated_bound(late, eta, gamma, c, joint, drift=1):
+    """Theorem SEQ, or JOINT, episode by episode and pair by pair: what every update costs everything that waits while it happens."""
+    H, S, A = late.shape
+    beta, dilation = sizes_of_bonus(H, c / gamma)
+    theta, apart, together = eta * beta[0], *late.waits
+    omega = math.expm1(theta) / theta
+    one, within = 0.0, 0.0
+    for h in range(H):
+        moved = eta * ((H - h) + omega * beta[h])
+        one += (2 * (H - h) + dilation * (c / gamma) * (H - 1 - h)) * moved
+        within += ((H - h) + KAPPA * eta * (H - h) ** 2 / gamma + beta[h] + KAPPA * theta * beta[h]) * moved
+    explored = sum(dilation * c * S * A for _ in range(late.episodes) for _ in range(H))
+    return H * math.log(A) / eta + explored + drift * (apart * one + together * (within if joint else one))
+
+
+_rates, _explorations, _batches = scales(-4, 0), scales(-2, 0), st.sampled_from(("sequential", "joint"))
+_seeds = st.integers(0, 2**16)
+
+
+@claim("dapo.replay", kind=identity, source="dapo spec 2 and 5.3", provenance="derived",
+       given=(late_worlds(), st.sampled_from(ESTIMATORS), _batches, _rates, _explorations, st.sampled_from((1.0, 1.5, 0.3)), _seeds),
+       control={"dilation": 1})  # fmt: skip
+def known_transition(late, form, batch, eta, gamma, scale, seed, dilation=None):
+    """A run is that of the pseudo-code, draw by draw: losses, regret, policies, certificate C, and the bound where COND holds.
+
+    Control: the bonus is propagated without its dilation.
+    """
+    H, joint = late.shape[0], batch == "joint"
+    learner = DAPO("practical", learning_rate=eta, exploration=gamma, bonus_scale=scale, estimator=form, batch=batch)
+    trace, c = learner.run(late.problem, late.episodes, seed=seed), scale * least_bonus(H, eta, gamma)
+    slow = SlowDAPO(late, eta, gamma, c, form, joint, dilation=dilation)
+    found = replay(late, slow, seed)
+    theta = eta * sizes_of_bonus(H, c / gamma)[0][0]
+    proven = form in ADAPTED and scale >= 1 and max(theta, KAPPA * H * theta) <= 1
+    bound = stated_bound(late, eta, gamma, c, joint) if proven else None
+    certificate = slow.certificate() if proven and not joint else None
+    told = trace.parameters
+    return both_sides(trace, found, scaled(eta, told["bound"], bound), scaled(eta, told["certificate"], certificate))
+
+
+@claim("dapo.replay-unknown", kind=identity, source="dapo spec 2.5 and 5.3", provenance="derived",
+       given=(late_worlds(S=2, episodes=12), st.sampled_from(ADAPTED), _batches, st.sampled_from(("delayed", "immediate")), _rates,
+              _explorations, st.sampled_from((1.0, 0.1, 0.01)), st.sampled_from((1.0, 0.5)), _seeds),
+       control={"failure": 0})  # fmt: skip
+def unknown_transition(late, form, batch, trajectory, eta, gamma, radii, confidence_bonus, seed, failure=4):
+    """The same for an unknown transition: counts, epochs, Bernstein sets, u and l, the optimistic bonus with the set of the time of play;
+    certificate C with 4 delta H K for sets that miss the transition.
+
+    Control: the certificate of sets that never fail.
+    """
+    H, S, A = late.shape
+    K, delta, c = late.episodes, 0.03, least_bonus(H, eta, gamma)
+    learner = DAPO("practical", learning_rate=eta, exploration=gamma, bonus_scale=1.0, estimator=form, batch=batch, transition="unknown",
+                   trajectory=trajectory, delta=delta, confidence_scale=radii, confidence_bonus_scale=confidence_bonus)  # fmt: skip
+    trace = learner.run(late.problem, K, seed=seed)
+    log_term = radii * math.log(H * S * A * K / delta)
+    slow = SlowDAPO(late, eta, gamma, c, form, batch == "joint", log_term, trajectory == "immediate", confidence_bonus)
+    found = replay(late, slow, seed)
+    theta = eta * sizes_of_bonus(H, c / gamma + confidence_bonus * H)[0][0]
+    proven = batch == "sequential" and trajectory == "delayed" and min(radii, confidence_bonus) >= 1 and max(theta, KAPPA * H * theta) <= 1
+    numbers = scaled(eta, trace.parameters["certificate"], slow.certificate(failure * delta) if proven else None)
+    widths = np.cumsum(slow.width)[trace.index - 1]
+    return both_sides(trace, found, numbers, *zip(trace["uncertainty"], widths, strict=True))
+
+
+@claim("dapo.tuning", kind=identity, source="dapo spec 6 and 6.1", provenance="derived",
+       given=(late_worlds(H=4, episodes=40), st.sampled_from((1, 100, 10_000)), st.sampled_from((0.0, 1.0))),
+       control={"drift": 0})  # fmt: skip
+def tuning(late, scale, unknown, drift=1):
+    """The presets: "theory" has gamma = eta H, c = gamma H + kappa eta H^2 and the eta that makes H log(A) / eta + eta X least under COND,
+    with X added up pair by pair; "practical" has eta = 10 sqrt(log A / (H^2 (5 S A K + D~))), gamma = eta H / 2 and a tenth of c.
+
+    Here each episode stands for ``scale`` of them, which multiplies K and D~. Control: X without what waits.
+    """
+    (H, S, A), plan = late.shape, late.problem.schedule(late.episodes)
+    K, log_actions, waiting = late.episodes * scale, math.log(max(A, 2)), sum(late.waits) * scale
+    plan = plan._replace(effective_total=plan.effective_total * scale)
+    transition = "unknown" if unknown else "known"
+    eta, gamma, c, condition = DAPO(transition=transition).resolve((H, S, A), K, plan)
+    largest = H * (1 + (math.e - 2) + unknown)
+    beta, dilation = sizes_of_bonus(H, largest)
+    each = sum((2 * (H - h) + dilation * largest * (H - 1 - h)) * ((H - h) + (math.e - 1) * beta[h]) for h in range(H))
+    X = dilation * H**3 * (1 + (math.e - 2)) * S * A * K + drift * waiting * each
+    best = min(math.sqrt(H * log_actions / X), 1 / beta[0], 1 / ((math.e - 2) * H * beta[0]))
+    plot, wide, little, _ = DAPO("practical", transition=transition).resolve((H, S, A), K, plan)
+    practical = 10 * math.sqrt(log_actions / (H**2 * (5 * S * A * K + drift * waiting)))
+    lhs = [eta, gamma, c / least_bonus(H, eta, gamma), float(condition), plot, wide / plot, little / least_bonus(H, plot, wide)]
+    return np.array(lhs), np.array([best, eta * H, 1.0, 1.0, practical, H / 2, 0.1]), 1.0
 
 
 def _regret(problem, episodes, learner, trace):
@@ -104,23 +212,25 @@ def high_probability_bound(problem, episodes, rng, learner="DAPO"):
     return _regret(problem, episodes, learner, trace) <= bound + iota * deviations
 
 
-def an_episode(first, seed):
-    """The number of one of the episodes whose delays are drawn."""
-    return int(np.random.default_rng(seed).integers(len(first)))
+def an_episode(late, seed):
+    """The number of one of the episodes."""
+    return int(np.random.default_rng(seed).integers(late.episodes))
 
 
 @claim("dapo.filtration", kind=identity, source="dapo spec L8", provenance="derived",
-       given=(delay_sequences(max_episodes=8), draw(an_episode, fit=True)), control={"after": 1})  # fmt: skip
-def filtration(d, i, after=0):
+       given=(late_worlds(), draw(an_episode, fit=True), _batches, _seeds), control={"after": 1})  # fmt: skip
+def filtration(late, i, batch, seed, after=0):
     """A path of episode i drawn anew, with its losses, changes no policy up to the arrival of its feedback: pi^k for k <= i + d[i].
 
-    Each policy is seen through its expected loss in its episode. Control: up to one episode more.
+    On the left the run; on the right the pseudo-code with that one path from other draws. Each policy is seen through its expected loss in
+    its episode. Control: up to one episode more.
     """
-    problem = delays.delayed(losses.stochastic(_MDP), d)
-    learner = DAPO("practical", learning_rate=0.5, exploration=0.2, batch="sequential" if i % 2 else "joint")
-    one, other = (np.diff(learner.run(problem, len(d), seed=i, disturbed=episode)["loss"], prepend=0) for episode in (-1, i))
-    last = problem.schedule(len(d)).arrival[i] + 1 + after
-    return one[:last], other[:last]
+    H, eta, gamma = late.shape[0], 0.5, 0.2
+    learner = DAPO("practical", learning_rate=eta, exploration=gamma, bonus_scale=1.0, batch=batch)
+    slow = SlowDAPO(late, eta, gamma, least_bonus(H, eta, gamma), joint=batch == "joint")
+    one, other = learner.run(late.problem, late.episodes, seed=seed), replay(late, slow, seed, disturbed=i)
+    last = late.arrival[i] + 1 + after
+    return one["loss"][:last], other.loss[:last], H * late.episodes
 
 
 @claim("dapo.zero-information", kind=Expectation(replicates=400, equal=True), source="dapo spec 7.3", provenance="derived",

@@ -5,7 +5,6 @@ beta_h = (c / gamma) H ((1 + 1/H)^(H-h) - 1) >= B[h],   theta = eta beta_0,   om
 delta_h = eta (H - h + omega beta_h)
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,15 +18,19 @@ from proofs_check.claims.delayed.dapo_estimator import (
     explorations,
     forms,
     importance_weights,
+    local_bonus,
     to_go,
     total_variation,
     trajectories,
 )
 from proofs_check.claims.foundations.exponential_weights import comparator_like
 from proofs_check.strategies import STYLES, Simplex, draw, enumerable_mdps, policies, scales, simplex_points, tables, vectors
+from tabular_rl.algorithms import DAPO
+from tabular_rl.algorithms.delayed.dapo import KAPPA
+from tabular_rl.delays import schedule
 
-KAPPA = math.e - 2
 rates = scales(-4, 0)
+_AT_ONCE = schedule([0])
 comparators = draw(comparator_like, st.sampled_from(STYLES), space=Simplex(), fit=True)
 
 
@@ -42,21 +45,20 @@ class Constants(NamedTuple):
 
 
 def constants(H, gamma, eta):
-    """The Constants for the largest learning rate up to ``eta`` that meets COND: theta <= 1 and kappa H theta <= 1."""
+    """The Constants for the largest learning rate up to ``eta`` that meets COND: theta <= 1 and kappa H theta <= 1; c is DAPO's."""
     growth = H * ((1 + 1 / H) ** np.arange(H, 0, -1) - 1)
     most = min(1.0, 1 / (KAPPA * H))  # theta = growth[0] (H eta + (kappa H^2 / gamma) eta^2)
     square, linear = KAPPA * H**2 / gamma * growth[0], H * growth[0]
     eta = min(eta, 2 * most / (linear + np.sqrt(linear**2 + 4 * square * most)))
-    c = gamma * H + KAPPA * eta * H**2
+    _, _, c, _ = DAPO("practical", learning_rate=eta, exploration=gamma, bonus_scale=1.0).resolve((H, 1, 2), 1, _AT_ONCE)
     beta = c / gamma * growth
     theta = eta * beta[0]
     return Constants(eta, c, beta, theta, eta * (np.arange(H, 0, -1) + np.expm1(theta) / theta * beta))
 
 
-def bonus_of(mdp, p, w, c, dilation=None):
-    """(b [H, S], B [H, S, A])."""
-    b = c * np.sum(p * w, axis=-1)
-    return b, dilated_bonus(mdp, p, b, dilation)
+def bonus_of(mdp, pi, p, gamma, form, c):
+    """B [H, S, A] of feedback from the policy ``pi`` that arrives at ``p``."""
+    return dilated_bonus(mdp, p, local_bonus(state_occupancy(mdp, pi), pi, p, gamma, form, c))
 
 
 def interior(p):
@@ -117,7 +119,7 @@ def mean_step_drift(mdp, pi, p, gamma, eta, form, bonus=1):
     """
     p, rate = interior(p), constants(mdp.horizon, gamma, eta)
     paths, w = trajectories(mdp, pi), importance_weights(state_occupancy(mdp, pi), pi, p, gamma, form)
-    _, B = bonus_of(mdp, p, w, rate.c)
+    B = bonus_of(mdp, pi, p, gamma, form, rate.c)
     moved = _mean_of_rows(mdp, paths, p, rate.eta, w, B, lambda log_p, at: total_variation(np.exp(log_p), p[at]))
     omega = np.expm1(rate.theta) / rate.theta
     bound = rate.eta * np.sum(p * (evaluate(mdp, pi).q_values + bonus * omega * B), axis=-1)
@@ -151,7 +153,7 @@ def episode(mdp, pi, p, distance, comparator, gamma, eta, form, bonus=1):
     """
     p, rate = interior(pi + distance * (p - pi)), constants(mdp.horizon, gamma, eta)
     paths, w = trajectories(mdp, pi), importance_weights(state_occupancy(mdp, pi), pi, p, gamma, form)
-    _, B = bonus_of(mdp, p, w, bonus * rate.c)
+    B = bonus_of(mdp, pi, p, gamma, form, bonus * rate.c)
     log_p, q_star = np.log(p), state_occupancy(mdp, comparator)
     decrease = _mean_of_rows(mdp, paths, p, rate.eta, w, B, lambda log_new, at: np.sum(comparator[at] * (log_new - log_p[at]), axis=-1))
     paid = (1 + 1 / mdp.horizon) * (mdp.initial @ np.sum(p[0] * B[0], axis=-1))
@@ -171,7 +173,7 @@ def joint_substep(mdp, pi, p, p_i, gamma, eta, form, drift=1):
     """
     rate, n = constants(mdp.horizon, gamma, eta), to_go(mdp)[..., 0]
     paths, w = trajectories(mdp, pi), importance_weights(state_occupancy(mdp, pi), pi, p, gamma, form)
-    _, B = bonus_of(mdp, p, w, rate.c)
+    B = bonus_of(mdp, pi, p, gamma, form, rate.c)
     along, beta, moved = paths.at(w) * paths.to_go, rate.beta[:, None], drift * total_variation(p, p_i)
     mean, square = paths.mean_at(along, mdp.shape), paths.mean_at(along**2, mdp.shape)
     costs = np.sum((p - p_i) * (mean - B), axis=-1), np.sum(p_i * square, axis=-1), np.sum(p_i * B**2, axis=-1)

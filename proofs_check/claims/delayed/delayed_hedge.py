@@ -6,16 +6,19 @@ are z, of occupancy q_z.
     lhat[h,s,a] = 1{(s_h,a_h) = (s,a)} loss / max(q, q_z),   y_i = eta <occ_i, lhat>,   z' = z exp(-y) / Z
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import claim, inequality
+from proofs_check import claim, identity, inequality
 from proofs_check.calculus import occupancy
 from proofs_check.claims.delayed.dapo_estimator import total_variation, trajectories
 from proofs_check.claims.delayed.dapo_steps import comparators, entropy_decrease, interior, rates, updated
+from proofs_check.claims.delayed.delayed_replay import SlowHedge, both_sides, late_worlds, replay, scaled
 from proofs_check.strategies import MODEL_STYLES, STYLES, Model, Simplex, draw, episodic, policy, simplex_point, simplex_points, vectors
+from tabular_rl.algorithms import DelayedHedge
 
 SOURCE = "dapo spec, theorem HEDGE"
 
@@ -106,3 +109,21 @@ def hedge_value_drift(mdp, policies, x, z, factor=1):
     """<x - z, L> <= H TV(x, z) for the experts' losses L_i = <occ_i, loss>: playing x in place of z.  Control: half of it."""
     losses = np.array([np.sum(occupancy(mdp, pi) * mdp.reward) for pi in policies])
     return (x - z) @ losses, factor * mdp.horizon * total_variation(x, z), mdp.horizon
+
+
+@claim("delayed-hedge.replay", kind=identity, source="dapo spec, section 4 item 4", provenance="derived",
+       given=(late_worlds(2, 2, 2), st.booleans(), st.sampled_from((0.03, 0.3, None)), st.integers(0, 2**16)),
+       control={"delay": 1})  # fmt: skip
+def hedge_replay(late, adapted, eta, seed, delay=0):
+    """A run is that of the pseudo-code, draw by draw; its bound is log(N) / eta + eta H^2 (S A K / 2 + 2 D~), which the default eta
+    makes least.
+
+    Control: all feedback comes one episode later.
+    """
+    (H, S, A), K = late.shape, late.episodes
+    trace, slow = DelayedHedge(eta, adapted).run(late.problem, K, seed=seed), SlowHedge(late, eta, adapted)
+    N, spread = len(slow.x), sum(H * (H * S * A) / 2 for _ in range(K)) + sum(2 * H * H for _ in range(sum(late.waits)))
+    slow.eta = best = math.sqrt(math.log(max(N, 2)) / spread) if eta is None else eta
+    told, stated = trace.parameters, math.log(N) / best + best * spread if adapted else None
+    numbers = scaled(1.0, told["bound"], stated), (told["learning_rate"], best), (told["policies"], N)
+    return both_sides(trace, replay(late, slow, seed, delay=delay), *numbers)

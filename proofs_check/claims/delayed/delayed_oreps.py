@@ -5,17 +5,22 @@ An episode was played with the occupancy q of a policy; its losses, the model's 
     lhat[h,s,a] = 1{(s_h,a_h) = (s,a)} loss / (max(q, p) + gamma),   p' = argmin_x eta <x, lhat> + KL(x || p) over the occupancy measures
 """
 
+import math
+
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import Expectation, claim, inequality, theorem
+from proofs_check import Expectation, claim, identity, inequality, theorem
 from proofs_check.calculus import occupancy
 from proofs_check.claims.delayed.dapo_estimator import explorations, trajectories
 from proofs_check.claims.delayed.dapo_runs import bound_of_runs, problems
 from proofs_check.claims.delayed.dapo_steps import interior, rates
+from proofs_check.claims.delayed.delayed_replay import SlowOREPS, both_sides, late_worlds, replay, scaled
 from proofs_check.strategies import Model, draw, enumerable_mdps, episodic, policies, scales
-from tabular_rl.algorithms import DelayedOREPS
-from tabular_rl.kernels.episodic.flow_projection import mirror_step
+from tabular_rl.algorithms import DelayedOREPS, DelayedUOB
+from tabular_rl.algorithms.delayed import oreps
+from tabular_rl.algorithms.delayed.uob_projection import confidence_step
+from tabular_rl.kernels.episodic.flow_projection import mirror_step, reachable_cells
 
 SOURCE = "theorem OREPS of the algorithm's docstring"
 SOLVED = 100  # scale of what a projection leaves: a flow residual of 1e-11, and its rounding
@@ -110,6 +115,121 @@ def oreps_bound(problem, episodes, rng, learner="O-REPS"):
     Control: the bound for a learner that learns nothing.
     """
     return bound_of_runs(DelayedOREPS(batch="sequential"), problem, episodes, rng, learner)
+
+
+@claim("delayed-oreps.projection", kind=identity, source="dapo spec, section 4 item 5", provenance="derived",
+       given=(_tiny_mdps, policies("now"), policies("comparator"), _paths, _rates), control={"size": 1.5})  # fmt: skip
+def oreps_projection(mdp, now, comparator, lhat, eta, size=1):
+    """KL(u || w) = KL(u || p') + KL(p' || w) for w = p exp(-eta lhat), its projection p' and every occupancy measure u, and p' flows as
+    the transition says: this characterizes the projection. So is q^0 of w = 1 on the pairs within reach.
+
+    Control: the projection of a change half as large again.
+    """
+    p, u = occupancy(mdp, interior(now)), occupancy(mdp, comparator)
+    log_p, after = mirrored(mdp, p, size * eta * lhat)
+    start = np.empty(mdp.shape)
+    reachable_cells(mdp.transition, mdp.initial, start)
+    first = start.copy()
+    mirror_step(mdp.transition, mdp.initial, np.zeros(mdp.shape), first, 1e-11, 200)
+    reached = p > 0
+    lhs, rhs = [], []
+    for log_w, log_x in ((log_p - eta * lhat, after), (start, first)):
+        x, log_w, log_x = np.exp(log_x), log_w[reached], log_x[reached]
+        # KL(u || w) without the terms of u alone: both sides have them
+        lhs.append(np.sum(u[reached] * (log_x - log_w)))
+        rhs.append(np.sum(x[reached] * (log_x - log_w)))
+        flow = np.concatenate([mdp.initial, np.einsum("hsa,hsat->ht", x, mdp.transition)[:-1].ravel()])
+        lhs, rhs = [*lhs, *x.sum(axis=2).ravel()], [*rhs, *flow]
+    return np.array(lhs), np.array(rhs), SOLVED * (1 + eta * lhat.max())
+
+
+@claim("delayed-oreps.replay", kind=identity, source="dapo spec, section 4 item 5", provenance="derived",
+       given=(late_worlds(3, 2, 2), st.booleans(), st.sampled_from(("sequential", "joint")), st.booleans(), st.sampled_from((0.01, 0.3)),
+              scales(-2, 0), st.integers(0, 2**16)), control={"delay": 1})  # fmt: skip
+def oreps_replay(late, adapted, batch, lazy, eta, gamma, seed, delay=0):
+    """A run is that of the pseudo-code, draw by draw, also when its projections are lazy; its bound is what the steps add up to.
+
+    Control: all feedback comes one episode later.
+    """
+    (H, S, A), K, joint = late.shape, late.episodes, batch == "joint"
+    trace = DelayedOREPS(eta, gamma, adapted, batch, lazy).run(late.problem, K, seed=seed)
+    found = replay(late, SlowOREPS(late, eta, gamma, adapted, joint), seed, delay=delay)
+    log_q, _ = oreps.start(late.problem.world)
+    reached = np.isfinite(log_q)
+    entropy = -float(np.exp(log_q[reached]) @ log_q[reached])
+    crowds = np.bincount(late.arrival, minlength=K)[:-1].max(initial=0) > 1
+    stated = entropy / eta + sum((eta / 2 + gamma) * H * S * A for _ in range(K)) + sum(late.waits) * eta * H * math.sqrt(S * A)
+    numbers = scaled(eta, trace.parameters["bound"], stated if adapted and not (joint and crowds) else None)
+    lhs, rhs, _ = both_sides(trace, found, numbers)
+    return lhs, rhs, SOLVED * (H * K + 1 / gamma)
+
+
+@claim("delayed-oreps.tuning", kind=inequality, source=SOURCE, provenance="derived",
+       given=(late_worlds(2, 3, 3), scales(-1, 1), scales(-1, 1)), control={"factor": 2})  # fmt: skip
+def oreps_tuning(late, entropy, other, factor=1):
+    """No other eta makes the bound OREPS at gamma = eta / 2 smaller than the default does, which has that gamma; H log S A is the most
+    that the entropy can be.
+
+    Control: twice the default rate.
+    """
+    sizes, K, plan = late.shape, late.episodes, late.problem.schedule(late.episodes)
+    entropy = math.log(2) + entropy
+    eta, gamma = DelayedOREPS().resolve(sizes, K, plan, entropy)
+    one, two = (DelayedOREPS.bound(sizes, K, plan, rate, rate / 2, entropy) for rate in (eta * other, eta * 1.2))
+    default = DelayedOREPS.bound(sizes, K, plan, factor * eta, factor * eta / 2, entropy)
+    _, most = oreps.start(late.problem.world)
+    lhs = np.array([default, default, gamma, most])
+    return lhs, np.array([one, two, eta / 2, sizes[0] * math.log(sizes[1] * sizes[2]) + 1e-9])
+
+
+def _confident(mdp, width, seed):
+    """(low, high) [H, S, A, S]: boxes around rows of ``mdp``, which they contain; ``width`` 0: the rows alone."""
+    rng = np.random.default_rng(seed)
+    below, above = (width * rng.random(mdp.transition.shape) for _ in range(2))
+    return np.maximum(mdp.transition - below, 0), np.minimum(mdp.transition + above, 1)
+
+
+@claim("delayed-uob.projection", kind=inequality, source="Jin, Jin, Luo, Sra, Yu 2020; dapo spec, section 4 item 6", provenance="derived",
+       given=(_tiny_mdps, policies("comparator"), _paths, _rates, st.sampled_from((0.0, 0.1, 0.5)), st.integers(0, 2**16)),
+       control={"size": 3})  # fmt: skip
+def uob_projection(mdp, comparator, lhat, eta, width, seed, size=1):
+    """KL(u || w) >= KL(u || x) + KL(x || w) for the projection x of w = exp(-eta lhat) / S on the occupancy measures of all transitions of
+    a set, and every u of the set: this characterizes it. And x lies in the set: its flow, its rows.
+
+    Control: the projection of a change three times as large.
+    """
+    (H, S, A), rng = mdp.shape, np.random.default_rng(seed)
+    low, high = _confident(mdp, width, rng)
+    log_q, moves, v = np.empty((H, S, A)), np.zeros((H, S, A, S)), np.zeros((H + 1, S))
+    log_w, log_moves = -eta * lhat, np.full((H, S, A, S), -math.log(S))
+    reachable_cells(high, mdp.initial, log_q)
+    _, residual = confidence_step(low, high, mdp.initial, size * log_w, log_moves, v, log_q, moves, 1e-11, 200)
+    assert residual <= 1e-8
+    u, x = occupancy(mdp, comparator), np.exp(log_q)
+    ratio = np.where(x > 0, log_q - log_w, 0.0)  # log x / w, layer by layer; the last step has no successor
+    pairs = moves[:-1] > 0
+    rows = np.where(pairs, np.log(np.where(pairs, moves[:-1], 1.0)) - log_moves[:-1], 0.0)
+    nearer, other = (np.sum(q * ratio) + np.sum(q[:-1, ..., None] * P[:-1] * rows) for q, P in ((x, moves), (u, mdp.transition)))
+    flow = np.concatenate([mdp.initial, np.einsum("hsa,hsat->ht", x[:-1], moves[:-1]).ravel()])
+    outside = np.maximum(moves - high, low - moves)[:-1]
+    lhs = [nearer - other, *(np.abs(x.sum(axis=2).ravel() - flow) - 1e-9), *(outside.ravel() - 1e-9)]
+    return np.array(lhs), np.zeros(len(lhs)), SOLVED * (1 + eta * lhat.max())
+
+
+@claim("delayed-uob.radius-zero", kind=identity, source="dapo spec, section 4 item 6", provenance="derived",
+       given=(late_worlds(3, 2, 2), st.booleans(), st.sampled_from((0.01, 0.1)), scales(-1, 0), st.integers(0, 2**16)),
+       control={"prior": 4.0})  # fmt: skip
+def uob_radius_zero(late, lazy, eta, gamma, seed, prior=2.0**60):
+    """With sets of one transition, after very many visits and with radius 0, UOB-REPS and UOB-FTRL are O-REPS of the known transition, draw
+    by draw; their sum of u - l is 0.
+
+    Control: after four visits, which what is seen still changes.
+    """
+    unknown = DelayedUOB(lazy, eta, gamma, confidence_scale=0.0, prior_visits=prior).run(late.problem, late.episodes, seed=seed)
+    known = DelayedOREPS(eta, gamma, batch="joint").run(late.problem, late.episodes, seed=seed)
+    lhs, rhs = ([*trace["loss"], *trace["regret"]] for trace in (unknown, known))
+    scale = SOLVED * (late.shape[0] * late.episodes + 1 / gamma)
+    return np.array([*lhs, *unknown["uncertainty"]]), np.array([*rhs, *np.zeros(len(known.index))]), scale
 
 
 theorem(

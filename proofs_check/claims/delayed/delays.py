@@ -7,11 +7,13 @@ from functools import cache
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import claim, identity
+from proofs_check import Expectation, claim, identity
 from proofs_check.claims.delayed.dapo_estimator import SOURCE, forms, importance_weights
 from proofs_check.strategies import DELAYS, delay_sequences, draw, scales
 from proofs_check.strategies import delays as delays_of
+from tabular_rl import delays as processes
 from tabular_rl.delays import NEVER, schedule
+from tabular_rl.kernels.episodic.feedback import deliver
 
 
 def lossy_delays(episodes, kind, share, seed):
@@ -126,3 +128,74 @@ def zero_information(sizes, eta, gamma, form, leak=0):
             estimate = np.where(actions[j] == 0, w[:, 0], w[:, 1]) * losses[j]
             log_weight = log_weight - eta * np.where(actions[j] == 0, estimate, -estimate)
     return expected, np.full(K, 0.5), 1.0
+
+
+@claim("delays.delivery", kind=identity, source="dapo spec section 1", provenance="derived",
+       given=(_lossy, st.booleans()), control={"early": 1}, exact=True)  # fmt: skip
+def delivery(delays, keep_last, early=0):
+    """At the end of episode t the Delivery has those j with j + d[j] = t, the earliest first, at the end of the last one all that is left;
+    d~, D~ and D count them; and what waits has a slot of its own from play to arrival, of no more slots than wait at once.
+
+    Control: feedback one episode early.
+    """
+    K, plan = len(delays), schedule(delays)
+    arrival = [K - 1 if d == NEVER else min(k + max(int(d) - early, 0), K - 1) for k, d in enumerate(delays)]
+    found = deliver(plan, keep_last)
+    kept = [k for k in range(K) if keep_last or arrival[k] < K - 1]
+    waiting = [[j for j in kept if j <= k <= arrival[j]] for k in range(K)]
+    told = [
+        [(k, *found.order[found.pointer[k] : found.pointer[k + 1]]) for k in range(K)],
+        [plan.arrival, [plan.effective_total, plan.total]],
+        [[len({found.slot[j] for j in group}) for group in waiting], [found.n_slots], found.slot >= 0],
+    ]
+    expected = [
+        [(k, *(i for i in range(K) if arrival[i] == k)) for k in range(K)],
+        [arrival, [sum(t - k for k, t in enumerate(arrival)), sum(K - 1 - k if d == NEVER else int(d) for k, d in enumerate(delays))]],
+        [[len(group) for group in waiting], [max(1, *(len(group) for group in waiting))], [k in kept for k in range(K)]],
+    ]
+    lhs, rhs = ([Fraction(int(x)) for part in side for row in part for x in row] for side in (told, expected))
+    size = max(len(lhs), len(rhs))  # a list of another length differs
+    one, other = (side + [Fraction(-1)] * (size - len(side)) for side in (lhs, rhs))
+    return np.array(one), np.array(other)
+
+
+@claim("delays.fixed-processes", kind=identity, source="dapo spec 7.1", provenance="derived",
+       given=(st.integers(1, 60), st.integers(0, 20)), control={"longer": 1}, exact=True)  # fmt: skip
+def fixed_processes(n, mean, longer=0):
+    """fixed: all d; giant: K - 1 and zeros; blackout: m = min(floor(sqrt(2 d K)), floor(K / 2)) episodes from floor(K / 4) on are heard of
+    at the end of the one after them, a total of m (m + 1) / 2; none: zeros; what takes longer than the threshold of ``skip`` never arrives.
+
+    Control: a window that is longer by one.
+    """
+    m, first = min(math.isqrt(2 * mean * n), n // 2) + longer, n // 4
+    window = [first + m - k if first <= k < first + m else 0 for k in range(n)]
+    made = [
+        processes.fixed(mean),
+        processes.giant(),
+        processes.blackout(mean),
+        processes.none(),
+        processes.skip(processes.blackout(mean), 3),
+    ]
+    expected = [[mean] * n, [n - 1] + [0] * (n - 1), window, [0] * n, [NEVER if d > 3 else d for d in window]]
+    lhs = [x for process in made for x in process.sequence(n)] + [processes.blackout(mean).sequence(n).sum()]
+    rhs = [x for one in expected for x in one] + [m * (m + 1) // 2]
+    return np.array([Fraction(int(x)) for x in lhs]), np.array([Fraction(int(x)) for x in rhs])
+
+
+@claim("delays.random-processes", kind=Expectation(replicates=20_000, equal=True), source="dapo spec 7.1", provenance="derived",
+       given={"mean 3": lambda: (3,), "mean 1": lambda: (1,)}, control={"shift": 1})  # fmt: skip
+def random_processes(mean, rng, shift=0):
+    """The laws of the delays: uniform on 0 .. 2 mean; geometric with success 1 / (1 + mean); Pareto of index 3/2 from mean / 3 on, rounded
+    down; lost with the given probability. Here the probabilities of the first few values.
+
+    Control: delays longer by one.
+    """
+    n, seed, p, lost = 2000, int(rng.integers(2**40)), 1 / (1 + mean), 0.2
+    uniform, geometric, pareto = (
+        make(mean, seed).sequence(n) + shift for make in (processes.uniform, processes.geometric, processes.pareto)
+    )
+    events, chances = [processes.missing(lost, seed).sequence(n) == NEVER], [lost]
+    for v in range(2 * mean + 2):
+        events += [uniform == v, geometric == v, pareto >= v + 1]
+        chances += [(v <= 2 * mean) / (2 * mean + 1), p * (1 - p) ** v, min(1.0, (mean / (3 * (v + 1))) ** 1.5)]
+    return np.stack(events, axis=1).astype(float), np.array(chances), 0.0, 1.0

@@ -120,10 +120,8 @@ class DAPO:
         check.rate("confidence_scale", self.confidence_scale, zero=True)
         check.rate("confidence_bonus_scale", self.confidence_bonus_scale, zero=True)
 
-    def run(self, problem, n, seed=0, disturbed=-1):
+    def run(self, problem, n, seed=0):
         """Play ``n`` episodes of a DelayedMDP (an AdversarialMDP or FiniteHorizonMDP has no delays).
-
-        The path of the episode ``disturbed``, if there is one, comes from another generator: the claim on what is known when does that.
 
         Returns
         -------
@@ -152,8 +150,6 @@ class DAPO:
             rules,
             index,
             check.generator(seed),
-            np.random.default_rng(1),
-            disturbed,
         )
         series = {"regret": loss - least, "loss": loss} | ({} if self._known else {"uncertainty": width})
         bound = self.bound(sizes, n, schedule, eta, gamma, c) if proven and self._known else None
@@ -234,7 +230,7 @@ class DAPO:
 
 
 @njit
-def _run(world, delivery, rules, index, rng, other, disturbed):
+def _run(world, delivery, rules, index, rng):
     P, initial, schedule, tables, parameters, bernoulli, barrier = world
     order, pointer, slot, n_slots = delivery
     form, joint, known, immediate, eta, gamma, c, confidence_bonus, log_term = rules
@@ -274,8 +270,6 @@ def _run(world, delivery, rules, index, rng, other, disturbed):
         width += np.sum(upper) - np.sum(lower)
         total += means
         sample_episode(P, policy, initial, means, bernoulli, rng, states, actions, path_losses)
-        if k == disturbed:
-            sample_episode(P, policy, initial, means, bernoulli, other, states, actions, path_losses)
         i = slot[k]
         if i >= 0:
             old_policy[i], old_upper[i], old_lower[i] = policy, upper, lower
