@@ -25,15 +25,18 @@ _CHAIN = {
         "mdp.performance-difference-episodic", "dapo.estimator-below", "dapo.estimator-bias", "dapo.ratio-drift", "dapo.second-moment",
         "dapo.weights-step", "dapo.absorption", "dapo.telescoping",
     ),
-    "dapo.certificate": ("dapo.episode", "dapo.filtration"),
-    "dapo.sequential-bound": ("dapo.certificate", "dapo.bonus-value", "dapo.mean-step-drift", "delays.counting", "delays.truncation"),
+    "dapo.certificate": ("dapo.episode", "dapo.filtration", "dapo.replay"),
+    "dapo.sequential-bound": (
+        "dapo.certificate", "dapo.tuning", "dapo.bonus-value", "dapo.mean-step-drift", "delays.counting", "delays.truncation",
+    ),
+    "dapo.replay": ("delays.delivery",),
 }  # fmt: skip
 _LEMMAS = (
     "mdp.performance-difference-episodic", "dapo.estimator-mean", "dapo.estimator-below", "dapo.estimator-bias", "dapo.ratio-drift",
     "dapo.second-moment", "dapo.importance-sum", "dapo.exploration-sum", "dapo.weights-step", "bonus.dilated-telescoping",
     "bonus.unrolled", "dapo.telescoping", "dapo.bonus-bound", "dapo.bonus-cost", "dapo.absorption", "dapo.episode",
     "dapo.filtration", "dapo.certificate", "dapo.occupancy-drift", "dapo.bonus-value", "dapo.step-drift", "dapo.mean-step-drift",
-    "delays.truncation", "delays.counting", "dapo.sequential-bound",
+    "delays.truncation", "delays.counting", "delays.delivery", "dapo.replay", "dapo.tuning", "dapo.sequential-bound",
 )  # fmt: skip
 
 theorem(
@@ -75,12 +78,14 @@ theorem(
     provenance="derived",
     claims=(
         "dapo-sequential", "dapo.exploration-sum", "dapo.second-moment", "dapo.implicit-exploration", "dapo.squared-sum",
-        "dapo.lower-deviation", "dapo.high-probability-bound",
+        "dapo.lower-deviation", "dapo.drift-deviation", "dapo.high-probability-bound",
     ),
     uses={
         "dapo.squared-sum": ("dapo.second-moment",),
+        "dapo.drift-deviation": ("dapo.implicit-exploration",),
         "dapo.high-probability-bound": (
             "dapo-sequential", "dapo.exploration-sum", "dapo.implicit-exploration", "dapo.squared-sum", "dapo.lower-deviation",
+            "dapo.drift-deviation",
         ),
     },
 )  # fmt: skip
@@ -96,7 +101,7 @@ theorem(
     claims=(
         "dapo.weights-step", "dapo.extreme-expectation", "dapo.occupancy-bounds", "dapo.occupancy-bounds-exact",
         "dapo.occupancy-bounds-monotone", "dapo.optimistic-telescoping", "dapo.optimistic-bias", "dapo.optimistic-cost",
-        "dilated-bonus-po.confidence",
+        "dapo.optimistic-bonus-value", "dapo.confidence-radius", "dilated-bonus-po.confidence", "dapo.replay-unknown",
     ),
     uses={
         "dapo.occupancy-bounds": ("dapo.extreme-expectation", "dilated-bonus-po.confidence"),
@@ -105,6 +110,8 @@ theorem(
         "dapo.optimistic-telescoping": ("dapo.extreme-expectation",),
         "dapo.optimistic-bias": ("dapo.occupancy-bounds",),
         "dapo.optimistic-cost": ("dapo.occupancy-bounds",),
+        "dapo.optimistic-bonus-value": ("dapo.optimistic-cost",),
+        "dilated-bonus-po.confidence": ("dapo.confidence-radius",),
     },
 )  # fmt: skip
 
@@ -123,7 +130,8 @@ theorem(
         "mdp.performance-difference-episodic", "dapo-linear.parameters", "dapo-linear.estimator-mean", "dapo-linear.bias",
         "dapo-linear.moments", "dapo-linear.dimension", "dapo-linear.weights-step", "dapo-linear.episode", "dapo-linear.step-drift",
         "dapo.ratio-drift", "bonus.dilated-telescoping", "dapo.occupancy-drift", "delays.counting", "dapo-linear.resampling-mean",
-        "dapo-linear.resampling-norm", "dapo-linear.bound", "dr-rpo.ridge-resampling",
+        "dapo-linear.resampling-norm", "dapo-linear.replay", "dapo-linear.bound-stated", "dapo-linear.bound",
+        "dr-rpo.ridge-resampling",
     ),
     uses={
         "dapo-linear.bias": ("dapo-linear.estimator-mean", "dapo-linear.parameters"),
@@ -134,6 +142,7 @@ theorem(
         "dapo-linear.resampling-norm": ("dapo-linear.resampling-mean",),
         "dapo-linear.bound": (
             "dapo-linear.episode", "dapo-linear.dimension", "dapo-linear.step-drift", "dapo.occupancy-drift", "delays.counting",
+            "dapo-linear.replay", "dapo-linear.bound-stated",
         ),
     },
 )  # fmt: skip
@@ -146,13 +155,13 @@ theorem(
     provenance="derived",
     claims=(
         "delayed-hedge.weights-step", "delayed-hedge.estimator", "delayed-hedge.second-moment", "delayed-hedge.value-drift",
-        "delayed-hedge.drift", "delays.truncation", "delays.counting", "delayed-hedge.bound",
+        "delayed-hedge.drift", "delays.truncation", "delays.counting", "delayed-hedge.replay", "delayed-hedge.bound",
     ),
     uses={
         "delayed-hedge.drift": ("delayed-hedge.estimator",),
         "delayed-hedge.bound": (
             "delayed-hedge.weights-step", "delayed-hedge.second-moment", "delayed-hedge.value-drift", "delayed-hedge.drift",
-            "delays.truncation", "delays.counting",
+            "delays.truncation", "delays.counting", "delayed-hedge.replay",
         ),
     },
 )  # fmt: skip

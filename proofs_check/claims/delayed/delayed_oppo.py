@@ -144,7 +144,8 @@ theorem(
     provenance="derived",
     claims=(
         "mdp.performance-difference-episodic", "delayed-oppo.estimator", "delayed-hedge.weights-step", "delayed-oppo.second-moment",
-        "delayed-oppo.drift", "delayed-oppo.value-drift", "delays.truncation", "delays.counting", "delayed-oppo.bound",
+        "delayed-oppo.drift", "delayed-oppo.value-drift", "delays.truncation", "delays.counting", "delayed-oppo.replay",
+        "delayed-oppo.tuning", "delayed-oppo.bound",
     ),
     uses={
         "delayed-oppo.second-moment": ("delayed-oppo.estimator",),
@@ -152,7 +153,7 @@ theorem(
         "delayed-oppo.value-drift": ("delayed-oppo.estimator",),
         "delayed-oppo.bound": (
             "mdp.performance-difference-episodic", "delayed-hedge.weights-step", "delayed-oppo.second-moment", "delayed-oppo.drift",
-            "delayed-oppo.value-drift", "delays.truncation", "delays.counting",
+            "delayed-oppo.value-drift", "delays.truncation", "delays.counting", "delayed-oppo.replay", "delayed-oppo.tuning",
         ),
     },
 )  # fmt: skip

@@ -241,12 +241,15 @@ theorem(
     provenance="derived",
     claims=(
         "delayed-oreps.mirror-step", "delayed-oreps.estimator", "delayed-oreps.second-moment", "delayed-oreps.drift",
-        "delayed-oreps.value-drift", "delays.truncation", "delays.counting", "delayed-oreps.bound",
+        "delayed-oreps.value-drift", "delays.truncation", "delays.counting", "delayed-oreps.projection", "delayed-oreps.replay",
+        "delayed-oreps.tuning", "delayed-oreps.bound",
     ),
     uses={
+        "delayed-oreps.mirror-step": ("delayed-oreps.projection",),
+        "delayed-oreps.replay": ("delayed-oreps.projection",),
         "delayed-oreps.bound": (
             "delayed-oreps.mirror-step", "delayed-oreps.estimator", "delayed-oreps.second-moment", "delayed-oreps.drift",
-            "delayed-oreps.value-drift", "delays.truncation", "delays.counting",
+            "delayed-oreps.value-drift", "delays.truncation", "delays.counting", "delayed-oreps.replay", "delayed-oreps.tuning",
         ),
     },
 )  # fmt: skip
