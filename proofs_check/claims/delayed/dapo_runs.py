@@ -44,7 +44,8 @@ def stated_bound(late, eta, gamma, c, joint, drift=1):
     """Theorem SEQ, or JOINT, episode by episode and pair by pair: what every update costs everything that waits while it happens."""
     H, S, A = late.shape
     beta, dilation = sizes_of_bonus(H, c / gamma)
-    theta, apart, together = eta * beta[0], *late.waits
+    theta = eta * beta[0]
+    apart, together = late.waits
     omega = math.expm1(theta) / theta
     one, within = 0.0, 0.0
     for h in range(H):

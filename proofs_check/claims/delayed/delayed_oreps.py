@@ -253,3 +253,13 @@ theorem(
         ),
     },
 )  # fmt: skip
+
+theorem(
+    "delayed-uob",
+    statement=r"The projections of UOB-REPS and UOB-FTRL are those in relative entropy on the occupancy measures of all transitions of a "
+    r"set; where the set holds one transition both are delayed O-REPS.",
+    source="Jin, Jin, Luo, Sra, Yu 2020; dapo spec, section 4 item 6",
+    provenance="derived",
+    claims=("delayed-oreps.projection", "delayed-uob.projection", "delayed-uob.radius-zero"),
+    uses={"delayed-uob.radius-zero": ("delayed-oreps.projection", "delayed-uob.projection")},
+)

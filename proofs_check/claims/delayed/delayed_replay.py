@@ -179,7 +179,8 @@ def replay(late, learner, seed, disturbed=None, delay=0):
             if arrival[j] == k:
                 learner.hears(j)
         learner.closes()
-    return Replay(*np.array(found).T, policy)
+    loss, regret = np.array(found).T
+    return Replay(loss, regret, policy)
 
 
 class Sets:
@@ -325,7 +326,8 @@ class SlowLinearDAPO:
 
     def __post_init__(self):
         self.theta = np.zeros(self.late.shape)
-        self.now = self.rng = None
+        self.now: Any = None
+        self.rng: Any = None
 
     def policy(self):
         return softmax(self.theta)

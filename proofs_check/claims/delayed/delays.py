@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -143,12 +144,12 @@ def delivery(delays, keep_last, early=0):
     found = deliver(plan, keep_last)
     kept = [k for k in range(K) if keep_last or arrival[k] < K - 1]
     waiting = [[j for j in kept if j <= k <= arrival[j]] for k in range(K)]
-    told = [
+    told: list[Any] = [
         [(k, *found.order[found.pointer[k] : found.pointer[k + 1]]) for k in range(K)],
         [plan.arrival, [plan.effective_total, plan.total]],
         [[len({found.slot[j] for j in group}) for group in waiting], [found.n_slots], found.slot >= 0],
     ]
-    expected = [
+    expected: list[Any] = [
         [(k, *(i for i in range(K) if arrival[i] == k)) for k in range(K)],
         [arrival, [sum(t - k for k, t in enumerate(arrival)), sum(K - 1 - k if d == NEVER else int(d) for k, d in enumerate(delays))]],
         [[len(group) for group in waiting], [max(1, *(len(group) for group in waiting))], [k in kept for k in range(K)]],
