@@ -35,7 +35,7 @@ def solve_discounted(mdp, method, tolerance, max_iterations):
         raise ValueError(
             f"discount {mdp.discount!r} cannot outweigh rows that sum to 1 only within {_row_error(mdp):.1g}: normalise the rows"
         )
-    model = (_Sparse if mdp.is_sparse else _Dense)(mdp)
+    model = (SparseSweeps if mdp.is_sparse else DenseSweeps)(mdp)
     S, A = mdp.shape
     default, tolerance, strict = target(tolerance, np.abs(mdp.reward).max() / (1 - mdp.discount))
     # sweeps of this many improvements have cost as much as a factorisation; never where it does not fit
@@ -124,7 +124,7 @@ def _first_sweep(reward, q_values, improved, actions):
     return improved.min(), improved.max()
 
 
-class _Dense:
+class DenseSweeps:
     """The two sweeps over a dense model."""
 
     def __init__(self, mdp):
@@ -137,7 +137,7 @@ class _Dense:
         return kernels.evaluate_dense(*self.model, actions, values, scratch, target, EVALUATION_SWEEPS)
 
 
-class _Sparse:
+class SparseSweeps:
     """The two sweeps over a CSR model; the rows of the policy under evaluation are copied together first."""
 
     def __init__(self, mdp):

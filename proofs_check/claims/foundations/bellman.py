@@ -3,8 +3,10 @@
 import numpy as np
 
 from proofs_check import claim, inequality, theorem
+from proofs_check.claims.foundations.solvers import howard
 from proofs_check.strategies import discounted_mdps, policies, state_tables
-from tabular_rl.planning import bellman_backup, evaluate, solve
+from tabular_rl.planning import bellman_backup, evaluate
+from tabular_rl.planning.discounted import span_bounds
 
 
 @claim("bellman.contraction", kind=inequality, source="Denardo 1967", provenance="classical",
@@ -37,32 +39,32 @@ def monotonicity(mdp, v, increase, gain="smallest"):
 
 @claim("bellman.span-bounds", kind=inequality, source="MacQueen 1966, Porteus 1971", provenance="classical",
        given=(discounted_mdps(), state_tables()), control={"power": 2})  # fmt: skip
-def span_bounds(mdp, v, power=1):
-    """T v + c min(T v - v) <= V* <= T v + c max(T v - v), c = discount / (1 - discount).  Control: discount^2 in the numerator.
+def between_span_bounds(mdp, v, power=1):
+    """T v + below <= V* <= T v + above, with the bounds that the solvers stop on.  Control: bounds smaller by the factor discount.
 
-    V* comes from policy iteration with LAPACK, certified by its own residual.
+    V* comes from policy iteration with LAPACK.
     """
-    g = mdp.discount
-    optimal = solve(mdp, "policy_iteration", tolerance=1e-12 / (1 - g) ** 2).values
     improved = bellman_backup(mdp, v).max(axis=1)
-    c = g**power / (1 - g)
-    lower, upper = improved + c * (improved - v).min(), improved + c * (improved - v).max()
-    return np.append(lower, optimal), np.append(optimal, upper), (1 + np.abs(v).max()) / (1 - g) ** 2
+    change = improved - v
+    below, above = (mdp.discount ** (power - 1) * bound for bound in span_bounds(mdp, v, change.min(), change.max())[:2])
+    optimal = howard(mdp.transition, mdp.reward, mdp.discount)
+    scale = (1 + np.abs(v).max()) / (1 - mdp.discount) ** 2
+    return np.append(improved + below, optimal), np.append(optimal, improved + above), scale
 
 
 @claim("bellman.greedy-policy", kind=inequality, source="Porteus 1971", provenance="classical",
        given=(discounted_mdps(), state_tables()), control={"bound": "upper"})  # fmt: skip
 def greedy_policy(mdp, v, bound="lower"):
-    """The greedy policy of v earns at least T v + c min(T v - v): the lower bound certifies the policy, not only V*.
+    """The greedy policy of v earns at least T v + below: the lower bound certifies the policy, not only V*.
 
     Control: that it earns the upper bound.
     """
     g = mdp.discount
     q_values = bellman_backup(mdp, v)
     improved = q_values.max(axis=1)
-    change = improved - v
-    promised = improved + g / (1 - g) * (change.min() if bound == "lower" else change.max())
-    return promised, evaluate(mdp, q_values.argmax(axis=1)).values, (1 + np.abs(v).max()) / (1 - g) ** 2
+    below, above, _ = span_bounds(mdp, v, (improved - v).min(), (improved - v).max())
+    earned = evaluate(mdp, q_values.argmax(axis=1)).values
+    return improved + (below if bound == "lower" else above), earned, (1 + np.abs(v).max()) / (1 - g) ** 2
 
 
 theorem(

@@ -5,24 +5,24 @@ from hypothesis import strategies as st
 
 from proofs_check import claim, identity, inequality, theorem
 from proofs_check.strategies import STYLES, Box, Simplex, draw, scales, simplex_point, simplex_points, vectors
+from tabular_rl.kernels import simplex
 
 
 def _relative_entropy(p, q):
-    support = p > 0
-    return np.sum(p[support] * np.log(p[support] / q[support]))
+    with np.errstate(divide="ignore"):
+        return simplex.relative_entropy(p, np.log(p), np.log(q))
 
 
 def _brackets(p, eta, gains):
-    """Run the updates from ``p``; returns (weights [T + 1, n], log <p_t, exp(eta f_t)> - eta <p_t, f_t> [T])."""
-    weights, brackets = [p], []
+    """Run the learners' updates from ``p``; returns (weights [T + 1, n], log <p_t, exp(eta f_t)> - eta <p_t, f_t> [T])."""
+    weights, brackets, logs = [p], [], np.empty(len(p))
     for f in gains:
-        p = weights[-1]
-        # log-mean-exp around the mean, so that small steps keep their digits
-        mean = p @ f
-        total = p @ np.expm1(eta * (f - mean))
-        brackets.append(np.log1p(total))
-        following = p * np.exp(eta * (f - mean))
-        weights.append(following / following.sum())
+        p, top = weights[-1], int(np.argmax(np.log(weights[-1]) + eta * f))
+        weights.append(np.empty(len(p)))
+        simplex.softmax(np.log(p) + eta * f, weights[-1])
+        simplex.log_softmax(np.log(p) + eta * f, logs, np.empty(len(p)))
+        # what the logarithms were normalized by is <p, exp(eta f)>
+        brackets.append(np.log(p[top]) + eta * f[top] - logs[top] - eta * (p @ f))
     return np.array(weights), np.array(brackets)
 
 
@@ -58,8 +58,8 @@ def multiplicative_weights(p, gains, comparator, eta, last_entropy=1.0):
        given=(simplex_points(), vectors(), scales(-1, 0.5)), control={"constant": 1 / 10})  # fmt: skip
 def hoeffding(p, f, eta, constant=1 / 8):
     """log <p, exp(eta f)> - eta <p, f> <= eta^2 (max f - min f)^2 / 8.  Control: the constant 1/10."""
-    _, brackets = _brackets(p, eta, f[None])
-    return brackets[0], constant * eta**2 * np.ptp(f) ** 2, eta * np.abs(f).max()
+    _, brackets = _brackets(np.maximum(p, 1e-300), eta, f[None])
+    return brackets[0], constant * eta**2 * np.ptp(f) ** 2, 1 + eta * np.abs(f).max()
 
 
 theorem(

@@ -5,14 +5,10 @@ from hypothesis import strategies as st
 
 from proofs_check import claim, inequality, theorem
 from proofs_check.strategies import Box, Drawn, Simplex, scales, simplex_points, vectors
+from tabular_rl.kernels import simplex
 
 # p and direction where the curvature reaches 1/(3 sqrt 3) of the span, the largest there is for two arms
 _CRITICAL = np.array([0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3)])
-
-
-def _softmax(theta):
-    weights = np.exp(theta - theta.max())
-    return weights / weights.sum()
 
 
 def _remainder(p, rewards, direction, size):
@@ -20,7 +16,9 @@ def _remainder(p, rewards, direction, size):
     p = np.maximum(p, 1e-12) / np.maximum(p, 1e-12).sum()
     v = size * direction
     gradient = p * (rewards - p @ rewards)
-    return abs((_softmax(np.log(p) + v) - p) @ rewards - gradient @ v), v @ v
+    moved = np.empty(len(p))
+    simplex.softmax(np.log(p) + v, moved)
+    return abs((moved - p) @ rewards - gradient @ v), v @ v
 
 
 _points = st.one_of(simplex_points(), st.just(Drawn(_CRITICAL, "np.array([0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3)])", Simplex())))
