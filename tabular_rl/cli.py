@@ -31,27 +31,31 @@ app.command("figures")(make_figures)
 app.command("verify")(verify)
 app.command("explain")(explain)
 
-WORLDS = ("stochastic", "anti_greedy")
-ROBUST = ("BestResponses", "ContaminationGradient", "DRPG", "GradientDescentAscent", "IWOCS", "RobustMirrorDescent")
-DISCOUNTED = ("LPO", "QLearning", "RAVIUCB", "UCBVIDiscounted")  # play discounted problems: outer samples, steps or rollouts
-FACTORED = ("DRLSVIUCB", "DRRPO", "LSVIUCB", "LinearOPPO")  # play the problems of instances.robust_linear
-COLLECTORS = ("HistoryGreedy", "RandomWalk", "SubPO")  # play the problems of instances.submodular
+
+# --- list
 
 
 @app.command("list")
 @command
-def list_everything(name: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None):
-    """List the instances, algorithms, figures and claims, or describe one."""
+def list_everything(
+    name: Annotated[
+        str | None, typer.Argument(help="One of them, in full; or a section, such as algorithms, theorems, discounted, delayed.")
+    ] = None,
+):
+    """List the instances, algorithms, theorems, figures and claims, or describe one."""
     from rich.console import Console
 
     console, shelves = Console(), _shelves()
     if name is not None:
         found = [text for shelf in shelves.values() for key, (_, text) in shelf.items() if key == name]
-        if not found:
-            near = difflib.get_close_matches(name, [key for shelf in shelves.values() for key in shelf], n=3, cutoff=0.4)
+        if found:
+            console.print("\n\n".join(found), markup=False, highlight=False, soft_wrap=True)
+            return
+        words = {word for heading in shelves for word in _words(heading)}
+        if name.lower() not in words:
+            near = difflib.get_close_matches(name, [*words, *(key for shelf in shelves.values() for key in shelf)], n=3, cutoff=0.4)
             raise ValueError(f"there is no {name!r} here" + (f"; the nearest are {', '.join(near)}" if near else ""))
-        console.print("\n\n".join(found), markup=False, highlight=False, soft_wrap=True)
-        return
+        shelves = {heading: shelf for heading, shelf in shelves.items() if name.lower() in _words(heading)}
     for heading, shelf in shelves.items():
         console.print(f"[bold]{heading}[/bold]")
         widest = max(map(len, shelf)) + 2
@@ -59,117 +63,231 @@ def list_everything(name: Annotated[str | None, typer.Argument(help="One of them
             paragraph(console, escape(line), key, hang=widest if 2 * widest <= console.width else 4)
 
 
+def _words(heading):
+    return heading.lower().split(": ")
+
+
 def _shelves():
-    """Everything that has a name: {heading: {name: (one line, the whole text)}}."""
-    from proofs_check.registry import find_claims
-    from tabular_rl import gallery, instances
+    """Everything that has a name, by what it is and by family: {heading: {name: (one line, the whole text)}}."""
+    from proofs_check.registry import all_claims, all_theorems
+    from tabular_rl import algorithms, gallery, instances
 
-    return {
-        "Instances": {entry.name: (entry.description, _signed(entry.function)) for entry in instances.catalogue()},
-        "Submodular instances": {
-            name: ((inspect.getdoc(maker) or "").split("\n")[0], _signed(maker))
-            for name in instances.submodular.PROBLEMS
-            if (maker := getattr(instances.submodular, name))
-        },
-        "Robust linear instances": {
-            name: ((inspect.getdoc(maker) or "").split("\n")[0], _signed(maker))
-            for name in instances.robust_linear.PROBLEMS
-            if (maker := getattr(instances.robust_linear, name))
-        },
-        "Algorithms": {name: ((inspect.getdoc(kind) or "").split("\n")[0], _signed(kind)) for name, kind in _algorithms().items()},
-        "Figures": {
-            name: ((text := gallery.docstring(name)).splitlines()[0], f"{text}\n\nScript: {path}")
-            for name, path in gallery.scripts().items()
-        },
-        "Claims": {
-            claim.id: (claim.statement, f"{claim.id} ({claim.provenance}; {claim.source})\n\n{inspect.getdoc(claim.sides)}")
-            for claim in find_claims()
-        },
-    }
+    claims, theorems = all_claims(), all_theorems()
+    shelves: dict[str, dict[str, tuple[str, str]]] = {}
+
+    def put(heading, name, line, text):
+        shelves.setdefault(heading, {})[name] = line, text
+
+    def home(id):  # that of its first claim, which may be a theorem
+        return _family(claims[id].sides.__module__) if id in claims else home(theorems[id].claims[0])
+
+    for kind in instances.registry.KINDS:
+        for entry in instances.catalogue(kind):
+            put(f"Instances: {entry.kind}", entry.short_name, entry.description, _signed(entry.function, entry.name))
+    for name, kind in algorithms.catalogue().items():
+        text = f"{_signed(kind, name)}\n\nPlays: {kind.plays.__name__}, by the {kind.unit}; `tabular-rl run {name}` shows what fits."
+        put(f"Algorithms: {_family(kind.__module__)}", name, _first_line(kind), text)
+    for id, theorem in sorted(theorems.items(), key=lambda item: home(item[0])):
+        text = f"{id} ({theorem.provenance}; {theorem.source})\n\n{theorem.statement}\n\nClaims: {', '.join(theorem.claims)}"
+        put(f"Theorems: {home(id)}", id, f"{theorem.source} ({theorem.provenance}, {len(theorem.claims)} claims)", text)
+    for name, path in sorted(gallery.scripts().items(), key=lambda script: script[1].parent.name):
+        text = gallery.docstring(name)
+        put(f"Figures: {path.parent.name}", name, text.splitlines()[0], f"{text}\n\nScript: {path}")
+    for id, claim in sorted(claims.items(), key=lambda item: home(item[0])):
+        text = f"{id} ({claim.provenance}; {claim.source})\n\n{inspect.getdoc(claim.sides)}"
+        put(f"Claims: {home(id)}", id, claim.statement, text)
+    return shelves
 
 
-def _signed(thing):
-    return f"{thing.__name__}{inspect.signature(thing)}\n\n{inspect.getdoc(thing)}"
+def _family(module):
+    """The family of an algorithm's or a claim's module: ``tabular_rl.algorithms.delayed.dapo`` -> "delayed"."""
+    return module.split(".")[2]
+
+
+def _first_line(thing):
+    return (inspect.getdoc(thing) or "").split("\n")[0]
+
+
+def _signed(thing, name):
+    return f"{name}{inspect.signature(thing)}\n\n{inspect.getdoc(thing)}"
+
+
+# --- run
 
 
 @app.command("run")
 @command
 def run(
-    algorithm: Annotated[str, typer.Argument(help="An algorithm of `tabular-rl list`.")],
-    instance: Annotated[str, typer.Argument(help="An instance of `tabular-rl list`; a regret algorithm needs one with a horizon.")],
+    algorithm: Annotated[str | None, typer.Argument(help="An algorithm of `tabular-rl list`. Alone: the instances that fit.")] = None,
+    instance: Annotated[str | None, typer.Argument(help="An instance of `tabular-rl list`.")] = None,
     parameters: Annotated[
         list[str] | None,
-        typer.Argument(help="name=value, for the instance, or for the algorithm if it has that name; for robust problems also ambiguity."),
+        typer.Argument(help="name=value, for the instance or the algorithm; for robust problems also ambiguity, as in ambiguity=KL(0.1)."),
     ] = None,
-    episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Length of the run: episodes, or iterations.")] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the run.")] = 0,
-    world: Annotated[str, typer.Option(help="Losses: stochastic (1 - reward) or anti_greedy (an adaptive adversary).")] = "stochastic",
+    episodes: Annotated[int, typer.Option("--episodes", "-n", min=1, help="Length of the run: episodes, iterations, steps ...")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the run, or the first of several.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="How many runs: mean and standard error are shown.")] = 1,
+    world: Annotated[
+        str, typer.Option(help="Losses of episodes: a function of losses, as in anti_greedy or 'switching(5000)'.")
+    ] = "stochastic",
+    delay: Annotated[str | None, typer.Option(help="Delays of feedback, for learners that know them, as in 'geometric(100)'.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="name=value as above; algorithm.name or instance.name where both have it.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the trace as CSV to this file.")] = None,
 ):
-    """Run one algorithm on one instance and show its regret (of robust problems: the worst case).
+    """Run one algorithm on one instance and show what its trace records: regret, or the worst case of robust problems.
 
-    Examples: tabular-rl run DilatedBonusPO river_swim horizon=10 n=4 preset=practical -n 100000;
-    tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400; tabular-rl run DRPG garnet_robust -n 200;
-    tabular-rl run DRPG garnet "ambiguity=KL(0.1)" -n 200; tabular-rl run LPO river_swim n=4 discount=0.8 rollouts=200 -n 1000;
-    tabular-rl run DRRPO off_dynamics radius=0.3 tau=0.02
+    Examples: tabular-rl run DilatedBonusPO river_swim horizon=10 n=4 preset=practical -n 100000 --seeds 16;
+    tabular-rl run DAPO gap_instance --delay "geometric(100)" --set preset=practical;
+    tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400; tabular-rl run DRPG garnet "ambiguity=KL(0.1)" -n 200;
+    tabular-rl run LPO river_swim n=4 discount=0.8 rollouts=200 -n 1000; tabular-rl run DRRPO off_dynamics radius=0.3 tau=0.02
     """
-    import numpy as np
     from rich.console import Console
+    from rich.progress import track
 
-    from tabular_rl import instances, losses
-    from tabular_rl.models import validation as check
+    from tabular_rl import algorithms, instances
+    from tabular_rl.algorithms import fitting
 
-    kind = _algorithms().get(algorithm)
-    if kind is None:
-        near = difflib.get_close_matches(algorithm, _algorithms(), n=1, cutoff=0.4)
-        guess = f", did you mean {near[0]}?" if near else ";"
-        raise ValueError(f"there is no algorithm {algorithm!r}{guess} there are {', '.join(_algorithms())}")
-    given = dict(_assignment(text) for text in parameters or ())
-    mdp = problem = _factored(instance, given) if algorithm in FACTORED else None  # first: a radius is the instance's
-    of_algorithm = {name: given.pop(name) for name in list(given) if name in inspect.signature(kind).parameters}
-    check.choice("world", world, WORLDS)
-    played = ""
-    if algorithm in FACTORED:
-        if given:
-            raise ValueError(
-                f"neither {algorithm} nor {instance} has a parameter {', '.join(map(repr, given))}; "
-                f"{instance} has {_parameters(getattr(instances.robust_linear, instance))}, {algorithm} has {_parameters(kind)}"
-            )
-    elif algorithm in COLLECTORS:
-        mdp = problem = _made(kind, instances.submodular.make, instance, given)
-    elif algorithm in ROBUST:
-        mdp = problem = _robust(kind, instance, given)
-    else:
-        mdp = problem = _made(kind, instances.make, instance, given)
-    if algorithm not in (*FACTORED, *COLLECTORS, *ROBUST, *DISCOUNTED) and mdp is not None:
-        if hasattr(mdp, "ambiguity"):
-            raise ValueError(f"{algorithm} does not know an adversary, and {instance} has one; those that do are {', '.join(ROBUST)}")
-        if len(mdp.shape) != 3:
-            raise ValueError(f"{algorithm} plays episodes, and {instance} is discounted: give a horizon, as in horizon=20")
-        problem, played = getattr(losses, world)(mdp), f" {world} losses,"
-    trace = kind(**of_algorithm).run(problem, episodes, seed=seed)
+    console, kinds = Console(), algorithms.catalogue()
+    if algorithm is None or instance is None:
+        _show_fits(console, kinds if algorithm is None else {algorithm: _algorithm(algorithm, kinds)})
+        return
+    kind = _algorithm(algorithm, kinds)
+    entry = instances.find(instance, *fitting.takes(kind))
+    given = dict(_assignment(text) for text in (*(parameters or ()), *(settings or ())))
+    of_algorithm, of_instance, uncertain = _divided(kind, entry, given)
+    model = fitting.build(entry, uncertain, **of_instance)
+    if not isinstance(model, fitting.takes(kind)):
+        raise ValueError(_misfit(kind, entry, model))
+    learner, (problem, played) = kind(**of_algorithm), _played(kind, kinds, model, world, delay)
+    progress = Console(stderr=True)
+    numbers = range(seed, seed + seeds)
+    shown = track(numbers, algorithm, console=progress, transient=True, disable=seeds == 1 or not progress.is_terminal)
+    traces = [learner.run(problem, episodes, seed=number) for number in shown]
     if output is not None:
-        trace.to_frame().to_csv(output, index=False)
-    rows = []
-    tens = [10**power for power in range(len(str(episodes))) if 10**power < episodes]
-    last = len(trace.index) - 1  # before the end where an algorithm stops by itself
-    for row in sorted({min(int(trace.index.searchsorted(k)), last) for k in tens} | {last}):
-        rows.append((str(trace.index[row]), *(f"{series[row]:.6g}" for series in trace.series.values())))
-    console = Console()
-    title = f"{algorithm} on {instance}, {mdp!r},{played} seed {seed}"
-    number_table(console, (trace.index_name, *trace.series), rows, title=escape(title))
-    shown = {name: value for name, value in trace.parameters.items() if np.ndim(value) == 0}  # a path is too long for a line
-    texts = (f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}" for name, value in shown.items())
-    paragraph(console, escape(", ".join(texts)))
+        _table(traces, numbers).to_csv(output, index=False)
+    runs = f"seed {seed}" if seeds == 1 else f"mean ± standard error of {seeds} runs, seeds {seed} to {numbers[-1]}"
+    paragraph(console, escape(f"{algorithm} on {entry.short_name}, {model!r},{played} {runs}"))
+    number_table(console, (traces[0].index_name, *traces[0].series), _rows(traces, episodes))
+    paragraph(console, escape(", ".join(_in_force(traces))))
 
 
-def _factored(instance, given):
-    """The robust linear problem called ``instance``; its parameters leave ``given``."""
-    from tabular_rl.instances import robust_linear
-    from tabular_rl.models import validation as check
+def _algorithm(name, kinds):
+    if name in kinds:
+        return kinds[name]
+    near = difflib.get_close_matches(name, kinds, n=1, cutoff=0.4)
+    raise ValueError(f"there is no algorithm {name!r}{f', did you mean {near[0]}?' if near else ';'} there are {', '.join(sorted(kinds))}")
 
-    maker = getattr(robust_linear, check.choice("instance", instance, robust_linear.PROBLEMS))
-    return maker(**{name: given.pop(name) for name in list(given) if name in inspect.signature(maker).parameters})
+
+def _show_fits(console, kinds):
+    """Which instances each of the algorithms plays; those that play the same are told together."""
+    alike: dict[tuple, list[str]] = {}
+    for name, kind in kinds.items():
+        alike.setdefault((kind.plays, _fits(kind)), []).append(name)
+    for (plays, text), names in alike.items():
+        verb = "plays" if len(names) == 1 else "play"
+        paragraph(console, f"[bold]{', '.join(names)}[/bold] {verb} {_with_article(plays)}:")
+        paragraph(console, escape(text), hang=4)
+
+
+def _fits(kind):
+    """The instances that ``kind`` plays, first as they are, then those that need a horizon or an ambiguity set for it."""
+    from tabular_rl import instances
+    from tabular_rl.algorithms import fitting
+
+    ways: dict[str, list[str]] = {"": []}
+    for entry in instances.catalogue():
+        need = fitting.needs(kind, entry)
+        if need is not None:
+            ways.setdefault("".join(f"{name}={value}: " for name, value in need.items()), []).append(entry.short_name)
+    return "\n".join(f"{f'with {way}' if way else ''}{', '.join(names)}" for way, names in ways.items() if names)
+
+
+def _with_article(kind):
+    return f"{'an' if kind.__name__[0] in 'AEIO' else 'a'} {kind.__name__}"
+
+
+def _divided(kind, entry, given):
+    """({name: value} for the algorithm, the same for the instance, the ambiguity set or None) of what was ``given``.
+
+    A name that both have is the instance's, but its horizon is not asked for where nothing episodic can be played.
+    """
+    from tabular_rl import ambiguity
+    from tabular_rl.algorithms import fitting
+    from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP, RobustMDP
+
+    episodic = FiniteHorizonMDP in fitting.takes(kind) or entry.builds is not DiscountedMDP
+    theirs = {
+        "instance": [name for name in entry.parameters if episodic or name != "horizon"],
+        "algorithm": list(inspect.signature(kind).parameters),
+    }
+    uncertain, parts = None, {"instance": {}, "algorithm": {}}
+    for name, value in given.items():
+        part, _, inner = name.rpartition(".")
+        part = part or next((part for part, names in theirs.items() if inner in names), "")
+        if inner == "ambiguity" and kind.plays is RobustMDP and not part:
+            sets = {name: each for name in ambiguity.__all__ if isinstance(each := getattr(ambiguity, name), type)}
+            uncertain = _call("ambiguity", value, sets, "a set of tabular_rl.ambiguity with its numbers, as in L1(0.2)")
+        elif inner not in theirs.get(part, ()):
+            known = ", ".join(theirs["instance"]) or "none"
+            raise TypeError(f"{entry.short_name} has no parameter {inner!r}; it has {known}; {kind.__name__} has {_parameters(kind)}")
+        else:
+            parts[part][inner] = value
+    return parts["algorithm"], parts["instance"], uncertain
+
+
+def _misfit(kind, entry, model):
+    """Why the algorithm does not play the model of the instance, and what it plays."""
+    from tabular_rl import instances
+    from tabular_rl.algorithms import fitting
+    from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP, RobustMDP
+
+    name, instance = kind.__name__, entry.short_name
+    if isinstance(model, DiscountedMDP) and kind.plays is RobustMDP:
+        robust = ", ".join(other.short_name for other in instances.catalogue(RobustMDP))
+        return f'{instance} has no adversary: choose one of {robust}, or give it one, as in "ambiguity=L1(0.2)"'
+    if isinstance(model, DiscountedMDP) and FiniteHorizonMDP in fitting.takes(kind) and "horizon" in entry.parameters:
+        return f"{name} plays episodes, and {instance} is discounted: give a horizon, as in horizon=20"
+    fits = "; ".join(_fits(kind).split("\n"))
+    return f"{name} plays {_with_article(kind.plays)}, and {instance} is {_with_article(type(model))}; what fits is {fits}"
+
+
+def _played(kind, kinds, model, world, delay):
+    """(the problem with the losses of ``world`` and the delays, words about them)."""
+    from tabular_rl import delays, losses
+    from tabular_rl.algorithms import fitting
+    from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
+
+    problem, words = model, ""
+    if isinstance(model, FiniteHorizonMDP) and AdversarialMDP in fitting.takes(kind):
+        worlds = {name: getattr(losses, name) for name in losses.__all__}
+        problem = _call("world", world, worlds, f"one of {', '.join(map(repr, worlds))}, as in 'switching(5000)'", model)
+        words = f" {world} losses,"
+    elif world != "stochastic":
+        raise ValueError(f"world is for those who play episodes with losses, {kind.__name__} plays {_with_article(kind.plays)}")
+    if delay is not None:
+        if kind.plays is not delays.DelayedMDP:
+            knowing = ", ".join(name for name, other in kinds.items() if other.plays is delays.DelayedMDP)
+            raise ValueError(f"{kind.__name__} does not know delays; those that do are {knowing}")
+        processes = {name: getattr(delays, name) for name in delays.KINDS}
+        late = _call("delay", delay, processes, f"one of {', '.join(map(repr, processes))}, as in 'geometric(100)'")
+        problem, words = delays.delayed(problem, late), f"{words} {delay} delays,"
+    return problem, words
+
+
+def _call(name, text, makers, expected, *first):
+    """What ``text`` writes: one of the ``makers`` called with literal arguments, after ``first``; a bare name is a call as well."""
+    try:
+        tree = ast.parse(str(text), mode="eval").body
+        called, arguments, keywords = (tree.func, tree.args, tree.keywords) if isinstance(tree, ast.Call) else (tree, [], [])
+        maker = makers[called.id]  # type: ignore[attr-defined]
+        values = [*first, *map(ast.literal_eval, arguments)]
+        named = {str(word.arg): ast.literal_eval(word.value) for word in keywords}
+        inspect.signature(maker).bind(*values, **named)
+    except (AttributeError, KeyError, SyntaxError, TypeError, ValueError):
+        raise ValueError(f"{name} must be {expected}, got {str(text)!r}") from None
+    return maker(*values, **named)
 
 
 def _parameters(maker):
@@ -181,65 +299,64 @@ def _parameters(maker):
     return ", ".join(texts) or "none"
 
 
-def _made(kind, make, instance, given):
-    """The instance, or an error that knows the parameters of the algorithm ``kind`` as well."""
-    try:
-        return make(instance, **given)
-    except TypeError as error:
-        if "has no parameter" not in str(error):
-            raise
-        raise TypeError(f"{error}; {kind.__name__} has {_parameters(kind)}") from None
-
-
-def _robust(kind, instance, given):
-    """A robust problem: an instance that is one, or any discounted one with an ``ambiguity`` such as KL(0.1) around it."""
-    from tabular_rl import instances
-    from tabular_rl.models import DiscountedMDP, RobustMDP
-
-    given = dict(given)
-    uncertain = _set(given.pop("ambiguity")) if "ambiguity" in given else None
-    mdp = _made(kind, instances.make, instance, given)
-    if isinstance(mdp, DiscountedMDP) and uncertain is not None:
-        return RobustMDP.from_mdp(mdp, uncertain)
-    if not isinstance(mdp, RobustMDP):
-        robust = ", ".join(entry.name for entry in instances.catalogue() if entry.robust)
-        raise ValueError(f'{instance} has no adversary: choose one of {robust}, or a discounted one with "ambiguity=L1(0.2)"')
-    return mdp if uncertain is None else RobustMDP(mdp.nominal, mdp.cost, mdp.discount, mdp.initial, uncertain)
-
-
-def _set(text):
-    """The ambiguity set that ``text`` calls by name, with literal arguments."""
-    from tabular_rl import ambiguity
-
-    try:
-        call = ast.parse(str(text), mode="eval").body
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ambiguity.__all__):
-            raise TypeError
-        kind = getattr(ambiguity, call.func.id)
-        if not issubclass(kind, ambiguity.AmbiguitySet):
-            raise TypeError
-        arguments = [ast.literal_eval(x) for x in call.args]
-        named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-    except (SyntaxError, TypeError, ValueError):
-        raise ValueError(f"ambiguity must be a set of tabular_rl.ambiguity with its numbers, as in L1(0.2), got {text!r}") from None
-    return kind(*arguments, **named)
-
-
-def _algorithms():
-    """Every class of ``tabular_rl.algorithms`` with a ``run``, by name."""
-    from tabular_rl import algorithms
-
-    return {name: kind for name in sorted(algorithms.__all__) if hasattr(kind := getattr(algorithms, name), "run")}
-
-
 def _assignment(text):
     name, equals, value = text.partition("=")
-    if not (equals and name.isidentifier()):
+    part, dot, inner = name.rpartition(".")
+    if not (equals and inner.isidentifier() and (not dot or part in ("algorithm", "instance"))):
         raise ValueError(f"expected a parameter as name=value, got {text!r}")
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return name, value
+
+
+# --- what a run shows
+
+
+def _table(traces, numbers):
+    """All rows of the traces, with a column of seeds if there are several."""
+    import pandas as pd
+
+    frames = [trace.to_frame() for trace in traces]
+    if len(traces) > 1:
+        for number, frame in zip(numbers, frames, strict=True):
+            frame.insert(0, "seed", number)
+    return pd.concat(frames)
+
+
+def _rows(traces, n):
+    """Rows of texts at powers of ten and at the end, which comes early where an algorithm stops by itself."""
+    last = max(int(trace.index[-1]) for trace in traces)
+    grid = sorted({min(10**power, last) for power in range(len(str(n)))} | {last})
+    places = [[min(int(trace.index.searchsorted(k)), len(trace.index) - 1) for trace in traces] for k in grid]
+    if len(traces) == 1:
+        grid = [int(traces[0].index[place]) for (place,) in places]
+    rows = {k: [_number([trace[name][row] for trace, row in zip(traces, places[i], strict=True)]) for name in traces[0].series]
+            for i, k in enumerate(grid)}  # fmt: skip
+    return [(str(k), *cells) for k, cells in rows.items()]
+
+
+def _number(values, digits=6):
+    """The number, or its mean and standard error over several runs."""
+    import numpy as np
+
+    if len(values) == 1:
+        return f"{values[0]:.{digits}g}"
+    return f"{np.mean(values):.{digits}g} ± {np.std(values, ddof=1) / np.sqrt(len(values)):.2g}"
+
+
+def _in_force(traces):
+    """The parameters of the traces that fit on a line: what all runs share, and means of the numbers that differ."""
+    import numpy as np
+
+    for name, value in traces[0].parameters.items():
+        values = [trace.parameters.get(name) for trace in traces]
+        if any(np.ndim(each) for each in values):
+            continue  # a path is too long
+        if all(each == value or each is value for each in values):
+            yield f"{name} = {value:.4g}" if isinstance(value, float) else f"{name} = {value}"
+        elif all(isinstance(each, int | float) for each in values):
+            yield f"{name} = {_number(values, 4)}"
 
 
 if __name__ == "__main__":

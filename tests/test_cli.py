@@ -84,7 +84,7 @@ def test_run_plays_discounted_problems(tmp_path):
     assert result.exit_code == 0, result.output
     result = call("run", "LPO", "bandit", "-n", "10")
     assert result.exit_code == 1
-    assert "problem must be a DiscountedMDP" in result.stderr
+    assert "LPO plays a DiscountedMDP, and bandit is a FiniteHorizonMDP; what fits is chain, " in result.stderr
 
 
 def test_run_plays_robust_linear_problems():
@@ -95,10 +95,85 @@ def test_run_plays_robust_linear_problems():
     for algorithm in ("DRLSVIUCB", "LSVIUCB", "LinearOPPO"):
         assert call("run", algorithm, "off_dynamics", "q=0.1", "-n", "20").exit_code == 0
     assert "off_dynamics" in call("list").output
-    for words, message in ((("garnet",), "instance must be one of 'american_put'"), (("cliff", "depth=3"), "has a parameter 'depth'")):
+    for words, message in (
+        (("garnet",), "garnet is a DiscountedMDP; what fits is american_put"),
+        (("cliff", "depth=3"), "has no parameter 'depth'"),
+    ):
         result = call("run", "DRRPO", *words, "-n", "20")
         assert result.exit_code == 1
         assert message in result.stderr
+
+
+def test_several_seeds_show_mean_and_standard_error(tmp_path):
+    words = ["run", "DilatedBonusPO", "river_swim", "horizon=5", "n=3", "-n", "50", "--seeds", "3", "--seed", "7"]
+    result = call(*words, "-o", str(tmp_path / "several.csv"))
+    assert result.exit_code == 0, result.output
+    assert "mean ± standard error of 3 runs, seeds 7 to 9" in " ".join(result.output.split())
+    several = pd.read_csv(tmp_path / "several.csv")
+    assert list(several.columns)[:3] == ["seed", "episode", "regret"]
+    assert several.seed.unique().tolist() == [7, 8, 9]
+    regret = several[several.episode == 50].regret
+    assert f"{regret.mean():.6g} ± {regret.std() / 3**0.5:.2g}" in result.output
+    call(*words[:-4], "--seed", "8", "-o", str(tmp_path / "one.csv"))
+    one = pd.read_csv(tmp_path / "one.csv")
+    pd.testing.assert_frame_equal(several[several.seed == 8].drop(columns="seed").reset_index(drop=True), one)
+
+
+def test_a_run_with_delays_worlds_and_settings_is_the_run_of_the_library(tmp_path):
+    from tabular_rl import algorithms, delays, instances, losses
+
+    words = ["run", "DAPO", "river_swim", "n=3", "-n", "40", "--set", "instance.horizon=4", "--set", "algorithm.preset=practical"]
+    result = call(*words, "--delay", "geometric(3, seed=2)", "--world", "switching(period=9)", "-o", str(tmp_path / "trace.csv"))
+    assert result.exit_code == 0, result.output
+    world = losses.switching(instances.river_swim(n=3, horizon=4), 9)
+    trace = algorithms.DAPO("practical").run(delays.delayed(world, delays.geometric(3, seed=2)), 40)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "trace.csv"), trace.to_frame())
+
+
+def test_run_shows_what_fits():
+    from tabular_rl import algorithms
+
+    everything = call("run").output
+    assert all(name in everything for name in algorithms.catalogue())
+    for name, words in {
+        "TsallisINF": "TsallisINF plays an AdversarialMDP: bandit",
+        "SubPO": "SubPO plays a SubmodularMDP: bait, bandit, ",
+        "DAPO": "with horizon=20: chain, ",
+        "IWOCS": "with ambiguity=L1(0.2): chain, ",
+        "ContaminationGradient": "a RobustMDP: with ambiguity=Contamination(0.1): chain, ",
+    }.items():
+        result = call("run", name)
+        assert result.exit_code == 0
+        assert words in " ".join(result.output.split())
+
+
+def test_a_name_that_both_have_is_the_instances_unless_it_says_so(tmp_path):
+    from tabular_rl import algorithms, instances
+
+    problem = instances.robust_linear.river_swim(n=3, horizon=3, radius=0.02)
+    for number, (more, learner) in enumerate({(): algorithms.DRRPO(), ("algorithm.radius=0.5",): algorithms.DRRPO(radius=0.5)}.items()):
+        path = tmp_path / f"{number}.csv"
+        words = ["run", "DRRPO", "river_swim", "n=3", "horizon=3", "radius=0.02", *more, "-n", "10", "-o", str(path)]
+        assert call(*words).exit_code == 0
+        pd.testing.assert_frame_equal(pd.read_csv(path), learner.run(problem, 10).to_frame())
+
+
+def test_list_has_sections():
+    output = call("list").output
+    for heading in (
+        "Instances: robust linear",
+        "Algorithms: delayed",
+        "Theorems: adversarial",
+        "Figures: exploration",
+        "Claims: foundations",
+    ):
+        assert heading in output
+    robust = call("list", "robust").output
+    assert "Algorithms: robust\n" in robust
+    assert "DRPG" in robust
+    assert "SubPO" not in robust
+    assert "dilated-bonus" in call("list", "theorems").output
+    assert "Plays: DelayedMDP" in call("list", "DAPO").output
 
 
 def test_run_is_reproducible(tmp_path):
@@ -196,7 +271,7 @@ MISTAKES = {
     "algorithms": (["run", "UCBV", "river_swim"], "did you mean UCBVI? there are BestOfBothWorlds, "),
     "nothing near": (["verify", "zzzzzz"], "`tabular-rl list` shows what there is"),
     "unknown instance": (["run", "UCBVI", "river_swin"], "river_swim"),
-    "unknown submodular instance": (["run", "SubPO", "river_swim"], "name must be one of 'bait'"),
+    "unknown submodular instance": (["run", "SubPO", "river_swim"], "SubPO plays a SubmodularMDP, and river_swim is a DiscountedMDP"),
     "unknown submodular parameter": (["run", "SubPO", "gp30", "n=3"], "gp30 has no parameter 'n'; it has k, data, slip, horizon"),
     "unknown parameter": (["run", "UCBVI", "river_swim", "depth=3"], "has no parameter 'depth'"),
     "no assignment": (["run", "UCBVI", "river_swim", "20"], "expected a parameter as name=value, got '20'"),
@@ -205,6 +280,13 @@ MISTAKES = {
     "bad hyper-parameter": (["run", "DilatedBonusPO", "river_swim", "horizon=3", "preset=best"], "preset must be one of"),
     "bad world": (["run", "UCBVI", "river_swim", "horizon=3", "--world", "kind"], "world must be one of"),
     "output folder": (["run", "UCBVI", "river_swim", "horizon=3", "-n", "5", "-o", "/dev/null/trace.csv"], "/dev/null"),
+    "no delays": (["run", "UCBVI", "bandit", "--delay", "fixed(3)"], "UCBVI does not know delays; those that do are DAPO, "),
+    "bad delay": (["run", "DAPO", "bandit", "--delay", "slow(3)"], "delay must be one of 'none', 'fixed', "),
+    "missing number": (["run", "DAPO", "bandit", "--delay", "fixed"], "delay must be one of 'none', 'fixed', "),
+    "world of no episodes": (["run", "LPO", "chain", "--world", "anti_greedy"], "world is for those who play episodes with losses, LPO"),
+    "unknown setting": (["run", "UCBVI", "bandit", "--set", "depth=3"], "bandit has no parameter 'depth'; it has means; UCBVI has "),
+    "setting of nobody": (["run", "UCBVI", "bandit", "--set", "learner.scale=3"], "expected a parameter as name=value"),
+    "set of no robust problem": (["run", "UCBVI", "bandit", "ambiguity=L1(0.2)"], "bandit has no parameter 'ambiguity'"),
     "unknown profile": (["verify", "bonus", "--profile", "slow"], "profile must be one of"),
     "unknown report": (["verify", "bonus", "--report", "report.pdf"], "must end in .html or .json"),
     "unknown theorem": (["explain", "dilated-bonu"], "did you mean 'dilated-bonus'"),
@@ -255,7 +337,7 @@ def test_run_plays_robust_problems(tmp_path):
     ("words", "message"),
     [
         (("DRPG", "river_swim"), "river_swim has no adversary: choose one of"),
-        (("UCBVI", "garnet_robust"), "UCBVI does not know an adversary, and garnet_robust has one"),
+        (("UCBVI", "garnet_robust"), "UCBVI plays an AdversarialMDP, and garnet_robust is a RobustMDP"),
         (("DRPG", "garnet_robust", "ambiguity=L1"), "ambiguity must be a set"),
         (("DRPG", "garnet_robust", "ambiguity=exit(1)"), "ambiguity must be a set"),
         (("DRPG", "garnet_robust", "ambiguity=rows(1)"), "ambiguity must be a set"),

@@ -146,9 +146,8 @@ def test_a_mistake_in_one_argument_is_named(call):
             assert what is None, f"argument {place}, {name}: {what}"
 
 
-NAMED = [entry.function for entry in instances.catalogue() if entry.name not in {"taxi", "mountain_car"}]
-NAMED += [getattr(instances.robust_linear, name) for name in instances.robust_linear.PROBLEMS]
-NAMED += [getattr(instances.submodular, name) for name in ("bandit", "permutation", "random_problem", "tiny", "counter", "gap", "bait")]
+SLOW = {"taxi", "mountain_car", *(f"submodular.{name}" for name in ("gp30", "bimodal30", "cov30", "entropy30", "steiner", "two_room"))}
+NAMED = [entry.function for entry in instances.catalogue() if entry.name not in SLOW]
 
 
 @pytest.mark.parametrize("function", NAMED, ids=lambda f: f"{f.__module__.rpartition('.')[2]}.{f.__name__}")

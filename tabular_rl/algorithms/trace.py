@@ -7,6 +7,8 @@ import numpy as np
 
 from tabular_rl.models import validation as check
 
+__all__ = ["Trace", "checkpoints"]
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:

@@ -1,9 +1,10 @@
 """The source files that a module reaches through its imports, read without running anything.
 
 Names are followed, not packages: ``from tabular_rl.planning import evaluate`` leads to the file that defines ``evaluate``, and not to all
-that ``planning`` offers; so does a stub of lazy_loader. Imports inside functions count. Where a name cannot be followed (a module handed
-on as a value, a package whose ``__getattr__`` decides, ``import_module`` of a computed name) the whole package counts. The ``__init__``
-files above a module are read for its names alone: what a package does to others when it is imported is not seen.
+that ``planning`` offers; so does a stub of lazy_loader, and a package of ``tabular_rl.discovery``. Imports inside functions count. Where a
+name cannot be followed (a module handed on as a value, a package whose ``__getattr__`` decides, ``import_module`` of a computed name) the
+whole package counts. The ``__init__`` files above a module are read for its names alone: what a package does to others when it is imported
+is not seen.
 """
 
 import ast
@@ -19,6 +20,8 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tabular_rl import discovery
 
 
 class Import(NamedTuple):
@@ -40,6 +43,7 @@ class Parsed:
     only_names: bool = True  # the top level does nothing but define names
     late: bool = False  # a module-level __getattr__
     stub: bool = False  # lazy_loader reads the .pyi beside it
+    offers: bool = False  # tabular_rl.discovery reads what its files offer
     computed: tuple[str, ...] = ()  # packages of which import_module may load anything
 
     @cached_property
@@ -221,7 +225,7 @@ def _parsed(content, module, is_package):
         position = end
     return Parsed(
         hashlib.sha256(b"\0".join(text)).hexdigest(), tree, tuple(walk.imports), walk.binds, walk.only_names,
-        "__getattr__" in walk.binds, is_package and b"attach_stub" in content, tuple(computed),
+        "__getattr__" in walk.binds, is_package and b"attach_stub" in content, is_package and b"discovery.load" in content, tuple(computed),
     )  # fmt: skip
 
 
@@ -405,6 +409,8 @@ class _Walk:
             return {target for entry in found for target in ([entry] if isinstance(entry, str) else entry) if self.exists(target)}
         if self.exists(submodule) or self.is_package(submodule):
             return submodule
+        if file.offers and (offered := discovery.offered(module, str(self.folder(module)))).get(name):
+            return set(offered[name])
         return set(self.whole(module)) if file.late else {module}
 
     def follow(self, module, chain):

@@ -1,6 +1,7 @@
 """Named problems with their exact numbers, a catalogue of them, and measures of how hard they are.
 
-``catalogue()`` lists the problems, ``make(name, ...)`` builds one by name, ``hardness(mdp)`` measures any model.
+``catalogue()`` lists the problems, those on the shelves ``submodular`` and ``robust_linear`` too, ``make(name, ...)`` builds one by name,
+``hardness(mdp)`` measures any model.
 """
 
 from tabular_rl.instances import loss_tables, robust_linear, submodular
@@ -22,7 +23,7 @@ from tabular_rl.instances.generated import (
 )
 from tabular_rl.instances.gymnasium import cliff_walking, frozen_lake, frozen_lake_8x8, taxi
 from tabular_rl.instances.measures import Hardness, gaps, hardness, minimal_gap, value_span, visitation_ratio
-from tabular_rl.instances.registry import Entry, catalogue, make
+from tabular_rl.instances.registry import Entry, catalogue, find, make
 from tabular_rl.instances.robust import (
     chain_robust,
     chain_robust_values,
@@ -58,6 +59,7 @@ __all__ = [
     "deep_sea",
     "delay_instance",
     "diameter",
+    "find",
     "draw_garnet",
     "from_gymnasium",
     "frozen_lake",

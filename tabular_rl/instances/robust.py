@@ -16,7 +16,7 @@ from tabular_rl.models.robust import reward_range
 FILES = Path(__file__).parent / "data" / "rmdp"
 
 
-@instance(shape=(5, 6), discount=0.95, robust=True)
+@instance(shape=(5, 6), discount=0.95, builds=RobustMDP)
 def garnet_robust(S=5, A=6, branching=3, seed=0, discount=0.95, low=0.1, high=0.5, rectangularity="sa"):
     """``garnet`` with L1 balls around its rows, radii U[low, high], on the nominal support; costs of moves in [0, 1].
 
@@ -39,7 +39,7 @@ def garnet_policy(S=5, A=6, seed=0):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-@instance(shape=(6, 2), discount=0.95, robust=True)
+@instance(shape=(6, 2), discount=0.95, builds=RobustMDP)
 def riverswim_robust(n=6, discount=0.95, radius=0.2):
     """RiverSwim with an uncertain current: action 1 swims right, the large reward is for staying at the right end.
 
@@ -59,7 +59,7 @@ def riverswim_robust(n=6, discount=0.95, radius=0.2):
     return RobustMDP(nominal, 1 - reward, discount, _uniform(n), sets.L1(radius))
 
 
-@instance(shape=(10, 2), discount=0.9, robust=True)
+@instance(shape=(10, 2), discount=0.9, builds=RobustMDP)
 def machine_replacement(discount=0.9, radius=0.2):
     """A machine wears out: run it (action 0) or repair it (action 1).
 
@@ -83,7 +83,7 @@ def machine_replacement(discount=0.9, radius=0.2):
     return RobustMDP(nominal, np.broadcast_to(cost, (10, 2, 10)), discount, _uniform(10), sets.L1(radius), *labels)
 
 
-@instance(shape=(8, 8), discount=0.9, robust=True)
+@instance(shape=(8, 8), discount=0.9, builds=RobustMDP)
 def inventory(capacity=7, discount=0.9, radius=0.2):
     """Order a units into a stock of s: unit costs, holding costs, and lost demand is expensive.
 
@@ -108,7 +108,7 @@ def inventory(capacity=7, discount=0.9, radius=0.2):
     return RobustMDP(nominal, cost / (capacity + max(capacity / 2, 20)), discount, _uniform(n), sets.L1(radius))
 
 
-@instance(shape=(8, 3), discount=0.95, robust=True)
+@instance(shape=(8, 3), discount=0.95, builds=RobustMDP)
 def inventory_param(seed=0, discount=0.95, radius=1.0):
     """A parametric family of kernels: tilted by bumps of the next state, with a temperature that bumps of the pair give.
 
@@ -126,7 +126,7 @@ def inventory_param(seed=0, discount=0.95, radius=1.0):
     return RobustMDP(nominal / nominal.sum(axis=-1, keepdims=True), cost, discount, _uniform(8), ambiguity)
 
 
-@instance(shape=(3, 2), discount=0.9, robust=True)
+@instance(shape=(3, 2), discount=0.9, builds=RobustMDP)
 def pennies(radius=1.0, discount=0.9):
     """Matching pennies against the adversary: the rows of a state share one budget, so that randomising is worth up to 25 %.
 
@@ -147,7 +147,7 @@ def pennies_values(first=0.5, radius=1.0, discount=0.9):
     return np.array([value, discount * value, 1 + discount * value])
 
 
-@instance(shape=(7, 2), discount=0.9, robust=True)
+@instance(shape=(7, 2), discount=0.9, builds=RobustMDP)
 def chain_robust(n=6, forward=0.8, radius=0.2, discount=0.9, support="nominal"):
     """n steps to a goal: action 0 goes forward with probability ``forward``, action 1 stays; every step outside of the goal costs 1.
 
@@ -180,7 +180,7 @@ def chain_robust_values(n=6, forward=0.8, radius=0.2, discount=0.9, support="nom
     return scale * (1 - beta**steps) / (1 - beta)
 
 
-@instance(shape=(5, 2), discount=0.9, robust=True)
+@instance(shape=(5, 2), discount=0.9, builds=RobustMDP)
 def twin_pennies(discount=0.9):
     """Two pennies games behind a router: many worst kernels, with the same values and different occupancies.
 
@@ -208,7 +208,7 @@ def twin_pennies_kernel(r, t, u):
     return P
 
 
-@instance(shape=(5, 2), discount=0.9, robust=True)
+@instance(shape=(5, 2), discount=0.9, builds=RobustMDP)
 def nonrect_two_kernels(discount=0.9, slip=0.1, risk=0.5, rectangularity="none"):
     """Two kernels and no rectangularity: a strict local minimum where policy gradients stay, although a policy of cost 0 exists.
 
@@ -234,7 +234,7 @@ def nonrect_two_kernels(discount=0.9, slip=0.1, risk=0.5, rectangularity="none")
     return RobustMDP(kernels[0], cost, discount, [0.96, 0.01, 0.01, 0.01, 0.01], ambiguity)
 
 
-@instance(shape=(6, 2), discount=0.95, robust=True)
+@instance(shape=(6, 2), discount=0.95, builds=RobustMDP)
 def rmdp_benchmark(file="riverswim_mdp", discount=0.95, radius=0.2):
     """A model file of the robust-MDP benchmarks, as it stands, with L1 balls of ``radius`` on the nominal support.
 

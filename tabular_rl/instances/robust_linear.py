@@ -1,6 +1,7 @@
-"""Linear MDPs with perturbed factors and a fail state: the instances of the dr_rpo spec, section 6, with its numbers.
+"""Linear MDPs with perturbed factors and a fail state.
 
 Every function returns a RobustLinearMDP; a perturbed world is the same function's with its perturbation, ``.nominal`` of it.
+Source: dr_rpo spec, section 6, with its numbers.
 """
 
 import itertools
@@ -8,12 +9,12 @@ import itertools
 import numpy as np
 
 from tabular_rl.instances.gymnasium import frozen_lake as frozen_lake_of_gymnasium
+from tabular_rl.instances.registry import instance
 from tabular_rl.models import RobustLinearMDP
 from tabular_rl.models import validation as check
 
-PROBLEMS = ("american_put", "cliff", "frozen_lake", "off_dynamics", "random_linear", "river_swim")
 
-
+@instance(shape=(3, 5, 16), builds=RobustLinearMDP)
 def off_dynamics(radius=0.3, delta=0.3, spread=0.1, m=4, leak=1e-3, q=None):
     """Five states, 2^m actions, horizon 3; only the factor that pays, at step 0, is uncertain.
 
@@ -40,6 +41,7 @@ def off_dynamics(radius=0.3, delta=0.3, spread=0.1, m=4, leak=1e-3, q=None):
     return RobustLinearMDP(features, factors, reward, 3, radii)
 
 
+@instance(shape=(12, 6, 2), builds=RobustLinearMDP)
 def river_swim(radius=0.05, n=5, horizon=12, left_reward=0.1, q=0.0, fail=0.0):
     """RiverSwim with a fail state; the adversary touches moves to the right.
 
@@ -63,6 +65,7 @@ def river_swim(radius=0.05, n=5, horizon=12, left_reward=0.1, q=0.0, fail=0.0):
     return _tabular(moves, reward, horizon, np.arange(n * A) % 2 == 1, radius, 0)
 
 
+@instance(shape=(10, 33, 2), builds=RobustLinearMDP)
 def american_put(
     radius=0.1, horizon=10, p0=0.5, low=75, high=135, n_anchor=13, strike=100, starts=(95, 97.5, 100, 102.5, 105), up=1.02, down=0.98
 ):
@@ -103,6 +106,7 @@ def american_put(
     return RobustLinearMDP(features, factors, reward, n + 1, radii, None, n)
 
 
+@instance(shape=(12, 13, 4), builds=RobustLinearMDP)
 def cliff(radius=0.2, horizon=12, slip=0.02, rows=3, columns=5, fail=0.0):
     """Walk along a cliff to a goal that pays at every step; the adversary touches moves that can fall. ``fail``: its perturbation."""
     rows, columns = check.integer("rows", rows, 2), check.integer("columns", columns, 3)
@@ -119,6 +123,7 @@ def cliff(radius=0.2, horizon=12, slip=0.02, rows=3, columns=5, fail=0.0):
     return _tabular(moves, reward, horizon, risky, radius, start)
 
 
+@instance(shape=(20, 14, 4), builds=RobustLinearMDP)
 def frozen_lake(radius=0.05, horizon=20, slip=0.1, adjacent=False):
     """FrozenLake by Gymnasium's own table, holes merged to the fail state; reward 1 on the step taken in the goal, then nothing.
 
@@ -136,6 +141,7 @@ def frozen_lake(radius=0.05, horizon=20, slip=0.1, adjacent=False):
     return _tabular(wide, reward, horizon, touched, radius, start)
 
 
+@instance(shape=(5, 8, 4), builds=RobustLinearMDP)
 def random_linear(S=8, A=4, d=5, horizon=5, seed=0, radius=0.2):
     """Features and factors Dirichlet(0.5), rewards linear in the features, the last state fails."""
     S, A, d, horizon = check.integer("S", S, 2), check.integer("A", A, 1), check.integer("d", d, 2), check.integer("horizon", horizon, 1)

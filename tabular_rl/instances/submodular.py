@@ -6,13 +6,14 @@ probability that a uniform action is executed instead. Source of all grids: Praj
 published (MIT licence; its data are shipped); subpo spec, section 9.
 """
 
-import inspect
 import math
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from tabular_rl.instances import registry
+from tabular_rl.instances.registry import instance
 from tabular_rl.instances.submodular_small import (
     bait,
     bandit,
@@ -53,27 +54,18 @@ __all__ = [
     "two_room",
 ]
 
-PROBLEMS = (
-    "bait", "bandit", "bimodal30", "counter", "cov30", "entropy30", "gap", "gp30", "permutation", "random_problem", "steiner", "tiny",
-    "two_room",
-)  # fmt: skip
 ACTIONS = ("stay", "right", "down", "left", "up")
 LN2 = math.log(2)
 START = 34  # of all the authors' grids
 GROUP_SIZES, CAPS = (18, 14, 13, 16, 18, 14), (3, 2, 3, 4, 6, 3)
 
 
-def make(name, **parameters):
-    """The submodular problem called ``name`` (one of ``PROBLEMS``), built with ``parameters`` in place of its defaults."""
-    check.choice("name", name, PROBLEMS)
-    function = globals()[name]
-    unknown = [key for key in parameters if key not in inspect.signature(function).parameters]
-    if unknown:
-        known = ", ".join(inspect.signature(function).parameters) or "none"
-        raise TypeError(f"{name} has no parameter {', '.join(map(repr, unknown))}; it has {known}")
-    return function(**parameters)
+def make(name, /, **parameters):
+    """The submodular problem called ``name``, built with ``parameters`` in place of its defaults: as ``instances.make``."""
+    return registry.make(name, SubmodularMDP, **parameters)
 
 
+@instance(shape=(39, 900, 5), builds=SubmodularMDP)
 def gp30(k=1, data="shipped", slip=0.0, horizon=39):
     """30 x 30 cells with a smooth random density, seen through a 2x2 sensor: F is the mass of what was seen.
 
@@ -88,6 +80,7 @@ def gp30(k=1, data="shipped", slip=0.0, horizon=39):
     return _grid(30, 30, Coverage(weights, grid_sensor(30, 30, "2x2")), horizon, slip)
 
 
+@instance(shape=(39, 900, 5), builds=SubmodularMDP)
 def bimodal30(slip=0.0, horizon=39):
     """As ``gp30``, with the density 1 / (1 + exp(-x y)) on [-1, 1]^2: two rich corners."""
     x = np.linspace(-1, 1, 30)
@@ -95,11 +88,13 @@ def bimodal30(slip=0.0, horizon=39):
     return _grid(30, 30, Coverage(weights.ravel(), grid_sensor(30, 30, "2x2")), horizon, slip)
 
 
+@instance(shape=(79, 900, 5), builds=SubmodularMDP)
 def cov30(slip=0.0, horizon=79):
     """As ``gp30``, with density 1 and 79 steps: how many cells can be seen."""
     return _grid(30, 30, Coverage(np.ones(900), grid_sensor(30, 30, "2x2")), horizon, slip)
 
 
+@instance(shape=(39, 98, 5), builds=SubmodularMDP)
 def two_room(slip=0.0, horizon=39):
     """Two rooms of 7 x 4 cells and a corridor of 2 x 6 between them, start in the corridor; the optimum sees all 68 free cells.
 
@@ -111,6 +106,7 @@ def two_room(slip=0.0, horizon=39):
     return _grid(7, 14, Coverage(free.astype(float), sensor), horizon, slip, free)
 
 
+@instance(shape=(39, 105, 5), builds=SubmodularMDP)
 def steiner(k=1, data="shipped", slip=0.0, horizon=39):
     """7 x 15 cells with six kinds of items, of which 3, 2, 3, 4, 6 and 3 are wanted: F is at most 21.
 
@@ -126,6 +122,7 @@ def steiner(k=1, data="shipped", slip=0.0, horizon=39):
     return _grid(7, 15, Truncated(groups, CAPS), horizon, slip)
 
 
+@instance(shape=(39, 900, 5), builds=SubmodularMDP)
 def entropy30(k=0, posterior=True, slip=0.0, horizon=39):
     """30 x 30 cells, F the entropy of noisy measurements of a Gaussian process (``matern``) along the way, repeats included.
 

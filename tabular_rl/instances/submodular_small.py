@@ -6,6 +6,7 @@ Source: subpo spec, sections 1, 4, 5, 6 and 9 (derived there unless said otherwi
 import numpy as np
 
 from tabular_rl.instances.building import deterministic
+from tabular_rl.instances.registry import instance
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.models import validation as check
 from tabular_rl.submodular import Concave, CountSquared, Coverage, Cut, DDesign, Facility, Mixture, Modular, Soft, Truncated
@@ -13,6 +14,7 @@ from tabular_rl.submodular import Concave, CountSquared, Coverage, Cut, DDesign,
 KINDS = ("coverage", "truncated", "soft", "facility", "concave", "ddesign", "mixture", "modular", "cut", "count2")
 
 
+@instance(shape=(4, 9, 5), builds=SubmodularMDP)
 def tiny(R=3, C=3, H=4, slip=0.0, sensor="self", seed=0):
     """A grid with weights ``default_rng(seed).random(R * C)``, start in cell (R // 2) * C + C // 2; ``sensor`` "self" or "2x2"."""
     R, C = check.integer("R", R, 1), check.integer("C", C, 1)
@@ -20,6 +22,7 @@ def tiny(R=3, C=3, H=4, slip=0.0, sensor="self", seed=0):
     return SubmodularMDP(grid_successors(R, C), (R // 2) * C + C // 2, Coverage(weights, grid_sensor(R, C, sensor)), H, slip=slip)
 
 
+@instance(shape=(3, 4, 2), builds=SubmodularMDP)
 def gap():
     """Memory helps: chance shows one of two elements, and only who remembers which collects the other. OPT_M = 1.5, OPT_NM = 2.
 
@@ -32,6 +35,7 @@ def gap():
     return SubmodularMDP(transition, 0, Modular([1.0, 1.0]), 3, elements=[-1, 0, 1, -1], states=("start", "x1", "x2", "hub"))
 
 
+@instance(shape=(3, 10, 2), builds=SubmodularMDP)
 def counter(c=0.5, L=2, eps=1e-3, delta=1e-6):
     """A policy with no improvement in any time block, at (1 - c)^L of the optimum: curvature alone does not make stationary points good.
 
@@ -67,6 +71,7 @@ def counter(c=0.5, L=2, eps=1e-3, delta=1e-6):
     return SubmodularMDP(deterministic(successors, S), initial, Coverage(weights, sensor), elements=elements)
 
 
+@instance(shape=(3, 7, 3), builds=SubmodularMDP)
 def bandit(H=3, A=3, n=6, seed=0, epsilon=0.0, objective=None, distributions=None):
     """A bandit SMDP: where an action leads does not depend on the state. State 0 starts and collects nothing, state e + 1 collects e.
 
@@ -102,12 +107,14 @@ def bandit_objective(n=6, seed=0):
     return Coverage(rng.random(8), rng.random((check.integer("n", n, 1), 8)) < 0.4)
 
 
+@instance(shape=(3, 4, 3), builds=SubmodularMDP)
 def permutation(H=3):
     """H unit elements, and every one of H steps may collect any of them: continuous greedy that breaks no tie gets 1 - (1 - 1/H)^H of H."""
     H = check.integer("H", H, 1)
     return bandit(objective=Modular(np.ones(H)), distributions=np.broadcast_to(np.eye(H), (H, H, H)))
 
 
+@instance(shape=(4, 6, 3), builds=SubmodularMDP)
 def bait(H=4, M=100.0):
     """A crumb next door and a prize M at the end of a corridor of H steps: greedy gets 1, and no policy gradient step sees the prize.
 
@@ -123,6 +130,7 @@ def bait(H=4, M=100.0):
     return SubmodularMDP(successors, 0, Modular(weights), H)
 
 
+@instance(shape=(3, 3, 2), builds=SubmodularMDP)
 def random_problem(S=3, A=2, H=3, kind="coverage", seed=0, concentration=0.5):
     """Dirichlet(``concentration``) transitions of every step, Dirichlet(1) start, a random objective over the states; in this order."""
     S, A, H = check.integer("S", S, 1), check.integer("A", A, 1), check.integer("H", H, 1)

@@ -3,13 +3,14 @@
 import inspect
 import subprocess
 import sys
+from operator import attrgetter
 
 import numpy as np
 import pytest
 
 from tabular_rl import instances
 from tabular_rl.instances import chains, exploration, generated, gymnasium, robust, small, worlds
-from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP, RobustMDP
+from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP, RobustLinearMDP, RobustMDP, SubmodularMDP
 from tabular_rl.planning import solve
 
 ENTRIES = {entry.name: entry for entry in instances.catalogue()}
@@ -26,21 +27,43 @@ def test_every_public_function_that_builds_a_problem_is_in_the_catalogue():
     }
     others = {"draw_garnet", "random_linear_features", "linear_mdp"}  # draws, and a model of another kind
     others |= {"garnet_policy", "pennies_values", "chain_robust_values", "twin_pennies_kernel"}  # what belongs to robust problems
-    assert builders - others == set(ENTRIES)
-    assert set(ENTRIES) < set(instances.__all__)
+    assert builders - others == {name for name in ENTRIES if "." not in name}
+    assert builders - others < set(instances.__all__)
+
+
+def test_the_shelves_are_in_the_catalogue_too():
+    for kind, shelf in ((SubmodularMDP, instances.submodular), (RobustLinearMDP, instances.robust_linear)):
+        entries = instances.catalogue(kind)
+        assert len(entries) >= 6
+        assert all(entry.function is getattr(shelf, entry.short_name) for entry in entries)
+        assert all(entry.name == f"{shelf.__name__.rpartition('.')[2]}.{entry.short_name}" for entry in entries)
+    assert {entry.builds for entry in instances.catalogue()} == {FiniteHorizonMDP, DiscountedMDP, RobustMDP, SubmodularMDP, RobustLinearMDP}
+
+
+def test_a_name_on_two_shelves_is_the_one_that_is_meant():
+    assert isinstance(instances.make("river_swim", n=4), DiscountedMDP)
+    assert isinstance(instances.make("robust_linear.river_swim", n=4), RobustLinearMDP)
+    assert isinstance(instances.make("river_swim", RobustLinearMDP, n=4), RobustLinearMDP)
+    assert isinstance(instances.make("gap"), SubmodularMDP)
+    assert instances.submodular.make("bandit", A=2).shape == (3, 7, 2)
+    with pytest.raises(ValueError, match=r"^chain builds a DiscountedMDP; those that build a SubmodularMDP are bait, bandit, "):
+        instances.submodular.make("chain")
+    with pytest.raises(TypeError, match=r"^river_swim has no parameter 'A'; it has radius, n, "):
+        instances.make("robust_linear.river_swim", A=3)
 
 
 @each
 def test_an_entry_describes_what_its_defaults_build(entry):
     mdp = instances.make(entry.name)
-    assert isinstance(mdp, {"discounted": DiscountedMDP, "robust": RobustMDP, "finite horizon": FiniteHorizonMDP}[entry.kind])
+    assert type(mdp) is entry.builds
+    assert entry.robust == (entry.kind == "robust") == isinstance(mdp, RobustMDP)
     assert mdp.shape == entry.shape
     assert getattr(mdp, "discount", None) == entry.discount
-    if entry.name not in NOT_SOLVABLE:
+    if entry.name not in NOT_SOLVABLE and entry.builds in (DiscountedMDP, FiniteHorizonMDP, RobustMDP):
         assert np.isfinite(solve(mdp).values).all()
     assert entry.description.endswith(".")
     assert entry.source
-    assert getattr(instances, entry.name) is entry.function
+    assert attrgetter(entry.name)(instances) is entry.function
 
 
 @each
@@ -49,7 +72,7 @@ def test_every_parameter_has_a_default_and_can_be_given(entry):
     assert instances.make(entry.name, **entry.parameters).shape == entry.shape
 
 
-@pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if "horizon" in entry.parameters])
+@pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if {"horizon", "discount"} <= set(entry.parameters)])
 def test_horizon_or_discount_but_not_both(name):
     episodic = instances.make(name, horizon=3) if name != "large_garnet" else instances.make(name, S=20, horizon=3)
     assert isinstance(episodic, FiniteHorizonMDP)

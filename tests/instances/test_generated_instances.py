@@ -1,5 +1,7 @@
 """Instances drawn from a seed: the order of the draws is part of the definition, so each is drawn here a second time, literally."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -169,12 +171,4 @@ SEEDED = [entry for entry in instances.catalogue() if "seed" in entry.parameters
 @pytest.mark.parametrize("entry", SEEDED, ids=lambda entry: entry.name)
 def test_a_seed_says_everything(entry):
     first, again, other = entry.function(seed=7), entry.function(seed=7), entry.function(seed=8)
-
-    def arrays(mdp):
-        if hasattr(mdp, "nominal"):
-            return mdp.nominal, mdp.cost
-        return mdp.transition.toarray() if getattr(mdp, "is_sparse", False) else mdp.transition, mdp.reward
-
-    for x, y in zip(arrays(first), arrays(again), strict=True):
-        np.testing.assert_array_equal(x, y)
-    assert any(not np.array_equal(x, y) for x, y in zip(arrays(first), arrays(other), strict=True))
+    assert pickle.dumps(first) == pickle.dumps(again) != pickle.dumps(other)

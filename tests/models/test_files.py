@@ -128,18 +128,9 @@ def test_a_loaded_model_is_the_saved_one_bit_for_bit(mdp, tmp_path):
     assert bits(again) == bits(mdp)
 
 
-def catalogue():
-    """(name, call) of every problem that the suite knows by name."""
-    yield from ((entry.name, entry.function) for entry in instances.catalogue())
-    for name in ("american_put", "cliff", "frozen_lake", "off_dynamics", "random_linear", "river_swim"):
-        yield f"robust linear {name}", getattr(instances.robust_linear, name)
-    for name in instances.submodular.PROBLEMS:
-        yield f"submodular {name}", lambda name=name: instances.submodular.make(name)
-
-
-@pytest.mark.parametrize("make", [pytest.param(call, id=name) for name, call in catalogue()])
-def test_every_catalogued_problem_comes_back_bit_for_bit(make, tmp_path):
-    mdp = make()
+@pytest.mark.parametrize("entry", instances.catalogue(), ids=lambda entry: entry.name)
+def test_every_catalogued_problem_comes_back_bit_for_bit(entry, tmp_path):
+    mdp = entry.function()
     save(mdp, tmp_path / "model.npz")
     assert bits(load(tmp_path / "model.npz")) == bits(mdp)
 

@@ -55,6 +55,8 @@ from tabular_rl.kernels.ftrl import LOG_BARRIER
 from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["BestOfBothWorlds"]
+
 REGULARIZERS = ("tsallis", "shannon", "log_barrier")  # in the order of the kernels' codes
 
 

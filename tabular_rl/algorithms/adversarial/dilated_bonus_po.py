@@ -36,6 +36,8 @@ from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["DilatedBonusPO"]
+
 KAPPA = math.e - 2  # exp(-y) <= 1 - y + KAPPA * y**2 for y >= -1
 
 

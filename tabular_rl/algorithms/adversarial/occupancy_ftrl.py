@@ -20,6 +20,8 @@ from tabular_rl.extras import extra
 from tabular_rl.models import AdversarialMDP, FiniteHorizonMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["OccupancyFTRL"]
+
 
 @dataclass(frozen=True)
 class OccupancyFTRL:

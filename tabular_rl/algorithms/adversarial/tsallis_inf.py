@@ -20,6 +20,8 @@ from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["TsallisINF"]
+
 
 @dataclass(frozen=True)
 class TsallisINF:
@@ -28,6 +30,11 @@ class TsallisINF:
     plays = AdversarialMDP
     unit = "episode"
     series = ("regret", "loss")
+
+    def suits(self, problem):
+        """A ValueError if it is not a bandit."""
+        if problem.shape[:2] != (1, 1):
+            raise ValueError(f"problem must have one step and one state, got shape {problem.shape}: this is a bandit algorithm")
 
     def run(self, problem, n, seed=0):
         """Play ``n`` rounds of an AdversarialMDP (or FiniteHorizonMDP) with one step and one state.
@@ -38,8 +45,7 @@ class TsallisINF:
             ``regret`` (by mean losses, against the best arm in hindsight) and ``loss`` (the learner's expected total).
         """
         problem = self.plays.of(problem)
-        if problem.shape[:2] != (1, 1):
-            raise ValueError(f"problem must have one step and one state, got shape {problem.shape}: this is a bandit algorithm")
+        self.suits(problem)
         index = checkpoints(n)
         loss, least, policy = _run(problem.world, index, check.generator(seed))
         return Trace(index, {"regret": loss - least, "loss": loss}, policy, {}, seed)

@@ -11,6 +11,8 @@ from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["Uniform"]
+
 
 @dataclass(frozen=True)
 class Uniform:

@@ -49,6 +49,8 @@ from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import FiniteHorizonMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["DAPO"]
+
 KAPPA = math.e - 2  # exp(-y) <= 1 - y + KAPPA * y**2 for y >= -1
 ESTIMATORS = ("adapted", "adapted_joint", "plain", "arrival_only")  # in the order of the kernel's codes
 

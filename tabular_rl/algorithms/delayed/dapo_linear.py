@@ -16,7 +16,7 @@ constants of section 9.6: no theorem. With indicators as features, beta = 0 and 
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +31,8 @@ from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.kernels.linear.ridge import add_covariance, invert, quadratic_form, resample_inverse
 from tabular_rl.models import validation as check
 from tabular_rl.models.linear import feature_map
+
+__all__ = ["LinearDAPO"]
 
 LEAST_EXPLORATION = 1e-10  # gamma I + E phi phi^T is still well inverted
 MOST_SAMPLES = 10**7
@@ -57,8 +59,8 @@ class LinearDAPO:
 
     Parameters
     ----------
-    features : array [S, A, d], or [H, S, A, d]
-        phi, rows of norm at most 1.
+    features : array [S, A, d], or [H, S, A, d], optional
+        phi, rows of norm at most 1. Default: indicators of the pairs (s, a).
     preset : str
         "theory" (the numbers that minimise theorem LIN) or "practical".
     learning_rate, exploration, bonus, policy_bonus : float, optional
@@ -78,7 +80,7 @@ class LinearDAPO:
     unit = "episode"
     series = ("regret", "loss")
 
-    features: Any = field(repr=False)
+    features: Any = field(default=None, repr=False)
     preset: str = "theory"
     learning_rate: float | None = None
     exploration: float | None = None
@@ -91,8 +93,9 @@ class LinearDAPO:
     parameter_norm: float | None = None
 
     def __post_init__(self):
-        features = feature_map(self.features)
-        object.__setattr__(self, "features", check.frozen(features, self.features))
+        if self.features is not None:
+            features = feature_map(self.features)
+            object.__setattr__(self, "features", check.frozen(features, self.features))
         check.choice("preset", self.preset, ("theory", "practical"))
         check.choice("batch", self.batch, ("joint", "sequential"))
         check.choice("covariance", self.covariance, ("exact", "resampling"))
@@ -117,6 +120,8 @@ class LinearDAPO:
         """
         problem = self.plays.of(problem)
         H, S, A = problem.shape
+        if self.features is None:
+            return replace(self, features=np.eye(S * A).reshape(S, A, S * A)).run(problem, n, seed)
         sizes = problem.world.sizes
         if self.features.shape[:-1] not in ((S, A), (H, S, A)):
             raise ValueError(f"features must have shape ({S}, {A}, d) or ({H}, {S}, {A}, d) for this problem, got {self.features.shape}")

@@ -27,6 +27,8 @@ from tabular_rl.kernels.episodic.feedback import deliver
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import validation as check
 
+__all__ = ["DelayedHedge"]
+
 MOST_POLICIES = 5000
 
 
@@ -64,6 +66,10 @@ class DelayedHedge:
         if self.learning_rate is not None:
             check.rate("learning_rate", self.learning_rate)
         check.flag("adapted", self.adapted)
+
+    def suits(self, problem):
+        """A ValueError if it has too many policies."""
+        deterministic_occupancies(problem.world.transition, problem.world.initial, available=problem.world.available)
 
     def run(self, problem, n, seed=0):
         """Play ``n`` episodes of a DelayedMDP (an AdversarialMDP or FiniteHorizonMDP has no delays).

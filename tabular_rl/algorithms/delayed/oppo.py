@@ -38,6 +38,8 @@ from tabular_rl.kernels.episodic.feedback import deliver
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import validation as check
 
+__all__ = ["DelayedOPPO"]
+
 
 class Rules(NamedTuple):
     """The numbers in force: whether the transition is known, eta, gamma, logarithm of the radii."""

@@ -29,6 +29,8 @@ from tabular_rl.kernels.episodic.flow_projection import conditional, mirror_step
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import validation as check
 
+__all__ = ["DelayedOREPS"]
+
 RESIDUAL, MOST_STEPS = 1e-10, 200
 
 

@@ -33,6 +33,8 @@ from tabular_rl.kernels.episodic.flow_projection import conditional, reachable_c
 from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import validation as check
 
+__all__ = ["DelayedUOB"]
+
 RESIDUAL, MOST_STEPS, LARGEST_RESIDUAL = 1e-10, 200, 1e-7
 
 

@@ -10,6 +10,8 @@ from tabular_rl.models import validation as check
 
 __all__ = ["FiniteClass", "LinearClass", "TabularClass"]
 
+__all__ = ["FiniteClass", "LinearClass", "TabularClass"]
+
 
 @dataclass(frozen=True)
 class TabularClass:

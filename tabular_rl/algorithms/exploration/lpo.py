@@ -36,6 +36,8 @@ from tabular_rl.kernels.discounted.rollouts import Cover, roll_in, room_for, wor
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["LPO", "LPOTrace"]
+
 MOST_STEPS = 2**33  # of the rollouts of one iteration, which are kept at four bytes each
 SWITCHES = ("sensitivity", "every", "doubling")  # in the order of the kernel's codes
 SAMPLES, EPOCH, STEPS, ROLLOUTS, KEPT, LOG_DET, LOG_DET_THEN, ITERATE = range(8)  # places of the kernel's counters
@@ -181,6 +183,8 @@ class LPO:
             check.integer("horizon", self.horizon, 1)
         if self.function_class is not None:
             check.kind("function_class", self.function_class, TabularClass, LinearClass, FiniteClass)
+
+    suits = staticmethod(dense_shape)
 
     def run(self, problem, n, seed=0, keep_q=False):
         """Take ``n`` outer samples (fewer when the budget is spent) of a DiscountedMDP with rewards in [0, 1].

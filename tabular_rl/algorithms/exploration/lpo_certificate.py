@@ -17,6 +17,8 @@ import numpy as np
 
 from tabular_rl import planning
 
+__all__ = ["PathwiseCertificate", "pathwise_certificate"]
+
 
 class PathwiseCertificate(NamedTuple):
     """[E] each, in units of value: the three sums over 1 - discount. ``total`` is at least the gap of the epoch's mixture of iterates."""

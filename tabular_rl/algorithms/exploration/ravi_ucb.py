@@ -38,6 +38,8 @@ from tabular_rl.kernels.linear.robust_induction import soft_maximum
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["RAVIUCB"]
+
 
 class Truth(NamedTuple):
     """What the certificate is computed with: transition [S, A, S], start [S], V* [S], and how much each action falls short of it [S, A]."""
@@ -90,6 +92,8 @@ class RAVIUCB:
             check.rate("learning_rate", self.learning_rate)
         check.rate("scale", self.scale, zero=True)
         check.failure("delta", self.delta, at_most=1)
+
+    suits = staticmethod(dense_shape)
 
     def run(self, problem, n, seed=0):
         """``n`` environment steps of a dense DiscountedMDP with rewards in [0, 1].

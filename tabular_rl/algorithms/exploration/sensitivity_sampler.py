@@ -18,6 +18,8 @@ from tabular_rl.models import validation as check
 
 __all__ = ["SensitivitySampler", "sampling_constant"]
 
+__all__ = ["SensitivitySampler", "sampling_constant"]
+
 
 def sampling_constant(function_class, n, eps=0.5, delta=0.05, lam=1.0, adaptive=True):
     """The constant C of the two-sided bound for ``n`` points (lpo spec, S2 [derived]).

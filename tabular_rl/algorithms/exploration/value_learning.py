@@ -27,6 +27,8 @@ from tabular_rl.kernels.discounted.rollouts import pick_cumulated, successor, wo
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["QLearning", "UCBVIDiscounted"]
+
 TOLERANCE = 1e-6  # of the plans of UCBVIDiscounted, relative to the largest value
 
 
@@ -36,6 +38,15 @@ class Counts(NamedTuple):
     visits: Any
     arrivals: Any
     at_plan: Any
+
+
+def dense_shape(problem):
+    """(S, A) of a DiscountedMDP, which must be dense (TypeError) with rewards in [0, 1] (ValueError)."""
+    if problem.is_sparse:
+        raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {check.describe(problem)}")
+    if problem.reward.min() < 0 or problem.reward.max() > 1:
+        raise ValueError(f"rewards must lie in [0, 1], got [{problem.reward.min()}, {problem.reward.max()}]")
+    return problem.shape
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,8 @@ class UCBVIDiscounted:
 
     def __post_init__(self):
         check.rate("scale", self.scale, zero=True)
+
+    suits = staticmethod(dense_shape)
 
     def run(self, problem, n, seed=0):
         """``n`` environment steps of a dense DiscountedMDP with rewards in [0, 1].
@@ -98,6 +111,8 @@ class QLearning:
     def __post_init__(self):
         check.number("epsilon", self.epsilon, at_least=0, at_most=1)
 
+    suits = staticmethod(dense_shape)
+
     def run(self, problem, n, seed=0):
         """``n`` environment steps of a dense DiscountedMDP with rewards in [0, 1].
 
@@ -119,15 +134,6 @@ class QLearning:
             gaps.append(gap(q_values))
         policy = (1 - self.epsilon) * best_actions / best_actions.sum(axis=1, keepdims=True) + self.epsilon * problem.uniform_policy
         return Trace(index, {"gap": np.array(gaps)}, policy, {"epsilon": self.epsilon}, seed, self.unit, output=_greedy(q_values))
-
-
-def dense_shape(problem):
-    """(S, A) of a DiscountedMDP, which must be dense (TypeError) with rewards in [0, 1] (ValueError)."""
-    if problem.is_sparse:
-        raise TypeError(f"problem must be a DiscountedMDP with a dense transition, got {check.describe(problem)}")
-    if problem.reward.min() < 0 or problem.reward.max() > 1:
-        raise ValueError(f"rewards must lie in [0, 1], got [{problem.reward.min()}, {problem.reward.max()}]")
-    return problem.shape
 
 
 def actions_of_states(available):

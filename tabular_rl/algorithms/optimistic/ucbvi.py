@@ -21,6 +21,8 @@ from tabular_rl.kernels.episodic.losses import mean_losses
 from tabular_rl.models import AdversarialMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["UCBVI"]
+
 
 class Rules(NamedTuple):
     """Numbers and switches in force; ``steps``: 1 when all steps share their counts, else H; ``cells``: how many means an episode adds."""

@@ -23,6 +23,8 @@ from tabular_rl.planning.bellman import deterministic_policy
 from tabular_rl.planning.robust.policy import first_policy, robust_evaluate
 from tabular_rl.planning.robust.solve import compiled, flat_kernel, kernel_of, missing_pairs
 
+__all__ = ["BestResponses", "GradientDescentAscent"]
+
 LARGEST_STEP = 1e6  # a kernel is projected back from there without a loss of digits that matter
 SOLVES = 1000  # at most, of the adversary's policy iteration, which takes a handful
 
@@ -49,6 +51,11 @@ class BestResponses:
 
     def __post_init__(self):
         check.choice("adversary", self.adversary, ("true", "stale", "lazy"))
+
+    def suits(self, problem):
+        """A TypeError if its worst cases are not found exactly."""
+        if hasattr(problem.ambiguity, "phi"):
+            raise TypeError(f"best responses need a rectangular set or a list of kernels, got {type(problem.ambiguity).__name__}")
 
     def run(self, problem, n, seed=0):
         """``n`` >= 1 rounds on a RobustMDP with a rectangular set. Trace on 0..n: ``objective`` = Phi(pi_k).
@@ -108,13 +115,17 @@ class GradientDescentAscent:
         if self.start is not None:
             object.__setattr__(self, "start", check.frozen(check.distribution("start", self.start, (None, None)), self.start))
 
+    def suits(self, problem):
+        """A TypeError if its set has no projection."""
+        if hasattr(problem.ambiguity, "phi") or compiled(problem).code not in PROJECTABLE:
+            raise TypeError(f"gradient descent-ascent needs a set with a Euclidean projection, got {type(problem.ambiguity).__name__}")
+
     def run(self, problem, n, seed=0):
         """``n`` >= 1 steps on a RobustMDP whose set has a projection. Trace on 0..n: ``objective`` Phi(pi_k), ``played`` J(pi_k, P_k)."""
         problem = self.plays.of(problem)
         check.generator(seed)
+        self.suits(problem)
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
-        if game.code not in PROJECTABLE:
-            raise TypeError(f"gradient descent-ascent needs a set with a Euclidean projection, got {type(problem.ambiguity).__name__}")
         policy = first_policy(problem, self.start)
         policies = np.empty((n + 1 if self.keep else 0, S, A))
         objective, played, solves = _descend_ascend(

@@ -36,6 +36,8 @@ from tabular_rl.models import validation as check
 from tabular_rl.planning.robust.policy import first_policy
 from tabular_rl.planning.robust.solve import compiled, missing_pairs
 
+__all__ = ["ContaminationGradient"]
+
 RULES = ("constant", "smooth")
 SOLVES = 100  # of Newton's method, which takes about ten cold and three warm
 SETTLED = 1e-13  # the residual, relative to the values, at which it ends
@@ -78,6 +80,11 @@ class ContaminationGradient:
         if self.start is not None:
             object.__setattr__(self, "start", check.frozen(check.distribution("start", self.start, (None, None)), self.start))
 
+    def suits(self, problem):
+        """A TypeError if its set is another one."""
+        if problem.ambiguity.code != CONTAMINATION:
+            raise TypeError(f"ContaminationGradient needs the set Contamination, got {type(problem.ambiguity).__name__}; DRPG takes others")
+
     def run(self, problem, n, seed=0):
         """``n`` >= 1 updates of the policy. Nothing is random: ``seed`` changes nothing.
 
@@ -95,8 +102,7 @@ class ContaminationGradient:
         """
         problem = self.plays.of(problem)
         check.generator(seed)
-        if problem.ambiguity.code != CONTAMINATION:
-            raise TypeError(f"ContaminationGradient needs the set Contamination, got {type(problem.ambiguity).__name__}; DRPG takes others")
+        self.suits(problem)
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
         policy = first_policy(problem, self.start)
         step = (0.25 if self.scale is None else self.scale) if self.rule == "constant" else (self.scale or 1.0) / self.smoothness(problem)

@@ -40,6 +40,8 @@ from tabular_rl.models import validation as check
 from tabular_rl.planning.robust.policy import constants, first_policy, optimality_radius
 from tabular_rl.planning.robust.solve import compiled, kernel_of, missing_pairs, precision
 
+__all__ = ["DRPG", "convergence_bound"]
+
 INNER = ("exact", "projected", "parametric", "nominal")  # in the order of the kernel's codes
 EXACT, PROJECTED, PARAMETRIC, NOMINAL = range(4)
 RULES = ("practical", "constant", "decreasing", "theory", "smooth")
@@ -121,7 +123,12 @@ class DRPG:
         TypeError
             An inner solver that the ambiguity set does not allow.
         """
-        game, n = self._check(problem), check.integer("n", n, 1)
+        problem = self.plays.of(problem)
+        self.suits(problem)
+        game, n = compiled(problem), check.integer("n", n, 1)
+        if problem.initial.min() == 0:
+            state = int(np.argmin(problem.initial))
+            warnings.warn(f"initial[{state}] is 0: no global guarantee, which needs a start in every state", UserWarning, stacklevel=2)
         check.generator(seed)
         S, A = problem.shape
         policy = first_policy(problem, self.start)
@@ -162,18 +169,13 @@ class DRPG:
         scale = (0.25 if constant else 0.5) * (self.scale or 1.0) if self.rule == "practical" else self.scale or (0.25 if constant else 0.5)
         return np.full(n, scale) if constant else scale / np.sqrt(np.arange(1, n + 1))
 
-    def _check(self, problem):
-        """The problem as kernels read it; TypeError where the inner solver does not know the set, UserWarning without a guarantee."""
-        problem = self.plays.of(problem)
-        game, kind, family = compiled(problem), type(problem.ambiguity).__name__, hasattr(problem.ambiguity, "phi")
+    def suits(self, problem):
+        """A TypeError if the inner solver does not know its set."""
+        kind, family = type(problem.ambiguity).__name__, hasattr(problem.ambiguity, "phi")
         if (self.inner == "parametric") != family:
             raise TypeError(f'inner="{self.inner}" does not fit the set {kind}: a Parametric set needs "parametric", others do not')
-        if self.inner == "projected" and game.code not in PROJECTABLE:
+        if self.inner == "projected" and compiled(problem).code not in PROJECTABLE:
             raise TypeError(f'inner="projected" needs a set with a Euclidean projection, got {kind}')
-        if problem.initial.min() == 0:
-            state = int(np.argmin(problem.initial))
-            warnings.warn(f"initial[{state}] is 0: no global guarantee, which needs a start in every state", UserWarning, stacklevel=3)
-        return game
 
 
 def _family(problem):

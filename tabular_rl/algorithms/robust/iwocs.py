@@ -25,6 +25,8 @@ from tabular_rl.planning.bellman import deterministic_policy
 from tabular_rl.planning.robust.policy import robust_evaluate
 from tabular_rl.planning.robust.solve import solve_robust
 
+__all__ = ["IWOCS"]
+
 
 @dataclass(frozen=True)
 class IWOCS:
@@ -53,6 +55,11 @@ class IWOCS:
         check.number("tolerance", self.tolerance, above=0)
         check.flag("complete", self.complete)
 
+    def suits(self, problem):
+        """A TypeError if its set is not (s,a)-rectangular."""
+        if problem.ambiguity.rectangularity != "sa":
+            raise TypeError(f"IWOCS needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")
+
     def run(self, problem, n, seed=0):
         """At most ``n`` >= 1 kernels.
 
@@ -69,8 +76,7 @@ class IWOCS:
         """
         problem = self.plays.of(problem)
         check.generator(seed)
-        if problem.ambiguity.rectangularity != "sa":
-            raise TypeError(f"IWOCS needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")
+        self.suits(problem)
         n = check.integer("n", n, 1)
         kernels, costs, lowers, uppers = [_dense(problem, problem.nominal)], [], [], []
         best, status = np.empty(problem.shape), "limit"

@@ -22,6 +22,8 @@ from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.robust.solve import compiled, precision
 
+__all__ = ["RobustMirrorDescent"]
+
 SOLVES = 1000  # at most, of the adversary's policy iteration, which takes a handful
 LARGEST_STEP = 1e12  # beyond this the policy is greedy to rounding
 
@@ -62,12 +64,16 @@ class RobustMirrorDescent:
                 raise ValueError(f"start{list(check.first_index(start == 0))} is 0, expected probabilities > 0: they stay 0 for ever")
             object.__setattr__(self, "start", check.frozen(start, self.start))
 
+    def suits(self, problem):
+        """A TypeError if its set is not (s,a)-rectangular."""
+        if problem.ambiguity.rectangularity != "sa":
+            raise TypeError(f"robust mirror descent needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")
+
     def run(self, problem, n, seed=0):
         """``n`` >= 1 updates on a RobustMDP. Trace on 0..n: ``objective`` Phi(pi_k) to rounding, ``upper`` certified, ``inner`` solves."""
         problem = self.plays.of(problem)
         check.generator(seed)
-        if problem.ambiguity.rectangularity != "sa":
-            raise TypeError(f"robust mirror descent needs an (s,a)-rectangular set, got {type(problem.ambiguity).__name__}")
+        self.suits(problem)
         game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
         start = problem.uniform_policy if self.start is None else self.start
         if start.shape != (S, A):

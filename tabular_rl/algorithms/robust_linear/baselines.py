@@ -9,6 +9,8 @@ from tabular_rl.algorithms.robust_linear.dr_rpo import DRRPO
 from tabular_rl.models import RobustLinearMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["DRLSVIUCB", "LSVIUCB", "LinearOPPO"]
+
 
 @dataclass(frozen=True)
 class DRLSVIUCB:

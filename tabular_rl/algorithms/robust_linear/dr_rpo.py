@@ -42,6 +42,8 @@ from tabular_rl.models import RobustLinearMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.robust.linear import log_policy_of, robust_linear_solve, work_space, world_of
 
+__all__ = ["DRRPO"]
+
 REFRESH = 512  # visits between two refreshes of the inverse, where rounding could add up
 
 

@@ -13,6 +13,8 @@ from tabular_rl.algorithms.trace import Trace, checkpoints
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.planning.simulation import sample_trajectories
 
+__all__ = ["HistoryGreedy", "RandomWalk"]
+
 
 @dataclass(frozen=True)
 class HistoryGreedy:

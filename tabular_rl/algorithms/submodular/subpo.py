@@ -27,6 +27,8 @@ from tabular_rl.kernels.submodular.rollouts import Batch, rollouts
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.models import validation as check
 
+__all__ = ["SubPO"]
+
 OPTIMIZERS = ("sgd", "adam", "npg")  # in the order of the kernel's codes
 ADAM, NPG = 1, 2
 WEIGHTS = ("togo", "full", "prefix", "myopic")
