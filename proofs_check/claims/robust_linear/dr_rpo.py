@@ -378,7 +378,8 @@ theorem(
     claims=(
         *_ALGEBRA, "dr-rpo.self-normalized", "dr-rpo.lipschitz", "dr-rpo.covering", "dr-rpo.residual", "dr-rpo.linear-radius",
         "dr-rpo.linear-budget", "dr-rpo.ridge-update", "dr-rpo.ridge-learner",
-        "dr-rpo.bonus", "dr-rpo.coverage", "dr-rpo.coverage-least", "dr-rpo.potential", "dr-rpo.multiplicative", "dr-rpo.linear-sum",
+        "dr-rpo.bonus", "dr-rpo.coverage", "dr-rpo.coverage-least", "dr-rpo.coverage-form",
+        "dr-rpo.potential", "dr-rpo.multiplicative", "dr-rpo.linear-sum",
         "dr-rpo.linear-run", "dr-rpo.coverage-needed",
     ),
     uses=_USES | {

@@ -14,6 +14,7 @@ from proofs_check.strategies import draw
 from tabular_rl.algorithms import DRLSVIUCB, DRRPO, LSVIUCB, LinearOPPO
 from tabular_rl.models import RobustLinearMDP
 from tabular_rl.planning.robust.linear import (
+    factor_coverage,
     feature_moments,
     robust_linear_evaluate,
     robust_linear_solve,
@@ -197,6 +198,7 @@ _RUNS = [
     ("DRRPO", Options(tau=0.1, kind="linear", ridge=1.5, every=2)),
     ("DRRPO", Options(tau=0.0, scale=0.3, every=1)),
     ("DRRPO", Options(tau=1e-9, every=4)),
+    ("DRRPO", Options(tau=1.5e-8, scale=0.5)),
     ("DRRPO", Options(tau=0.1, scale=0.1, rare=True, every=1)),
     ("DRRPO", Options(tau=0.2, scale=2.0, sigma=0.4)),
     ("DRRPO", Options(tau=0.2, scale=0.2, sigma=0.6, every=1)),
@@ -215,7 +217,6 @@ _RUNS = [
     ("DRRPO", Options(tau=0.2, scale=0.05, elliptical=True)),
     ("DRLSVIUCB", Options(scale=0.2)),
     ("DRLSVIUCB", Options(rare=True)),
-    ("LSVIUCB", Options()),
     ("LSVIUCB", Options(rare=True)),
     ("LinearOPPO", Options()),
     ("LinearOPPO", Options(eta=0.7, rare=True)),
@@ -372,6 +373,7 @@ def laws(mdp, late=0):
     law[late:] = law[: len(law) - late]
     worst = worst_factors(mdp, values)
     perturbed = RobustLinearMDP(mdp.features, worst, mdp.reward, mdp.fail_state, mdp.radius, mdp.known, mdp.initial)
+    tables, start = (mdp.nominal, mdp.target(worst)), np.eye(mdp.shape[1])[mdp.initial]
     mean, second = np.zeros((mdp.horizon, mdp.dimension)), np.zeros((mdp.horizon, mdp.dimension, mdp.dimension))
     for h, s, a in np.ndindex(mdp.shape):
         if s != mdp.fail_state:
@@ -381,8 +383,28 @@ def laws(mdp, late=0):
     value = np.array([np.sum(m * v, axis=-1) for m, v in zip(worst, values[1:], strict=True)])
     least = np.array([exact_worst(v, m, r) for v, m, r in zip(values[1:], mdp.factors, mdp.radius, strict=True)])
     moments = feature_moments(mdp, policy)
-    step = [world.nominal.transition[h, s, a] for world in (mdp, perturbed) for h, s, a in np.ndindex(mdp.shape)]
+    step = [table.transition[h, s, a] for table in tables for h, s, a in np.ndindex(mdp.shape)]
     moves = [(mdp.features @ m[h])[s, a] for m in (mdp.factors, worst) for h, s, a in np.ndindex(mdp.shape)]
-    lhs: list[Any] = [state_laws(mdp, policy), state_laws(mdp, policy, worst), *moments, value, np.array(step)]
-    rhs = [law, nominal_law(perturbed, policy), mean, second, least, np.array(moves)]
+    begin = [start @ table.initial for table in tables]
+    lhs: list[Any] = [state_laws(mdp, policy), state_laws(mdp, policy, worst), *moments, value, np.array(step), begin]
+    rhs = [law, nominal_law(perturbed, policy), mean, second, least, np.array(moves), [1.0, 1.0]]
     return np.concatenate([np.ravel(x) for x in lhs]), np.concatenate([np.ravel(x) for x in rhs]), 10.0
+
+
+@claim("dr-rpo.coverage-form", kind=identity, source="dr_rpo spec 3 (theorem 2)", provenance="derived",
+       given=(draw(rectangular_model, st.integers(3, 5), st.integers(2, 4), st.integers(2, 5), st.integers(1, 3), st.booleans()),),
+       control={"known": True})  # fmt: skip
+def coverage_form(mdp, known=False):
+    """C is the largest generalized eigenvalue of (diag E phi 1{unknown}, E phi phi^T), infinite where a factor's share is not seen.
+
+    For the policy that plays the first two actions. Control: known factors counted.
+    """
+    policy = np.zeros(mdp.shape)
+    policy[..., 0], policy[..., 1] = 0.7, 0.3
+    found, expected = factor_coverage(mdp, policy), []
+    for mean, G in zip(*feature_moments(mdp, policy), strict=True):
+        N = np.diag(mean if known else np.where(mdp.known, 0, mean))
+        seen, both = np.linalg.matrix_rank(G, tol=1e-12), np.linalg.matrix_rank(np.hstack([G, N]), tol=1e-12)
+        expected.append(-1.0 if both > seen else np.linalg.eigvals(np.linalg.pinv(G, rcond=1e-12, hermitian=True) @ N).real.max(initial=0))
+    size = 1 + np.max(np.abs(expected))
+    return np.where(np.isinf(found), -1.0, found), np.array(expected), size * 100
