@@ -12,11 +12,11 @@ import math
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.episodic.episodes import softmax
+from tabular_rl.kernels.simplex import floored_softmax
 
 TSALLIS, SHANNON, LOG_BARRIER = range(3)
-TOLERANCE = 1e-13  # of the sum of x, before it is renormalised
-MAX_STEPS = 100  # six are the most ever seen: only inputs that are not numbers come here
+TOLERANCE = 1e-13  # of the sum of x, before it is renormalized
+MAX_STEPS = 100  # six are the most ever seen: only inputs that are not numbers get here
 
 
 @njit
@@ -28,6 +28,12 @@ def leader(regularizer, cumulative, beta, z, x):
     The sum is taken to 1 along g(z) = (sum (d + z)^-p)^(-1/p) = beta, a power mean of affine functions: concave and increasing, so that
     Newton from any point lands at or left of the root and then rises to it [derived, bobw spec 5.1]. Shannon needs no steps; its
     probabilities are kept above e^-600. Where ``cumulative`` is infinite, as for actions that do not exist, ``x`` is exactly 0.
+
+    >>> x = np.empty(2)
+    >>> float(leader(TSALLIS, np.array([0.0, 5 / 12]), 1.0, 0.0, x)[0])  # x = (1 / (d + z))^2
+    1.25
+    >>> x.round(12)
+    array([0.64, 0.36])
     """
     A = len(x)
     least = cumulative[0]
@@ -36,7 +42,7 @@ def leader(regularizer, cumulative, beta, z, x):
     if regularizer == SHANNON:
         for a in range(A):
             x[a] = (least - cumulative[a]) / beta
-        softmax(x, x)
+        floored_softmax(x, x)
         return 0.0, 0
     tsallis = regularizer == TSALLIS
     low, high = beta, beta * (math.sqrt(A) if tsallis else A)
@@ -78,6 +84,12 @@ def stability(regularizer, y, losses, scale, shift, beta):
     y > 0, and 0 at actions that do not exist: they add nothing.
 
     With w = local(y) l / beta it is beta sum_a y / local(y) phi(w), phi(w) = w^2 / (1 + w), e^-w - 1 + w, w - log(1 + w).
+
+    >>> y, losses = np.array([0.25, 0.75]), np.array([2.0, 0.0])
+    >>> float(stability(TSALLIS, y, losses, 1.0, 0.0, 1.0))  # w = 1: 0.25 / 0.5 * 1 / 2
+    0.25
+    >>> float(stability(TSALLIS, y, losses, -1.0, 0.0, 1.0))  # w = -1
+    inf
     """
     total = 0.0
     for a in range(len(y)):

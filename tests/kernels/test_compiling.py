@@ -147,9 +147,12 @@ def test_a_terminal_is_told_once_that_kernels_are_compiled(tmp_path):
     assert told(terminal=True) == b""  # as it says
 
 
+RUNS = [f"tests/test_claims.py::test_claim[{name}.run]" for name in ("bobw", "dilated-bonus-po", "ucbvi")]  # whole runs of algorithms
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("part", ["tests/kernels", "tests/planning", "tests/test_losses.py", "tests/algorithms/test_replays.py"])
+@pytest.mark.parametrize("part", ["tests/kernels", "tests/planning", "tests/test_losses.py", *RUNS])
 def test_the_suite_passes_uncompiled(part, pytestconfig):
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-W", "error::RuntimeWarning", part]
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}

@@ -6,7 +6,7 @@ from scipy.optimize import brentq
 
 from proofs_check import claim, identity
 from proofs_check.calculus import state_occupancy
-from proofs_check.claims.adversarial.replaying import least_loss, play, switching
+from proofs_check.claims.adversarial.replaying import WORLDS, least_loss, play, switching, world_of
 from proofs_check.strategies import draw, episodic, finite_horizon_mdps
 from tabular_rl import losses
 from tabular_rl.algorithms import TsallisINF, Uniform
@@ -25,7 +25,7 @@ def tsallis_inf(bandit, seed, rate=2.0):
     means_of, rng, T = switching(bandit.reward, 20), np.random.default_rng(seed), 40
     A, total, loss, found, estimates = bandit.n_actions, 0.0, 0.0, [], np.zeros(bandit.n_actions)
     for t in range(1, T + 1):
-        eta, means = rate / np.sqrt(t), means_of(t, None)
+        eta, means = rate / np.sqrt(t), means_of(t)
         distance = estimates - estimates.min()
         below = brentq(
             lambda w, d=distance, eta=eta: np.sum(4 / (eta * (d + w)) ** 2) - 1, 1.99 / eta, 2.01 * A / eta, xtol=1e-15, rtol=1e-15
@@ -42,16 +42,16 @@ def tsallis_inf(bandit, seed, rate=2.0):
 
 
 @claim("uniform.run", kind=identity, source="folklore", provenance="classical",
-       given=(finite_horizon_mdps(), st.integers(1, 25)), control={"best": False})  # fmt: skip
-def uniform(mdp, T, best=True):
+       given=(finite_horizon_mdps(), st.integers(1, 25), st.sampled_from(WORLDS)), control={"best": False})  # fmt: skip
+def uniform(mdp, T, kind, best=True):
     """The uniform policy's loss of T episodes is that of its occupancies, its regret what the best policy in hindsight would have saved.
 
-    Losses switch every 3 episodes. Control: against the losses of the worst policy.
+    Control: against the losses of the worst policy.
     """
-    pi, means = np.full(mdp.shape, 1 / mdp.n_actions), switching(mdp.reward, 3)
-    totals = np.cumsum([means(t, pi) for t in range(1, T + 1)], axis=0)
+    mdp, world, means_of = world_of(mdp, kind)
+    pi, totals = np.full(mdp.shape, 1 / mdp.n_actions), np.cumsum([means_of(t) for t in range(1, T + 1)], axis=0)
     loss = np.array([np.sum(state_occupancy(mdp, pi)[..., None] * pi * total) for total in totals])
     compared = np.array([least_loss(mdp, total) if best else -least_loss(mdp, -total) - 1 for total in totals])
-    trace = Uniform().run(losses.switching(mdp, 3, mdp.reward), T)
+    trace = Uniform().run(world, T)
     chosen = trace.index - 1
     return np.append(trace["loss"], trace["regret"]), np.append(loss[chosen], (loss - compared)[chosen]), T * mdp.horizon

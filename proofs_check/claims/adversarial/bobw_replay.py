@@ -30,7 +30,7 @@ class Settings(NamedTuple):
 
 
 class Replay:
-    """One run of T episodes; ``means(t, policy)`` is the table [H, S, A] of mean losses of episode t = 1, 2, ..., drawn as 0/1.
+    """One run of T episodes; ``means(t)`` is the table [H, S, A] of mean losses of episode t = 1, 2, ..., drawn as 0/1.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Replay:
         sums = np.zeros(5)
         for t in range(1, self.T + 1):
             self._forward(t)
-            means = self.means(t, self.pi)
+            means = self.means(t)
             states, actions, losses = play(self.mdp, self.pi, means, rng)
             L = np.cumsum(losses[::-1])[::-1]
             b = self._bonus(t, states, actions, L)

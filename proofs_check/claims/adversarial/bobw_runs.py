@@ -10,7 +10,7 @@ from proofs_check import Expectation, Rate, claim, identity
 from proofs_check.claims.adversarial.bobw_bonus import Constants
 from proofs_check.claims.adversarial.bobw_entropy import SOURCE
 from proofs_check.claims.adversarial.bobw_replay import Replay, Settings
-from proofs_check.claims.adversarial.replaying import stochastic, switching
+from proofs_check.claims.adversarial.replaying import WORLDS, world_of
 from proofs_check.strategies import enumerable_mdps, policies
 from tabular_rl import instances, losses
 from tabular_rl.algorithms import UCBVI, BestOfBothWorlds, Uniform
@@ -39,20 +39,19 @@ def learner_and_settings(variant, numbers):
 
 
 @claim("bobw.run", kind=identity, source=f"{SOURCE} 3", provenance="derived",
-       given=(enumerable_mdps(), policies("comparator"), variants, constants, st.booleans(), st.integers(0, 2**16)),
+       given=(enumerable_mdps(), policies("comparator"), variants, constants, st.sampled_from(WORLDS), st.integers(0, 2**16)),
        control={"dilated": False})  # fmt: skip
-def whole_run(mdp, comparator, variant, numbers, switch, seed, dilated=True):
+def whole_run(mdp, comparator, variant, numbers, kind, seed, dilated=True):
     """16 episodes of the compiled algorithm are those of the plain NumPy one on the same random numbers: losses, regrets, certificates, the
-    bound against a comparator, the last policy and all that is counted; stochastic losses, or their opposites from episode 8 on.
+    bound against a comparator, the last policy and all that is counted; also where losses switch, or all steps have one transition.
 
     Control: the certificate without 1 + 1/H.
     """
     T, H = 16, mdp.horizon
     learner, settings = learner_and_settings(variant, numbers)
-    world = losses.switching(mdp, 8, mdp.reward, bernoulli=True) if switch else losses.stochastic(mdp, mdp.reward)
+    model, world, means = world_of(mdp, kind)
     trace = learner.run(world, T, seed, comparator=comparator)
-    means = switching(mdp.reward, 8) if switch else stochastic(mdp.reward)
-    replay = Replay(mdp, means, T, settings, comparator).run(np.random.default_rng(seed))
+    replay = Replay(model, means, T, settings, comparator).run(np.random.default_rng(seed))
     proven = numbers == "theory" or variant in VARIANTS[:2] or variant == VARIANTS[4]  # the others rest on the theory's constants
     loss, k, initial = np.array(replay.loss), settings.bonus_scale, replay.initial
     mixing = (settings.regularizer == "log_barrier") * np.array(replay.mixing)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proofs_check import Expectation, HighProbability, Rate, claim, identity, inequality, theorem
 from proofs_check.calculus import evaluate, state_occupancy
-from proofs_check.claims.adversarial.replaying import Transition, least_loss, log_of_union, play, stochastic, switching
+from proofs_check.claims.adversarial.replaying import WORLDS, Transition, least_loss, log_of_union, play, world_of
 from proofs_check.claims.delayed.dapo_estimator import trajectories
 from proofs_check.strategies import bonuses, enumerable_mdps, finite_horizon_mdps, policies, scales, tables
 from tabular_rl import instances, losses
@@ -121,20 +121,19 @@ _learners = st.builds(DilatedBonusPO, preset=presets,
 
 
 @claim("dilated-bonus-po.run", kind=identity, source="Luo, Wei, Lee 2021; dapo spec 6", provenance="derived",
-       given=(enumerable_mdps(), _learners, st.booleans(), st.integers(0, 2**16)), control={"dilated": False})  # fmt: skip
-def whole_run(mdp, learner, switch, seed, dilated=True):
+       given=(enumerable_mdps(), _learners, st.sampled_from(WORLDS), st.integers(0, 2**16)), control={"dilated": False})  # fmt: skip
+def whole_run(mdp, learner, kind, seed, dilated=True):
     """16 episodes of the compiled algorithm are those of a plain one on the same random numbers: losses, regrets, certificates, the last
     policy.  Control: the certificate without 1 + 1/H.
     """
     (H, _, A), T, known = mdp.shape, 16, learner.transition == "known"
-    world = losses.switching(mdp, 8, mdp.reward) if switch else losses.stochastic(mdp, mdp.reward)
-    means_of, rng = switching(mdp.reward, 8) if switch else stochastic(mdp.reward), np.random.default_rng(seed)
+    (mdp, world, means_of), rng = world_of(mdp, kind), np.random.default_rng(seed)
     eta, gamma, c, proven = learner.resolve(mdp.shape, T)
     transition, steps = Transition(mdp, known, log_of_union(mdp.shape, T, learner.delta)), np.arange(H)
     total, sums, paid, loss, found, rounding = np.zeros(mdp.shape), np.zeros(mdp.shape), 0.0, 0.0, [], 0.0
     for t in range(1, T + 1):
         pi = np.exp(-eta * (sums - sums.min(axis=-1, keepdims=True)))
-        pi, means = pi / pi.sum(axis=-1, keepdims=True), means_of(t, pi)
+        pi, means = pi / pi.sum(axis=-1, keepdims=True), means_of(t)
         q = upper = lower = state_occupancy(mdp, pi)
         loss, total = loss + np.sum(q[..., None] * pi * means), total + means
         states, actions, seen = play(mdp, pi, means, rng)

@@ -8,6 +8,9 @@ import math
 
 import numpy as np
 
+from tabular_rl import losses
+from tabular_rl.models import FiniteHorizonMDP
+
 
 def play(mdp, pi, means, rng, bernoulli=True, last=False):
     """states, actions and losses [H], drawn in the order of the kernel; with ``last`` the state after the last step too, [H + 1]."""
@@ -101,14 +104,26 @@ def log_of_union(shape, T, delta):
 
 def stochastic(means):
     """The same table in every episode t = 1, 2, ..."""
-    return lambda t, policy: means
-
-
-def anti_greedy(t, policy):
-    """Loss 1 on the likeliest action of every (h, s), ties to the lowest index."""
-    return np.eye(policy.shape[-1])[np.argmax(policy, axis=-1)]
+    return lambda t: means
 
 
 def switching(means, period):
     """The means and their opposites 1 - means, in turns of ``period`` episodes."""
-    return lambda t, policy: means if (t - 1) // period % 2 == 0 else 1 - means
+    return lambda t: means if (t - 1) // period % 2 == 0 else 1 - means
+
+
+def stationary(mdp):
+    """The model with the first step's transition at every step."""
+    return FiniteHorizonMDP(mdp.transition[0], mdp.reward[0], mdp.initial, mdp.horizon)
+
+
+WORLDS = ("stochastic", "switching", "stationary")
+
+
+def world_of(mdp, kind):
+    """(model, loss world, mean losses of episode t) with the ``reward`` of ``mdp`` as mean losses: drawn in every episode, or turned into
+    their opposites every 8, or drawn on a model with one transition for all steps."""
+    if kind == "switching":
+        return mdp, losses.switching(mdp, 8, mdp.reward), switching(mdp.reward, 8)
+    model = stationary(mdp) if kind == "stationary" else mdp
+    return model, losses.stochastic(model, mdp.reward), stochastic(mdp.reward)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from proofs_check import Expectation, HighProbability, Rate, claim, identity, inequality, theorem
 from proofs_check.calculus import state_occupancy
 from proofs_check.claims.adversarial.bobw_steps import best_policy
-from proofs_check.claims.adversarial.replaying import least_loss, play
+from proofs_check.claims.adversarial.replaying import least_loss, play, stationary
 from proofs_check.strategies import draw, enumerable_mdps, episodic, finite_horizon_mdps, rows, scales
 from tabular_rl import instances, losses
 from tabular_rl.algorithms import UCBVI, Uniform
@@ -222,16 +222,16 @@ _learners = st.builds(UCBVI, scale=st.sampled_from([0.05, 0.2, 1.0]), delta=st.s
 
 
 @claim("ucbvi.run", kind=identity, source=f"{SOURCE} 1", provenance="classical",
-       given=(_untied, _learners, st.booleans(), st.integers(0, 2**16)), control={"late": 1})  # fmt: skip
-def whole_run(mdp, learner, drifts, seed, late=0):
+       given=(_untied, _learners, st.booleans(), st.booleans(), st.integers(0, 2**16)), control={"late": 1})  # fmt: skip
+def whole_run(mdp, learner, drifts, same, seed, late=0):
     """30 episodes of the algorithm are those of a plain learner that keeps a list of all steps: losses, regrets and the last policy.
 
-    Losses without noise, constant or drifting, so that no two actions tie; a model of one transition for all steps where counts are shared.
+    Losses without noise, constant or drifting, so that no two actions tie; one transition for all steps where counts are shared, and
+    elsewhere maybe.
     Control: the plain learner counts an episode one episode late.
     """
     T = 30
-    if learner.share_steps:
-        mdp = FiniteHorizonMDP(mdp.transition[0], mdp.reward[0], mdp.initial, mdp.horizon)
+    mdp = stationary(mdp) if learner.share_steps or same else mdp
     world = losses.drifting(mdp, 17, mdp.reward, False) if drifts else losses.stochastic(mdp, mdp.reward, False)
     rng, total, loss, found = np.random.default_rng(seed), 0.0, 0.0, []
     plain, waiting = _Plain(mdp, learner, T), []

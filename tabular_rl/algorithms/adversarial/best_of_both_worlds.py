@@ -5,11 +5,11 @@ Setting: episodic MDP, adversarial losses in [0, 1], bandit feedback on the play
     pi_t         = argmin_x <x, sum_{j<t} (Qhat_j - B_j)> + beta_t psi(x)            psi: Tsallis entropy, Shannon entropy or log barrier
     u_t[h,s]     = max(mu_t[h,s], 1 / (eps sqrt(N_{t-1}[h,s])))                      effective occupancy, mu_t the occupancy of pi_t
     Qhat[h,s,a]  = 1{(s_h,a_h) = (s,a)} L_h / (u_t pi_t),   L_h = losses from step h on
-    b[h,s]       = penalty + stability + (H - h) (1 - mu_t / u_t)                    rates and bonuses: ``kernels.self_bounding``
+    b[h,s]       = penalty + stability + (H - h) (1 - mu_t / u_t)                    rates, bonuses: best_of_both_worlds_rates
     B[h,s,a]     = b[h,s] + (1 + 1/H) E_{t ~ P or max over the confidence set, a' ~ pi_t} B[h+1,t,a']
 
-beta grows with N, the sum of 1 / u: no horizon to know, no gap to know. Penalty and stability vanish where the policy is sure of an
-action, whichever it is, so that the regret bounds itself: log T against stochastic losses, sqrt(T) against any.
+beta grows with N, the sum of 1 / u: neither T nor a gap need be known. Penalty and stability vanish as the policy becomes deterministic,
+whatever action it prefers, so that the regret bounds itself: log T against stochastic losses, sqrt(T) against any.
 
 Provenance. Setting, Tsallis entropy, dilated bonus and upper occupancies are the paper's. The paper does not clip: this variant, its
 rates, its bonuses and its theorems are derived in the bobw spec, sections 3 and 4, and it is not the paper's algorithm.
@@ -62,7 +62,7 @@ REGULARIZERS = ("tsallis", "shannon", "log_barrier")  # in the order of the kern
 
 @dataclass(frozen=True)
 class BestOfBothWorlds:
-    """Follow the regularized leader in every state, at rates that follow the visits, paid by a dilated bonus.
+    """Follow the regularized leader in every state, with visit-dependent learning rates and a dilated bonus.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Effective occupancies, learning rates and local bonuses that vanish with the policy's doubt (bobw spec, 3.1 to 3.4 and 3.8).
+"""Effective occupancies, learning rates and local bonuses that vanish as the policy becomes deterministic (bobw spec, 3.1 to 3.4 and 3.8).
 
 One (h, s): R = H - h, mu the occupancy (or an upper bound on it), u >= mu its clipped value, beta the inverse learning rate.
 
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.ftrl import LOG_BARRIER, SHANNON, TSALLIS, leader, local_norm, stability
+from tabular_rl.kernels.simplex import entropy
 
 CURRENT_RATIO = 2.5  # Ent(pi_{t+1}) <= 5/2 log A max(Ent(pi_t) / log A, 1 / t), claim bobw-shannon.growth
 
@@ -75,21 +76,6 @@ def increment_after(rules, t, R, N, u, doubt, clipped, seen):
     if rules.regularizer == LOG_BARRIER:
         return seen + ((R / u) ** 2 if clipped else 0.0)
     return max(min(1 / (u * doubt), N / (8 * math.log(math.e * rules.A * (t + 1)))), 1 / u)
-
-
-@njit
-def entropy(x):
-    """- sum x log x.
-
-    >>> import numpy as np
-    >>> float(entropy(np.array([0.5, 0.0, 0.5]))) == math.log(2)
-    True
-    """
-    total = 0.0
-    for p in x:
-        if p > 0.0:
-            total -= p * math.log(p)
-    return total
 
 
 @njit

@@ -53,7 +53,7 @@ class Rules(NamedTuple):
 
 @dataclass(frozen=True)
 class DilatedBonusPO:
-    """Exponential weights in every state on importance-weighted losses, paid by a dilated bonus to look everywhere.
+    """Exponential weights in every state on importance-weighted losses, with a dilated exploration bonus.
 
     Parameters
     ----------

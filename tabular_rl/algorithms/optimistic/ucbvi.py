@@ -37,7 +37,7 @@ class Rules(NamedTuple):
 
 @dataclass(frozen=True)
 class UCBVI:
-    """Optimism in the face of uncertainty: plan every episode in the most favourable model that the data allow.
+    """Optimism in the face of uncertainty: plan every episode in the most favorable model that the data allow.
 
     Parameters
     ----------
