@@ -10,7 +10,7 @@ from proofs_check import theorem
 SOURCE = "derived in the bobw spec, section 4, for the clipped-occupancy variant; after Dann, Wei, Zimmert 2023"
 _MASTER = (
     "mdp.performance-difference-episodic", "bonus.dilated-telescoping", "bonus.unrolled", "bobw.estimator", "bobw.estimate",
-    "bobw.estimator-bias", "bobw.leader", "bobw.constants", "bobw.run",
+    "bobw.estimator-bias", "bobw.leader", "bobw.constants", "bobw.rates", "bobw.run",
     "bobw.stability", "bobw.stability-bound", "bobw.local-norm", "bobw.splitting", "bobw.shift", "bobw.loss-shift", "bobw.ftrl",
     "bobw.bonus-budget", "bobw.estimator-stability", "bobw.condition", "bobw.condition-shannon", "bobw.condition-log-barrier",
     "bobw.episode", "bobw.certificate",
@@ -30,7 +30,7 @@ theorem(
         "bobw.stability-bound": ("bobw.stability",),
         "bobw.estimate": ("bobw.estimator",),
         "bobw.ftrl": ("bobw.stability-bound", "bobw.shift", "bobw.leader"),
-        "bobw.condition": ("bobw.constants",),
+        "bobw.condition": ("bobw.constants", "bobw.rates"),
         "bobw.bonus-budget": ("bobw.local-norm",),
         "bobw.estimator-stability": ("bobw.loss-shift", "bobw.local-norm"),
         "bobw.episode": (

@@ -68,6 +68,29 @@ def constants_in_force(H, S, A, T, regularizer, scale, actions=1):
     return np.array(found) / expected, np.ones(5), 1.0
 
 
+@claim("bobw.rates", kind=identity, source=f"{SOURCE} 3.1 to 3.4 and 4.8", provenance="derived",
+       given=(scales(0, 9), scales(-4, 0), scales(-7, 0), st.integers(1, 10**4), st.integers(1, 9), st.integers(2, 9), regularizers,
+              st.booleans()), control={"floor": 0.0})  # fmt: skip
+def rates_in_force(N, u, doubt, t, R, A, regularizer, flag, floor=1.0):
+    """The algorithm's thresholds, inverse rates and increments of N before and after an episode are those of the text, at any N and t.
+
+    ``flag``: whether a Shannon rate follows the current entropy, whether the log barrier was clipped. Control: no floor 1/t of entropies.
+    """
+    current, barrier = flag and regularizer == "shannon", regularizer == "log_barrier"
+    rules, _ = BestOfBothWorlds(regularizer, entropy="current" if current else "previous").rules((R, 1, A), 10**4)
+    root = math.sqrt(N) / rules.c0
+    beta = {"tsallis": R * root, "shannon": R * math.sqrt(A) * root, "log_barrier": root / math.sqrt(A * math.log(10**4))}[regularizer]
+    relative = max(doubt, floor / t)
+    before, after = 1 / u if regularizer == "tsallis" else shannon_increment(N, u, relative), R**2 * doubt + flag * (R / u) ** 2
+    if not barrier:
+        after = max(min(1 / (u * doubt), N / (8 * math.log(math.e * A * (t + 1)))), 1 / u)
+    found = [product.clip_threshold(rules, R, N), product.inverse_rate(rules, R, N), product.increment_before(rules, t, N, u, doubt)]
+    found += [product.increment_after(rules, t, R, N, u, doubt, flag, R**2 * doubt)]
+    expected = [min(1, (R if barrier else 1) / (rules.eps * math.sqrt(N))), beta, before, after]
+    chosen = [0, 1] + [2] * (not barrier) + [3] * (barrier or current)
+    return np.array([found[i] / expected[i] for i in chosen]), np.ones(len(chosen)), 1.0
+
+
 def compiled(learner, shape, T, pi, upper, u, beta, growth, lower=None, N=None, t=1, doubt=None, clipped=None, path=None):
     """(b, N and beta after the episode) [H, S] of the algorithm's own ``local_bonuses``; ``path``: (states, actions, to_go) [H]."""
     H, S, _ = shape
