@@ -8,16 +8,18 @@ optimism: the bonus of what the epoch's rollouts would meet.
 """
 
 import math
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import HighProbability, Rate, claim, inequality, theorem
+from proofs_check import HighProbability, Rate, claim, identity, inequality, theorem
 from proofs_check.claims.exploration.lpo_optimism import _optimal
 from proofs_check.strategies import draw
 from tabular_rl import instances
-from tabular_rl.algorithms import LPO, LinearClass, pathwise_certificate
+from tabular_rl.algorithms import LPO, FiniteClass, LinearClass, TabularClass, pathwise_certificate, sampling_constant
+from tabular_rl.algorithms.exploration import lpo_constants as theory
 from tabular_rl.models import DiscountedMDP
 
 SOURCE = "lpo spec 5.9"
@@ -75,6 +77,133 @@ def pathwise(run, priced=True):
     return mixture_gaps(mdp, epochs.policies[chosen]), allowed, 10 / (1 - mdp.discount) ** 2
 
 
+# --- what a run does is what it says
+
+
+def recorded(problem, flags, outer, seed):
+    """(model, squared differences or features, learner, trace) of a short run that keeps every sample."""
+    rng = np.random.default_rng(seed)
+    features, factors, weights = rng.dirichlet(np.full(3, 0.3), (6, 2)), rng.dirichlet(np.full(6, 0.3), 3), rng.random(3)
+    mdp = instances.river_swim(4, discount=0.8) if problem == "tables" else DiscountedMDP(features @ factors, features @ weights, 0.8)
+    functions = {"tables": None, "linear": LinearClass(features), "finite": FiniteClass.grid(features, 0.25, 1)}[problem]
+    settings = {"learning_rate": 0.3, "bonus_scale": 0.2, "known_width": 0.2, "subsample": False, "mixture": True, "window": 0.05}
+    learner = LPO(7, 40, functions, **settings | dict(flags))
+    return mdp, features, learner, learner.run(mdp, outer, seed, keep_q=True)
+
+
+_FLAGS = [(), (("unknown", "bonus"),), (("warm_start", 0.7),), (("reuse", False),), (("fixed_window", True), ("learning_rate", 0.02)),
+          (("switch", "doubling"),), (("batch", 7),), (("explore", False), ("switch", "every"))]  # fmt: skip
+_recorded = draw(recorded, st.sampled_from(["tables", "linear", "finite"]), st.sampled_from(_FLAGS), st.integers(5, 60))
+
+
+def widths_of(mdp, features, learner, visits):
+    """w2 [S, A], the largest (f - f')^2 / (1 + sum n (f - f')^2) of the class, by the definitions."""
+    flat = features.reshape(-1, features.shape[-1])
+    if isinstance(learner.function_class, LinearClass):
+        gram = np.eye(flat.shape[1]) + flat.T @ (visits.ravel()[:, None] * flat)
+        return np.einsum("ni,ni->n", flat, np.linalg.solve(gram, flat.T).T).reshape(mdp.shape)
+    if isinstance(learner.function_class, FiniteClass):
+        values = learner.function_class.functions
+        squares = (values[:, None] - values) ** 2
+        return np.max(squares / (1 + np.sum(squares * visits, axis=(2, 3), keepdims=True)), axis=(0, 1))
+    return 1 / (1 + visits)
+
+
+@claim("lpo.run", kind=identity, source="lpo spec section 2", provenance="derived", given=(_recorded,), control={"lag": True})
+def run_by_definition(run, lag=False):
+    """In every epoch of a run that keeps all samples: pairs are known and paid by the widths of the visits before it; its policies are the
+    softmax of the estimates' sums from ``warm_start`` times the last logits; rollouts are drawn anew when the window or interval says so;
+    gaps are those of linear solves; and a switch comes when it is due.  In tables, linear and finite classes.
+
+    Control: the widths lack the last sample before the epoch.
+    """
+    mdp, features, learner, trace = run
+    epochs, c, (T, M), (S, A) = trace.epochs, trace.parameters, (learner.iterations, learner.rollouts), mdp.shape
+    before = np.cumsum(epochs.visits, axis=0) - epochs.visits
+    theta, drawn, lhs, rhs, interval = np.zeros((S, A)), 0, [], [], 0
+    if learner.fixed_window:
+        interval = max(1, math.floor(2 * math.sqrt(c["window"]) / (c["learning_rate"] * c["B"]) + 1e-12))
+    for e, visits in enumerate(before):
+        if lag and visits.any():
+            visits = visits - np.eye(S * A)[np.argmax(visits)].reshape(S, A)
+        w2 = widths_of(mdp, features, learner, visits)
+        known = (w2 <= 0.2 + 1e-9) | (not learner.explore)
+        bonus = np.where(known, 2 * 0.2 * np.sqrt(w2), 5.0 * (learner.unknown == "bonus")) * learner.explore
+        inside, theta = known.all(axis=1), theta * (learner.warm_start if learner.explore else 1)
+        policies, refreshes, then, age = [], 0, None, 0
+        for t in range(T):
+            weights = np.exp(theta - theta.max(axis=1, keepdims=True))
+            pi = np.where(inside[:, None], weights / weights.sum(axis=1, keepdims=True), ~known / np.maximum((~known).sum(1), 1)[:, None])
+            policies.append(pi)
+            if e and inside.any():
+                moved = 0 if then is None else np.log(np.max(np.sum(pi[inside] ** 2 / then[inside], axis=1)))
+                stale = age >= interval if interval else moved > c["window"]
+                if then is None or stale or not learner.reuse:
+                    then, age, refreshes = pi, 0, refreshes + 1
+                age += 1
+            theta = theta + c["learning_rate"] * epochs.q_estimates[e, t]
+        drawn += refreshes * M
+        gaps = mixture_gaps(mdp, np.array(policies)[None]), mixture_gaps(mdp, np.array(policies)[None, -1:])
+        began = before[e].sum()
+        own = [known, bonus, policies, np.sum(known), refreshes, drawn + began, began, began, *gaps]
+        same = [epochs.known[e], epochs.bonus[e], epochs.policies[e], trace["known"][e], epochs.refreshes[e], epochs.rollouts[e]]
+        same += [trace.index[e], trace["kept"][e], trace["gap_mixture"][e], trace["gap_last"][e]]
+        lhs += [np.ravel(x) for x in same]
+        rhs += [np.ravel(np.asarray(x, float)) for x in own]
+    total = epochs.visits.sum(axis=0)
+    lhs += [np.ravel(c["weights"]), [c["rollouts"], *epochs.counts], *_switches(run, before)[:1]]
+    rhs += [total.ravel(), [drawn + total.sum(), *epochs.visits.sum(axis=(1, 2))], *_switches(run, before)[1:]]
+    return np.concatenate(lhs), np.concatenate(rhs), 1e4
+
+
+def _switches(run, before):
+    """(whether each epoch after the first began when it was due, what it should be): at every batch; or because something had doubled,
+    as the visits of whole epochs show: by a factor of 2 at least, and of 4 at most, as one sample doubles nothing more than once.
+    """
+    _, features, learner, trace = run
+    if learner.switch != "doubling":
+        return np.diff(trace.index), np.full(len(trace.index) - 1, learner.batch)
+    flat, due = features.reshape(-1, features.shape[-1]), []
+    for old, new in pairwise(before):
+        if isinstance(learner.function_class, LinearClass):
+            a, b = (np.linalg.slogdet(np.eye(3) + flat.T @ (n.ravel()[:, None] * flat))[1] for n in (old, new))
+            growth = np.exp(b - a)
+        elif isinstance(learner.function_class, FiniteClass):
+            values = learner.function_class.functions
+            a, b = (1 + np.sum((values[:, None] - values) ** 2 * n, axis=(2, 3)) for n in (old, new))
+            growth = np.max(b / a)
+        else:
+            growth = np.max((1 + new) / (1 + old))
+        due.append(2 - 1e-9 <= growth <= 4)
+    return np.array(due, float), np.ones(len(due))
+
+
+@claim("lpo.charges", kind=inequality, source=f"{SOURCE} (T1)", provenance="derived",
+       given=(draw(recorded, "tables", st.just(()), st.sampled_from([30, 5, 100])),), control={"bonus": 0.0})  # fmt: skip
+def charges_of_a_run(run, bonus=1.0):
+    """Where everything is kept, what outer samples are charged sums to at most 2 alpha sqrt(N Pot), of bonuses at known pairs, and
+    Pot / tau2, of ones at unknown pairs; Pot = sum of min(n, 1 + log n) over the n visits of each pair.  Control: no bonus is charged.
+    """
+    _, _, learner, trace = run
+    epochs, counts = trace.epochs, trace.epochs.visits.sum(axis=0)
+    charged = np.sum(epochs.visits * epochs.known * epochs.bonus), np.sum(epochs.visits * ~epochs.known)
+    pot = np.sum(np.minimum(counts, 1 + np.log(np.maximum(counts, 1))))
+    allowed = bonus * 2 * learner.bonus_scale * math.sqrt(counts.sum() * pot), pot / learner.known_width
+    return np.array(charged), np.array(allowed), 10.0
+
+
+@claim("lpo.kept", kind=HighProbability(failure=0.001, replicates=36), source="lpo spec 5.6 (S2)", provenance="derived",
+       given={"two rooms, N = 3000": lambda: two_rooms(3000)}, control={"constant": 1.0})  # fmt: skip
+def kept_of_a_run(mdp, outer, rng, constant=None):
+    """With C of ``sampling_constant`` the kept weight of every pair of a run is within 1/2 of its visits, plus lambda, with probability
+    99.9 %, and not all samples are kept.  Control: C = 1.
+    """
+    C = constant or sampling_constant(TabularClass(mdp.shape), outer, delta=0.001)
+    trace = LPO(1, 1, constant=C, batch=300).run(mdp, outer, rng)
+    visits, weights = trace.epochs.visits.sum(axis=0), np.array(trace.parameters["weights"])
+    return bool(np.all(np.abs(weights - visits) <= (1 + visits) / 2) and np.any(weights != visits))
+
+
 # --- the theorem over all outer samples
 
 
@@ -97,13 +226,13 @@ class Whole(NamedTuple):
     constants: Any
 
 
-LENGTH = 200  # iterations of each plan
+LENGTH, KEEP, DELTA = 100, 12.0, 0.001  # iterations of each plan, C, and a delta that a few dozen replicates tell from 0.2
 
 
 def whole_run(mdp, outer, rng):
-    """The Whole of one run with the theory's learning rate, C = 16, the other constants practical, ``batch`` = 1."""
-    # eta = sqrt(8 log A / T) / B, with B = 1.1 Vmax of these constants
-    learner = LPO(LENGTH, 200, learning_rate=np.sqrt(8 * np.log(2) / LENGTH) / 2.2, bonus_scale=0.1, known_width=1 / 4, constant=16.0)
+    """The Whole of one run with the theory's learning rate, C = 12, the other constants practical, ``batch`` = 1."""
+    rate = theory.gradient_rate(2, LENGTH, 2.2)  # B = 1.1 Vmax of these constants
+    learner = LPO(LENGTH, 100, learning_rate=rate, bonus_scale=0.1, known_width=1 / 4, constant=KEEP)
     trace = learner.run(mdp, outer, rng, keep_q=True)
     epochs, shares = trace.epochs, trace.epochs.counts / outer
     regret, slack, _ = pathwise_certificate(mdp, epochs)
@@ -118,36 +247,36 @@ def whole_run(mdp, outer, rng):
 _worlds = {f"two rooms, N = {outer}": lambda outer=outer: two_rooms(outer) for outer in (20, 500, 4000)}
 
 
-@claim("lpo.charged", kind=HighProbability(failure=0.05, replicates=12), source=f"{SOURCE}, data-dependent version", provenance="derived",
+@claim("lpo.charged", kind=HighProbability(failure=DELTA, replicates=36), source=f"{SOURCE}, data-dependent version", provenance="derived",
        given=dict(list(_worlds.items())[:2]), control={"priced": False})  # fmt: skip
 def charged(mdp, outer, rng, priced=True):
     """With probability 1 - delta the average gap of the outer samples' mixtures is at most regret + slack + (1 / (1 - discount))
-    (sum of bonuses, or 1 where unknown, at which outer samples stopped + max(1, bmax) log(1 / delta)) / ((1 - 1/e) N), delta = 0.05.
+    (sum of bonuses, or 1 where unknown, at which outer samples stopped + max(1, bmax) log(1 / delta)) / ((1 - 1/e) N), delta = 0.001.
 
     Control: optimism for nothing.  Proof: the pathwise inequality, and ``sensitivity.charges`` for what rollouts meet.
     """
     run, b = whole_run(mdp, outer, rng), max(1.0, 2 * 0.1 * np.sqrt(1 / 4))
-    price = (run.charges + b * math.log(20)) / (outer * (1 - 1 / math.e) * (1 - mdp.discount))
+    price = (run.charges + b * math.log(1 / DELTA)) / (outer * (1 - 1 / math.e) * (1 - mdp.discount))
     return bool(run.gap <= run.regret + run.slack + priced * price)
 
 
 def explicit_bound(mdp, outer, slack, constants):
-    """The right side of T1 for eps = 1/2, delta = 0.05, with the measured ``slack``."""
-    (S, A), T, delta = mdp.shape, LENGTH, 0.05
+    """The right side of T1 for eps = 1/2, delta = 0.001, with the measured ``slack``."""
+    (S, A), delta = mdp.shape, DELTA
     potential = min(outer, S * A * math.log2(1 + outer / (S * A)))
     bracket = 2 * constants["bonus_scale"] * math.sqrt(2 * outer * potential) + 2 * potential / constants["known_width"]
-    gradient = constants["B"] * math.sqrt(math.log(A) / (2 * T))
+    gradient = theory.gradient_bound(A, LENGTH, constants["B"])
     return slack + (gradient + (bracket + math.log(1 / delta)) / (outer * (1 - 1 / math.e))) / (1 - mdp.discount), gradient
 
 
-@claim("lpo.explicit", kind=HighProbability(failure=0.05, replicates=12), source=f"{SOURCE} (T1)", provenance="derived",
+@claim("lpo.explicit", kind=HighProbability(failure=DELTA, replicates=36), source=f"{SOURCE} (T1)", provenance="derived",
        given={name: world for name, world in _worlds.items() if "500" not in name}, control={"priced": False})  # fmt: skip
 def explicit(mdp, outer, rng, priced=True):
     """T1, where the kept weights of the run were at least half of the visits at all times, with the measured slack: with probability
     1 - delta the average gap is at most slack + (1 / (1 - discount)) {B sqrt(log A / (2 T)) + (2 alpha sqrt(2 N Pot) + 2 Pot / tau2 +
     log(1 / delta)) / ((1 - 1/e) N)}, Pot = S A log2(1 + N / (S A)).  Control: optimism for nothing.
 
-    At N = 4000 the bound is below V*, at N = 20 above 1 / (1 - discount), where only the control says something.
+    At N = 4000 the bound is below V*, at N = 20 it is vacuous (above 1 / (1 - discount)): there only the control says something.
     """
     run = whole_run(mdp, outer, rng)
     bound, gradient = explicit_bound(mdp, outer, run.slack, run.constants)
@@ -172,7 +301,7 @@ def rollouts_of_a_schedule(mdp, rng, reuse=True):
 
     As there are O(log N) plans (``lpo.switches``), eps^-3 in all, logarithms aside.  Control: without reuse, whose order is eps^-4.
     """
-    grid, drawn = np.array([1, 0.7, 0.5]), []
+    grid, drawn = np.array([1.4, 1, 0.7]), []
     for eps in grid:
         M, T = round(80 / eps**2), round(30 / eps**2)
         learner = LPO(
@@ -195,24 +324,32 @@ theorem(
     source="Li, Wang, Cheng, Yang 2023 (the rate); constants and pathwise form from the lpo spec, 5.9",
     provenance="derived",
     claims=(
-        "lpo.performance-difference", "lpo.optimism", "lpo.optimism-unknown", "lpo.half-bonus", "lpo.price-of-optimism",
-        "lpo.price-of-bonuses", "lpo.policy-gradient", "lpo.warm-start", "lpo.window", "lpo.importance-mean", "lpo.importance-square",
-        "lpo.estimation", "lpo.estimation-reused", "sensitivity.increments", "sensitivity.two-sided", "sensitivity.size",
-        "sensitivity.spent", "sensitivity.potential", "sensitivity.monotone", "sensitivity.widths", "sensitivity.charges",
-        "lpo.pathwise", "lpo.charged", "lpo.explicit", "lpo.switches", "lpo.rollouts",
+        "lpo.bonus", "lpo.performance-difference", "lpo.optimism", "lpo.optimism-unknown", "lpo.half-bonus", "lpo.price-of-optimism",
+        "lpo.price-of-bonuses", "lpo.exponential-weights", "lpo.policy-gradient", "lpo.rate", "lpo.warm-start", "lpo.window",
+        "lpo.fixed-window", "lpo.stops", "lpo.regression", "lpo.importance-mean", "lpo.importance-square", "lpo.estimation",
+        "lpo.estimation-reused", "lpo.theory", "lpo.certificate", "lpo.run", "lpo.kept", "lpo.charges", "sensitivity.increments",
+        "sensitivity.two-sided", "sensitivity.size", "sensitivity.spent", "sensitivity.potential", "sensitivity.monotone",
+        "sensitivity.widths", "sensitivity.charges", "lpo.pathwise", "lpo.charged", "lpo.explicit", "lpo.switches", "lpo.rollouts",
     ),
     uses={
         "lpo.optimism": ("lpo.performance-difference",),
-        "lpo.half-bonus": ("lpo.optimism",),
+        "lpo.half-bonus": ("lpo.optimism", "lpo.bonus"),
+        "lpo.policy-gradient": ("lpo.exponential-weights",),
+        "lpo.rate": ("lpo.policy-gradient",),
+        "lpo.fixed-window": ("lpo.window",),
+        "lpo.importance-mean": ("lpo.stops",),
+        "lpo.theory": ("lpo.estimation-reused", "lpo.half-bonus", "lpo.fixed-window"),
+        "lpo.certificate": ("lpo.performance-difference",),
         "lpo.importance-square": ("lpo.importance-mean", "lpo.window"),
         "lpo.estimation": ("lpo.importance-square",),
         "lpo.estimation-reused": ("lpo.estimation",),
         "lpo.pathwise": (
             "lpo.optimism", "lpo.optimism-unknown", "lpo.price-of-optimism", "lpo.price-of-bonuses", "lpo.policy-gradient",
-            "lpo.warm-start",
+            "lpo.warm-start", "lpo.certificate", "lpo.run", "lpo.regression",
         ),
         "lpo.charged": ("lpo.pathwise", "sensitivity.charges"),
-        "lpo.explicit": ("lpo.charged", "sensitivity.widths", "sensitivity.potential"),
+        "lpo.kept": ("sensitivity.two-sided",),
+        "lpo.explicit": ("lpo.charged", "sensitivity.widths", "sensitivity.potential", "lpo.kept", "lpo.charges", "lpo.rate"),
         "lpo.switches": ("sensitivity.size", "sensitivity.spent"),
         "lpo.rollouts": ("lpo.switches",),
     },

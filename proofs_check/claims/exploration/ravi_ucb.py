@@ -1,33 +1,45 @@
 """RAVI-UCB's theorems: confidence, what the bonuses add up to, whole runs (steps of the proof: ``ravi_ucb_steps``)."""
 
 import math
+from itertools import product
 
 import numpy as np
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
-from proofs_check import Expectation, HighProbability, claim, inequality, theorem
+from proofs_check import Expectation, HighProbability, claim, identity, inequality, theorem
 from proofs_check.strategies import draw
 from tabular_rl import instances
 from tabular_rl.algorithms import RAVIUCB
+from tabular_rl.algorithms.exploration.ravi_ucb import count_estimates, count_width
+from tabular_rl.kernels.discounted.rollouts import world_of
 from tabular_rl.models import DiscountedMDP
+from tabular_rl.planning import evaluate, solve
 
 BATCHED = 1 + math.sqrt(2)  # what a sum of 1 / sqrt(n) costs, in units of sqrt(N), if n is counted at the start of each rollout only
 
 # --- the data: confidence, and what bonuses add up to
 
 
-@claim("ravi.confidence", kind=HighProbability(failure=0.1, replicates=200), source="Weissman et al. 2003; ravi_ucb spec 4",
+@claim("ravi.confidence", kind=HighProbability(failure=0.05, replicates=200), source="Weissman et al. 2003; ravi_ucb spec 4",
        provenance="classical", given={"even coin": lambda: (np.array([0.5, 0.5]),), "three": lambda: (np.array([0.6, 0.3, 0.1]),)},
        control={"logarithm": 0.0})  # fmt: skip
 def confidence(row, rng, logarithm=1.0):
-    """max over V in [0, 1]^S of |(P_n - P) V| = |P_n - P| in l1 / 2 <= sqrt((S log 2 + log(1000 / 0.1)) / (2 n)) at all n <= 1000.
+    """gamma |(P_n - P) V| <= CB at all 1 <= n <= 1000 visits of a pair, for all V in [0, H]^S: estimate and bonus are the learner's, V each
+    corner of the cube.  With probability 1 - delta = 0.95.
 
     So it holds for the V_k that the data have chosen. Control: without the logarithms, at one standard deviation or so.
     """
-    N, S = np.arange(1, 1001), len(row)
-    seen = np.cumsum(rng.multinomial(1, row, 1000), axis=0) / N[:, None]
-    L = logarithm * (S * math.log(2) + math.log(1000 / 0.1)) + (1 - logarithm)
-    return bool(np.all(np.abs(seen - row).sum(axis=1) / 2 <= np.sqrt(L / (2 * N))))
+    N, S, gamma, delta = 1000, len(row), 0.9, 0.05
+    arrivals = np.zeros((S, N, S))
+    arrivals[0] = np.cumsum(rng.multinomial(1, row, N), axis=0)
+    visits, (estimate, bonus) = arrivals.sum(axis=-1), np.empty((2, S, N))
+    width = count_width(S, 1, N, gamma, delta) if logarithm else gamma / (1 - gamma) * math.sqrt(1 / 2)
+    for corner in product((0.0, 1 / (1 - gamma)), repeat=S):
+        count_estimates(visits, arrivals, np.array(corner), width, 0.0, estimate, bonus)
+        if np.any(gamma * np.abs(estimate[0] - row @ corner) > bonus[0]):
+            return False
+    return True
 
 
 def batches(rollouts, doubling, seed):
@@ -111,26 +123,111 @@ _WORLDS = {
 }
 
 
-@claim("ravi.run", kind=HighProbability(failure=0.05, replicates=40), source="ravi_ucb spec 5", provenance="derived",
+def pick(weights, rng):
+    """The draw of the compiled loop."""
+    u, last = rng.random(), 0
+    for i, weight in enumerate(weights):
+        if weight > 0:
+            last, u = i, u - weight
+            if u < 0:
+                break
+    return last
+
+
+def replay(mdp, n, seed, eta, basis=None, delta=0.05, late=0):
+    """(regret, certificate, last policy, rollouts) of a run: counts or normal equations anew for every plan, values by linear solves."""
+    (S, A), gamma, rng = mdp.shape, mdp.discount, np.random.default_rng(seed)
+    H, (accept, alias, start, *_) = 1 / (1 - gamma), world_of(mdp)
+    best = mdp.initial @ solve(mdp, "policy_iteration", tolerance=1e-9).values
+    V, log_policy, data, s, X = np.full(S, H), np.full((S, A), -math.log(A)), [], -1, np.zeros((S, A, 0))
+    price = 0.0 if eta == math.inf else H * math.log(A) / eta
+    regret = excess = rollouts = 0.0
+    for _ in range(n + late):
+        if s < 0:
+            if basis is None:
+                N = np.zeros((S, A, S))
+                for i, b, j, *_ in data:
+                    N[i, b, j] += 1
+                count = N.sum(-1)
+                L = S * math.log(2) + math.log(S * A * n / delta)
+                estimate = (N @ V) / np.maximum(count, 1)
+                bonus = np.where(count > 0, gamma * H * np.sqrt(L / (2 * np.maximum(count, 1))), H)
+            else:
+                Lambda, moments = H**2 * np.eye(len(basis)), np.zeros(len(basis))
+                for *_, x, y in data:
+                    Lambda, moments = Lambda + np.outer(x, x), moments + x * y
+                beta = H / 2 * math.sqrt(np.linalg.slogdet(Lambda / H**2)[1] + 2 * math.log(1 / delta)) + H
+                X = np.moveaxis(basis @ V, 0, -1)
+                estimate = X @ np.linalg.solve(Lambda, moments)
+                bonus = gamma * beta * np.sqrt(np.einsum("sai,ij,saj->sa", X, np.linalg.inv(Lambda), X))
+            Q, old = np.clip(mdp.reward + bonus + gamma * estimate, 0, H), V
+            if eta == math.inf:  # optimistic value iteration
+                V = Q.max(1)
+                policy = (V[:, None] - 1e-12 <= Q).astype(float)
+                policy /= policy.sum(1, keepdims=True)
+            else:
+                V = logsumexp(log_policy + eta * Q, axis=1) / eta
+                log_policy = log_policy + eta * (Q - V[:, None])
+                policy = np.exp(log_policy)
+            X = X if basis is None else np.moveaxis(basis @ V, 0, -1)
+            rollouts += 1
+            d = np.linalg.solve(np.eye(S) - gamma * np.einsum("sa,sat->ts", policy, mdp.transition), mdp.initial)
+            regret += best - mdp.initial @ evaluate(mdp, policy).values
+            excess += np.sum(d[:, None] * policy * np.minimum(2 * bonus, H)) + (d - mdp.initial) @ (old - V)
+            u = rng.random() * start[-1]
+            s = int(np.searchsorted(start, u, side="right"))
+        a = pick(policy[s], rng)
+        u = rng.random() * S
+        t = int(u)
+        t = alias[s * A + a, t] if u - t >= accept[s * A + a, t] else t
+        data.append((s, a, t, X[s, a], V[t]))
+        s = t if rng.random() < gamma else -1
+    return regret, price + excess, policy, rollouts
+
+
+def short_run(eta, mixed, n, delta, seed):
+    """(model, basis or None, eta, n, delta, seed)."""
+    mdp, basis = _mixture()
+    return mdp, basis if mixed else None, eta, n, delta, seed
+
+
+@claim("ravi.replay", kind=identity, source="ravi_ucb spec 1", provenance="derived",
+       given=(draw(short_run, st.sampled_from([0.3, 2.0, math.inf]), st.booleans(), st.integers(1, 60), st.sampled_from([0.05, 0.5])),),
+       control={"late": 1})  # fmt: skip
+def replay_of_a_run(case, late=0):
+    """Regret, certificate, policy and number of rollouts of a run are those of a replay of section 1 in plain Python, with the same draws.
+
+    Control: the replay makes one step more.
+    """
+    mdp, basis, eta, n, delta, seed = case
+    trace = RAVIUCB(eta, basis=basis, delta=delta).run(mdp, n, seed)
+    regret, certificate, policy, rollouts = replay(mdp, n, seed, eta, basis, delta, late)
+    lhs = [trace["regret"][-1], trace["certificate"][-1], trace["rollouts"][-1], *trace.policy.ravel()]
+    return np.array(lhs), np.array([regret, certificate, rollouts, *policy.ravel()]), 1e4
+
+
+@claim("ravi.run", kind=HighProbability(failure=0.001, replicates=40), source="ravi_ucb spec 5", provenance="derived",
        given=_WORLDS, control={"scale": 0.0})  # fmt: skip
 def run_of_learner(mdp, basis, eta, rng, scale=1.0):
-    """At scale 1, with probability 1 - delta at every checkpoint: sum_{k <= K} V_k >= K V* - H log A / eta, regret <= certificate.
+    """At scale 1, with probability 1 - delta at every checkpoint: sum_{k <= K} V_k >= K V* - H log A / eta, regret <= certificate, and the
+    number of rollouts is that of a coin of probability 1 - gamma, up to Hoeffding's sqrt(n log(4000) / 2).
 
-    3000 steps, delta = 0.05; eta = 1, or infinite (greedy). Tables and a linear mixture. Control: no bonus.
+    3000 steps, delta = 0.001 in all; eta = 1, or infinite (greedy). Tables and a linear mixture. Control: no bonus.
     """
-    trace = RAVIUCB(eta, scale, basis=basis).run(mdp, 3_000, int(rng.integers(2**31)))
+    trace = RAVIUCB(eta, scale, 0.0005, basis).run(mdp, 3_000, int(rng.integers(2**31)))
     promised = trace["certificate" if trace.parameters["guarantee"] else "uncertified"]
-    return bool(np.all(trace["optimism"] >= -1e-9) and np.all(trace["regret"] <= promised + 1e-9))
+    begun = abs(trace["rollouts"][-1] - 1 - 2_999 * (1 - mdp.discount)) <= math.sqrt(3_000 * math.log(4_000) / 2)
+    return bool(np.all(trace["optimism"] >= -1e-9) and np.all(trace["regret"] <= promised + 1e-9) and begun)
 
 
-@claim("ravi.regression", kind=HighProbability(failure=0.05, replicates=40), source="Abbasi-Yadkori, Pal, Szepesvari 2011; ravi_ucb spec 4",
-       provenance="derived", given={"mixture": _mixture}, control={"scale": 0.2})  # fmt: skip
+@claim("ravi.regression", kind=HighProbability(failure=0.001, replicates=40), provenance="derived",
+       source="Abbasi-Yadkori, Pal, Szepesvari 2011; ravi_ucb spec 4", given={"mixture": _mixture}, control={"scale": 0.2})  # fmt: skip
 def regression(mdp, basis, rng, scale=1.0):
     """|P V - <x, regression>| <= beta |x| for the regression of V_k(s') on the basis' expectations x, at all pairs in all rollouts.
 
     The values are targets that the data before them have chosen, so that no net over value functions is needed. Control: beta / 5.
     """
-    trace = RAVIUCB(1.0, scale, basis=basis).run(mdp, 3_000, int(rng.integers(2**31)))
+    trace = RAVIUCB(1.0, scale, 0.001, basis).run(mdp, 3_000, int(rng.integers(2**31)))
     return bool(trace["misses"][-1] == 0)
 
 
@@ -164,12 +261,14 @@ def expected_regret(mdp, n, rng, learning_rate=None):
     return np.array([regret]), bound, 0.0, H * n, bound >= H * trace["rollouts"][-1]
 
 
-_PLANNING = ("ravi.comparator", "ravi.soft-value", "ravi.optimism", "ravi.rollout", "ravi.certificate", "ravi.run")
+_PLANNING = ("ravi.comparator", "ravi.soft-value", "ravi.optimism", "ravi.rollout", "ravi.increments", "ravi.certificate", "ravi.replay",
+             "ravi.rate", "ravi.run")  # fmt: skip
 _USES = {
+    "ravi.run": ("ravi.replay",),
     "ravi.soft-value": ("ravi.comparator",),
     "ravi.optimism": ("ravi.comparator",),
     "ravi.rollout": ("ravi.soft-value",),
-    "ravi.certificate": ("ravi.optimism", "ravi.rollout"),
+    "ravi.certificate": ("ravi.optimism", "ravi.rollout", "ravi.increments"),
 }
 
 theorem(
@@ -182,12 +281,23 @@ theorem(
     r"has the $K$-th part of this as its gap. The constants and powers are this project's; no contraction argument is used.",
     source="Moulin, Neu 2023; ravi_ucb spec 5",
     provenance="derived",
-    claims=(*_PLANNING, "ravi.step", "ravi.shift", "ravi.drift", "ravi.confidence", "ravi.batches", "ravi.overflow", "ravi.bound"),
+    claims=(
+        *_PLANNING,
+        "ravi.step",
+        "ravi.shift",
+        "ravi.drift",
+        "ravi.bonus",
+        "ravi.confidence",
+        "ravi.batches",
+        "ravi.overflow",
+        "ravi.bound",
+    ),
     uses=_USES
     | {
         "ravi.drift": ("ravi.step", "ravi.shift"),
-        "ravi.run": ("ravi.certificate", "ravi.confidence"),
-        "ravi.bound": ("ravi.certificate", "ravi.drift", "ravi.confidence", "ravi.batches", "ravi.overflow"),
+        "ravi.run": ("ravi.certificate", "ravi.confidence", "ravi.replay"),
+        "ravi.confidence": ("ravi.bonus",),
+        "ravi.bound": ("ravi.certificate", "ravi.rate", "ravi.drift", "ravi.bonus", "ravi.confidence", "ravi.batches", "ravi.overflow"),
     },
 )
 
@@ -201,13 +311,13 @@ theorem(
     source="Moulin, Neu 2023; ravi_ucb spec 5",
     provenance="derived",
     claims=(
-        *_PLANNING,
-        "ravi.step",
-        "ravi.shift",
-        "ravi.drift",
-        "ravi.regression",
-        "ravi.regression-batches",
+        *_PLANNING, "ravi.step", "ravi.shift", "ravi.drift", "ravi.regression-by-definition", "ravi.regression", "ravi.regression-batches",
         "ravi.overflow",
     ),
-    uses=_USES | {"ravi.drift": ("ravi.step", "ravi.shift"), "ravi.run": ("ravi.certificate", "ravi.regression")},
-)
+    uses=_USES
+    | {
+        "ravi.drift": ("ravi.step", "ravi.shift"),
+        "ravi.run": ("ravi.certificate", "ravi.regression", "ravi.replay"),
+        "ravi.regression": ("ravi.regression-by-definition",),
+    },
+)  # fmt: skip

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from proofs_check import claim, identity, inequality
 from proofs_check.strategies import draw
+from tabular_rl.algorithms import RAVIUCB
+from tabular_rl.algorithms.exploration import ravi_ucb as product
 from tabular_rl.kernels.linear.robust_induction import soft_maximum
 from tabular_rl.models import DiscountedMDP
 from tabular_rl.planning import solve
@@ -138,25 +140,33 @@ def _occupancies(mdp, policy):
 
 
 def play(x, bonus=1.0):
-    """The Rollouts of a Plan whose backups add ``bonus`` times CB."""
-    (S, A), K = x.mdp.shape, len(x.bonus)
-    values, policy = [x.first], np.full((K, S, A), 1 / A)
-    log_policy = np.full((S, A), -np.log(A))
+    """The Rollouts of a Plan whose backups, the learner's own, add ``bonus`` times CB."""
+    (S, A), K, gamma = x.mdp.shape, len(x.bonus), x.mdp.discount
+    values, policy = [x.first], np.empty((K, S, A))
+    q, log_policy = np.empty((2, S, A))
+    product.uniform_policy(x.mdp.reward, policy[0], log_policy)
     for k in range(K):
-        model = x.mdp.reward + x.mdp.discount * x.mdp.transition @ values[-1] + x.error[k]
-        q, after = np.clip(model + bonus * x.bonus[k], 0, x.H), np.empty(S)
-        for s in range(S):
-            after[s] = soft_maximum(q[s], log_policy[s], 1 / x.eta, policy[k, s], log_policy[s])
+        estimate, after = x.mdp.transition @ values[-1] + x.error[k] / gamma, np.empty(S)
+        product.backup(x.mdp.reward, bonus * x.bonus[k], estimate, gamma, 1 / x.eta, q, after, policy[k], log_policy)
         values.append(after)
     d = _occupancies(x.mdp, policy)
     above = np.array(values[1:]) @ x.mdp.initial - np.einsum("ks,ksa,sa->k", d, policy, x.mdp.reward)
     return Rollouts(np.array(values), policy, d, above, optimal(x.mdp))
 
 
+def increments(x, made, factor=2.0):
+    """[K] each: V* - V of pi_k at the start, and <mu_k, min(2 CB_k, H)> + <d_k - nu, V_{k-1} - V_k>, as the learner adds them up."""
+    d, system, lost, rows = np.empty(x.mdp.n_states), np.empty((x.mdp.n_states,) * 2), solve(x.mdp, tolerance="exact").advantage_lost, []
+    for k, pi in enumerate(made.policy):
+        product.occupy(x.mdp.transition, pi, x.mdp.discount, x.mdp.initial, system, d)
+        around = made.values[k], made.values[k + 1]
+        rows.append(product.charge(d, x.mdp.initial, *around, pi, factor / 2 * x.bonus[k], lost, x.H, 0.0))
+    return np.array(rows).T
+
+
 def excess(x, made, factor=2.0):
     """[K]: <mu_k, min(2 CB_k, H)> + <d_k - nu, V_{k-1} - V_k>."""
-    extra = np.einsum("ks,ksa,ksa->k", made.d, made.policy, np.minimum(factor * x.bonus, x.H))
-    return extra + np.sum((made.d - x.mdp.initial) * (made.values[:-1] - made.values[1:]), axis=1)
+    return increments(x, made, factor)[1]
 
 
 def regulariser(x, made):
@@ -201,8 +211,107 @@ def certificate_of_rollouts(x, price=1.0):
     For any errors <= CB_k. From V_0 = H the maximum is 0: this is the learner's certificate. Control: without the first term.
     """
     made = play(x)
-    regret = np.sum(made.best @ x.mdp.initial - made.values[1:] @ x.mdp.initial + made.above)
+    regret = np.sum(increments(x, made)[0])
     return regret, price * regulariser(x, made) + excess(x, made).sum(), 1000.0 + 10 / x.eta
+
+
+@claim("ravi.increments", kind=identity, source=f"{SOURCE} section 3", provenance="derived",
+       given=(_plans(["top", "optimal", "random"], 0),), control={"occupancy": 0.5})  # fmt: skip
+def increments_by_definition(x, occupancy=1.0):
+    """What the learner adds to its regret and its certificate in each rollout, and reports as optimism, from occupancies by linear solves.
+
+    Also its first policy is uniform, and a miss is an error beyond the bonus.  Control: half of the bonuses.
+    """
+    made, (S, A) = play(x), x.mdp.shape
+    gaps = made.best @ x.mdp.initial - np.einsum("ks,ksa,sa->k", made.d, made.policy, x.mdp.reward)
+    extra = np.einsum("ks,ksa,ksa->k", made.d, made.policy, np.minimum(2 * occupancy * x.bonus, x.H))
+    extra += np.sum((made.d - x.mdp.initial) * (made.values[:-1] - made.values[1:]), axis=1)
+    total, K, logs, first = made.values[1:].sum(axis=0), len(x.bonus), np.empty((S, A)), np.empty((S, A))
+    product.uniform_policy(x.mdp.reward, first, logs)
+    estimates, missed = [x.mdp.transition @ V + 1.01 * e / x.mdp.discount for V, e in zip(made.values, x.error, strict=False)], []
+    for V, estimate, bonus in zip(made.values, estimates, x.bonus, strict=False):
+        missed.append(product.wrong(x.mdp.transition, x.mdp.reward, V, x.mdp.discount, estimate, bonus))
+    beyond = np.any(1.01 * np.abs(x.error) > x.bonus + 1e-9, axis=(1, 2))
+    lhs = [*increments(x, made), [product.optimism(total, made.best, 0.7, K)], missed, first.ravel(), np.exp(logs).ravel()]
+    rhs = [gaps, extra, [np.min(total - K * made.best + 0.7) / K], beyond, np.full(S * A, 1 / A), np.full(S * A, 1 / A)]
+    return np.concatenate(lhs), np.concatenate(rhs), 1000.0 + 10 / x.eta
+
+
+def rule(states, actions, discount, steps, delta, scale, seed):
+    """(model, n, RAVIUCB)."""
+    rng = np.random.default_rng(seed)
+    mdp = DiscountedMDP(rng.dirichlet(np.ones(states), (states, actions)), rng.random((states, actions)), discount)
+    return mdp, steps, RAVIUCB(delta=delta, scale=scale)
+
+
+_rules = draw(rule, st.integers(1, 5), st.integers(2, 4), st.sampled_from([0.9, 0.5, 0.99]), st.integers(10, 10**6),
+              st.sampled_from([0.05, 1e-3, 1.0]), st.sampled_from([1.0, 2.0]))  # fmt: skip
+
+
+@claim("ravi.rate", kind=inequality, source=f"{SOURCE} section 5", provenance="derived", given=(_rules, st.floats(0.3, 3.0)),
+       control={"factor": 0.5})  # fmt: skip
+def best_rate(case, other, factor=1.0):
+    """The default eta minimizes H log A / eta + K gamma eta H^4 / 4, K = max(1, n / H), whose least value is sqrt(gamma H^5 K log A).
+
+    Control: half of it.
+    """
+    mdp, n, learner = case
+    g, A = mdp.discount, mdp.n_actions
+    H, K, eta = 1 / (1 - g), max(1, n * (1 - g)), factor / learner.rules(mdp, n).tau
+    costs = [H * math.log(A) / rate + K * g * rate * H**4 / 4 for rate in (eta, eta * other)]
+    least = math.sqrt(g * H**5 * K * math.log(A))
+    return np.array([costs[0], costs[0], least]), np.array([costs[1], least * (1 + 1e-9), costs[0] * (1 + 1e-9)])
+
+
+@claim("ravi.bonus", kind=identity, source=f"{SOURCE} section 1", provenance="derived", given=(_rules,), control={"pairs": 1})  # fmt: skip
+def bonus_by_definition(case, pairs=None):
+    """Tables: after n visits CB = scale gamma H sqrt(L / (2 n)), L = S log 2 + log(S A N / delta), and H without any, whatever the scale;
+    estimates are the means of V at the next states.  Control: no union over the pairs.
+    """
+    mdp, n, learner = case
+    (S, A), g, rules, rng = mdp.shape, mdp.discount, learner.rules(mdp, n), np.random.default_rng(n)
+    arrivals, values = rng.integers(0, 3, (S, A, S)).astype(float), rng.random(S) / (1 - g)
+    visits, estimate, bonus = arrivals.sum(axis=-1), np.empty((S, A)), np.empty((S, A))
+    product.count_estimates(visits, arrivals, values, rules.width, rules.unknown, estimate, bonus)
+    L = S * math.log(2) + math.log((pairs or S * A) * n / learner.delta)
+    known = learner.scale * g / (1 - g) * np.sqrt(L / (2 * np.maximum(visits, 1)))
+    mean = np.where(visits > 0, arrivals / np.maximum(visits, 1)[..., None] @ values, 0)
+    return np.stack([estimate, bonus]), np.stack([mean, np.where(visits > 0, known, 1 / (1 - g))]), 1000.0
+
+
+def stream_of_targets(d, states, length, discount, delta, seed):
+    """(basis [d, S, A, S], values V of each step [T, S], pairs (s, a) and next states of the steps, discount, delta)."""
+    rng = np.random.default_rng(seed)
+    basis = rng.dirichlet(np.ones(states), (d, states, 2))
+    V = rng.random((length + 1, states)) / (1 - discount)
+    return basis, V, rng.integers(states, size=length), rng.integers(2, size=length), rng.integers(states, size=length), discount, delta
+
+
+@claim("ravi.regression-by-definition", kind=identity, source=f"{SOURCE} section 1", provenance="derived",
+       given=(draw(stream_of_targets, st.integers(1, 3), st.integers(1, 4), st.integers(1, 30), st.sampled_from([0.9, 0.5]),
+                   st.sampled_from([0.05, 1.0])),), control={"ridge": 1.0})  # fmt: skip
+def regression_by_definition(case, ridge=2.0):
+    """Mixtures: the estimate <x, theta> of the ridge regression of y_t = V_t(s') on x_t = (P_i V_t)(s, a), Lambda = H^2 I + sum x x^T, and
+    CB = gamma beta |x| in the norm of Lambda^-1, beta = H / 2 sqrt(log det(Lambda / H^2) + 2 log(1 / delta)) + H.
+
+    By normal equations in place of rank-one updates.  Control: H I in place of H^2 I.
+    """
+    basis, V, s, a, t, g, delta = case
+    d, S = len(basis), V.shape[1]
+    H, targets, moments, work, logdet = 1 / (1 - g), np.empty((S, 2, d)), np.zeros(d), np.empty(d), 0.0
+    inverse, (estimate, bonus), rows = np.eye(d) / H**2, np.empty((2, S, 2)), []
+    for k, pair in enumerate(zip(s, a, strict=True)):
+        product.expected_values(basis, V[k], targets)
+        logdet += product.regression_update(targets[pair], V[k, t[k]], inverse, moments, work)
+        rows.append(np.array([basis[i][pair] @ V[k] for i in range(d)]))
+    product.expected_values(basis, V[-1], targets)
+    beta = product.regression_width(H, logdet, math.log(1 / delta))
+    product.regression_estimates(targets, moments, inverse, g * beta, work, estimate, bonus)
+    X, y, x = np.array(rows), V[np.arange(len(t)), t], np.moveaxis(basis @ V[-1], 0, -1)
+    Lambda = H**ridge * np.eye(d) + X.T @ X
+    own = H / 2 * math.sqrt(np.linalg.slogdet(Lambda / H**2)[1] + 2 * math.log(1 / delta)) + H if ridge == 2 else beta
+    norm = np.sqrt(np.einsum("sai,ij,saj->sa", x, np.linalg.inv(Lambda), x))
+    return np.stack([estimate, bonus]), np.stack([x @ np.linalg.solve(Lambda, X.T @ y), g * own * norm]), 1000.0
 
 
 @claim("ravi.drift", kind=inequality, source=f"{SOURCE} section 3", provenance="derived",

@@ -7,14 +7,15 @@ point, A_n(v) = lam(v) + sum x(v) over all points, H_n(v) the same with the kept
 
 import math
 from functools import cached_property
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import claim, identity, inequality, theorem
 from proofs_check.strategies import draw
-from tabular_rl.algorithms import FiniteClass, LinearClass, SensitivitySampler, TabularClass
+from tabular_rl.algorithms import FiniteClass, LinearClass, SensitivitySampler, TabularClass, sampling_constant
+from tabular_rl.algorithms.exploration.sensitivity import add_point
 
 SOURCE = "lpo spec 5.6"
 KINDS = ("tabular", "linear", "finite")
@@ -95,6 +96,11 @@ def stream(kind, size, length, constant, integer, seed):
 _streams = draw(stream, st.sampled_from(KINDS), st.integers(1, 6), st.integers(1, 400), st.sampled_from([1.0, 2.0, 8.0]), st.booleans())
 
 
+def random_length(kind, size, length, eps, delta, lam, adaptive, seed):
+    """(class, length of the stream, accuracy, failure probability, regularization, whether the stream is adaptive)."""
+    return random_class(kind, size, np.random.default_rng(seed)), length, eps, delta, lam, adaptive
+
+
 def coin_tree(kind, size, length, constant, integer, adaptive, seed):
     """What ``unbiased`` enumerates: a class, how many points, C, how weights are rounded, the first points, whether an adversary plays."""
     rng = np.random.default_rng(seed)
@@ -104,6 +110,81 @@ def coin_tree(kind, size, length, constant, integer, adaptive, seed):
 
 _trees = draw(coin_tree, st.sampled_from(KINDS), st.integers(1, 3), st.integers(1, 5), st.sampled_from([0.5, 1.0, 2.0]),
               st.booleans(), st.booleans())  # fmt: skip
+
+
+def definition(kind, size, seed):
+    """(class, its functions or features as they were given, kept weights [n]) with the norms that the definitions need."""
+    rng = np.random.default_rng(seed)
+    functions = random_class(kind, size, rng)
+    given = functions.features if kind == "linear" else functions.functions if kind == "finite" else np.eye(size)
+    return functions, given, rng.choice([0.0, 1.0, 2.5, 16.0], functions.n_points)
+
+
+@claim("sensitivity.width", kind=identity, source="lpo spec 1.1, 3.1 to 3.3", provenance="derived",
+       given=(draw(definition, st.sampled_from(KINDS), st.integers(1, 6)),), control={"lam": 2.0})  # fmt: skip
+def width_by_definition(case, lam=1.0):
+    """What the sampler scores, and its widths at all points, are sup (f - f')^2(z) / (lam(f, f') + sum of kept weights (f - f')^2) over the
+    class: the indicator of a cell, the direction Lam^-1 phi, all pairs of the list. Also what is kept of a point, with its probability
+    min(1, C w2), and whole weights: p is the next 1 / k above.  Control: twice the regularization.
+    """
+    functions, given, weights = case
+    sampler, coarse = SensitivitySampler(functions, 0.3), SensitivitySampler(functions, 0.3, integer_weights=True)
+    for one in (sampler, coarse):
+        for point, weight in enumerate(weights):
+            if weight:
+                add_point(point, weight, one.features, one.differences, one.weights, one.gram, one.inverse, one.h, one._work)
+    if isinstance(functions, LinearClass):
+        gram = lam * np.eye(given.shape[1]) + given.T @ (weights[:, None] * given)
+        best = np.linalg.solve(gram, given.T)
+        widths = np.einsum("nd,dn->n", given, best) ** 2 / np.maximum(np.einsum("dn,de,en->n", best, gram, best), 1e-300)
+    else:
+        squares = (given[:, None] - given) ** 2 if isinstance(functions, FiniteClass) else given[:, None]
+        widths = np.max(squares / (lam + squares @ weights)[..., None], axis=(0, 1))
+    scores, offered, whole = [], [], []
+    for z in range(functions.n_points):
+        scores.append(sampler.score(z))
+        offered.append(sampler.offer(z, 1.0 - 2**-53)[1])
+        whole.append(coarse.offer(z, 1.0 - 2**-53)[1])
+    p = np.minimum(1, 0.3 * np.minimum(1, widths))
+    up = np.array([max(1 / k for k in (math.floor(1 / x + 1e-9),)) if x > 0 else 0.0 for x in p])
+    return np.stack([np.ravel(sampler.squared_widths()), scores, offered, whole]), np.stack([widths, np.minimum(1, widths), p, up]), 100.0
+
+
+def freedman(jump, variance, deviation):
+    """Freedman's bound on how likely a martingale ever deviates that far, to either side."""
+    return 2 * math.exp(-(deviation**2) / (2 * (variance + jump * deviation / 3)))
+
+
+@claim("sensitivity.constant", kind=inequality, source=f"{SOURCE} (S2)", provenance="derived",
+       given=(draw(random_length, st.sampled_from(KINDS), st.integers(1, 6), st.integers(1, 10**6), st.sampled_from([0.5, 0.1]),
+
+                   st.sampled_from([0.05, 1e-6]), st.sampled_from([1.0, 0.25, 4.0]), st.booleans()),),
+       control={"factor": 0.99})  # fmt: skip
+def constant_by_its_union(case, factor=1.0):
+    """With the C of the theory, Freedman's bound at U / 2 < A <= U, jumps (1 + eps) U / C, variance (1 + eps) U^2 / C, threshold eps U / 2
+    (linear classes: half of it), times the number of dyadic levels U and of indices (cells, pairs, directions of a net) is at most delta;
+    for cells that of each visit, at threshold eps A, if it is less; for a fixed stream in a linear class matrix Freedman's. And it is
+    delta up to rounding: the least C that this proof gives.  Control: 1 % less.
+    """
+    functions, n, eps, delta, lam, adaptive = case
+    C, levels = factor * sampling_constant(functions, n, eps, delta, lam, adaptive), 1
+    while lam * 2 ** (levels - 1) < lam + n:
+        levels += 1
+
+    def level(threshold):
+        return levels * freedman((1 + eps) / C, (1 + eps) / C, threshold)
+
+    if isinstance(functions, LinearClass) and not adaptive:
+        chance = functions.dimension * n * freedman((1 + eps) / C, (1 + eps) / C, eps)
+    elif isinstance(functions, LinearClass):
+        chance = (1 + 2 / (eps * lam / (10 * (lam + n)))) ** functions.dimension * level(eps / 4)
+    elif isinstance(functions, FiniteClass):
+        values = functions.functions
+        distinct = {tuple(np.round((f - g) ** 2, 12)) for f, g in combinations(values, 2)}
+        chance = len(distinct) * level(eps / 2)
+    else:
+        chance = functions.n_points * min(level(eps / 2), n * freedman((1 + eps) / C, (1 + eps) / C, eps))
+    return np.array([chance, delta]), np.array([delta, chance * (1 + 1e-6)]) * (1 + 1e-9), 0.0
 
 
 @claim("sensitivity.unbiased", kind=identity, source=f"{SOURCE} (S1)", provenance="derived", given=(_trees,), control={"reweight": False})
@@ -237,12 +318,13 @@ theorem(
     source="Li, Wang, Cheng, Yang 2023 (algorithm); constants from the lpo spec, 5.6",
     provenance="derived",
     claims=(
-        "sensitivity.unbiased", "sensitivity.increments", "sensitivity.two-sided", "sensitivity.rare-direction",
-        "sensitivity.weights-needed", "sensitivity.size", "sensitivity.spent", "sensitivity.potential", "sensitivity.eluder",
-        "sensitivity.monotone", "sensitivity.widths",
+        "sensitivity.width", "sensitivity.unbiased", "sensitivity.increments", "sensitivity.constant", "sensitivity.two-sided",
+        "sensitivity.rare-direction", "sensitivity.weights-needed", "sensitivity.size", "sensitivity.spent", "sensitivity.potential",
+        "sensitivity.eluder", "sensitivity.monotone", "sensitivity.widths",
     ),
     uses={
-        "sensitivity.two-sided": ("sensitivity.unbiased", "sensitivity.increments"),
+        "sensitivity.increments": ("sensitivity.width",),
+        "sensitivity.two-sided": ("sensitivity.unbiased", "sensitivity.increments", "sensitivity.constant"),
         "sensitivity.widths": ("sensitivity.two-sided",),
     },
 )  # fmt: skip

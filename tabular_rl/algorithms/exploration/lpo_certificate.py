@@ -53,35 +53,46 @@ def exact_gaps(best, policies):
     return np.einsum("ns,nsa,sa->n", visits, policies, best.advantage_lost)
 
 
-def _terms(mdp, epochs, e, optimal, terminal):
-    """(regret, slack, price) of epoch ``e``, all times 1 - discount; policies and estimates [T, S, A]."""
-    policies, known, bonus, estimates = epochs.policies[e], epochs.known[e], epochs.bonus[e], epochs.q_estimates[e]
+class OptimisticMDP(NamedTuple):
+    """Of N policies in the optimistic MDP K: ``values`` [N, S], ``q_values`` [N, S, A], ``occupancy`` d_K [N, S], ``escapes`` esc [N]."""
+
+    values: Any
+    q_values: Any
+    occupancy: Any
+    escapes: Any
+
+
+def optimistic_mdp(mdp, known, bonus, policies, terminal):
+    """The OptimisticMDP of ``policies`` [N, S, A], which play unknown actions where there are any; ``known`` and ``bonus`` [S, A]."""
     g, largest, inside = mdp.discount, 1 / (1 - mdp.discount), known.all(axis=1)
-    outside = ~known / np.maximum((~known).sum(axis=1, keepdims=True), 1)  # where policies agree
-    comparator = np.where(inside[:, None], optimal, outside)
     lives = inside if terminal else np.ones(mdp.n_states, bool)  # where the episode goes on
-    paid, initial = mdp.reward + bonus, mdp.initial * lives
-
-    def chain(pi):
-        """I - discount P of policies [N, S, A], within the states where the episode goes on."""
-        move = np.einsum("nsa,sat->nst", pi, mdp.transition)
-        return np.eye(len(lives)) - g * move * lives[:, None] * lives, move
-
-    def visits(system):
-        return (1 - g) * np.linalg.solve(np.swapaxes(system, -1, -2), initial[:, None])[..., 0]
-
-    system, move = chain(policies)
+    paid, move = mdp.reward + bonus, np.einsum("nsa,sat->nst", policies, mdp.transition)
+    system = np.eye(len(lives)) - g * move * lives[:, None] * lives
     pays = lives * (np.sum(policies * paid, axis=-1) + g * largest * np.sum(move[..., ~lives], axis=-1))
     values = np.where(lives, np.linalg.solve(system, pays[..., None])[..., 0], largest)
     q_values = paid + g * np.einsum("sat,nt->nsa", mdp.transition, values)
-    errors = (q_values - estimates) * inside[:, None]
-    width = np.where(known, bonus, 0.0)
-    slack = np.maximum(errors - width, 0) + np.sum(policies * np.maximum(-errors, 0), axis=-1, keepdims=True)
-    promised = visits(chain(comparator[None])[0])[0][:, None] * comparator * inside[:, None]
-    regret = promised * (estimates - np.sum(policies * estimates, axis=-1, keepdims=True))
+    start = (mdp.initial * lives)[:, None]
+    occupancy = (1 - g) * np.linalg.solve(np.swapaxes(system, -1, -2), start)[..., 0]
+    escapes = mdp.initial @ ~lives + g * largest * np.sum(occupancy * np.sum(move[..., ~lives], axis=-1), axis=-1)
+    return OptimisticMDP(values, q_values, occupancy, escapes)
 
-    seen = visits(system)
-    escapes = mdp.initial @ ~lives + g * largest * np.sum(seen * np.sum(move[..., ~lives], axis=-1), axis=-1)
-    unknown = escapes if terminal else largest * np.einsum("ns,nsa,sa->n", seen, policies, ~known)
-    price = np.einsum("ns,nsa,sa->n", seen, policies, width) + unknown
+
+def slack_of(errors, width, policies):
+    """(e - b)^+ + <pi, (-e)^+> [N, S, A]: what ``errors`` e of action values cost beyond the bonus ``width`` b [S, A]."""
+    return np.maximum(errors - width, 0) + np.sum(policies * np.maximum(-errors, 0), axis=-1, keepdims=True)
+
+
+def _terms(mdp, epochs, e, optimal, terminal):
+    """(regret, slack, price) of epoch ``e``, all times 1 - discount; policies and estimates [T, S, A]."""
+    policies, known, bonus, estimates = epochs.policies[e], epochs.known[e], epochs.bonus[e], epochs.q_estimates[e]
+    inside, width = known.all(axis=1)[:, None], np.where(known, bonus, 0.0)
+    outside = ~known / np.maximum((~known).sum(axis=1, keepdims=True), 1)  # where policies agree
+    comparator = np.where(inside, optimal, outside)
+    K = optimistic_mdp(mdp, known, bonus, policies, terminal)
+
+    promised = optimistic_mdp(mdp, known, bonus, comparator[None], terminal).occupancy[0][:, None] * comparator * inside
+    regret = promised * (estimates - np.sum(policies * estimates, axis=-1, keepdims=True))
+    slack = slack_of((K.q_values - estimates) * inside, width, policies)
+    unknown = K.escapes if terminal else 1 / (1 - mdp.discount) * np.einsum("ns,nsa,sa->n", K.occupancy, policies, ~known)
+    price = np.einsum("ns,nsa,sa->n", K.occupancy, policies, width) + unknown
     return np.mean(np.sum(regret, axis=(1, 2))), np.mean(np.sum(promised * slack, axis=(1, 2))), np.mean(price)

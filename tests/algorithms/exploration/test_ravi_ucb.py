@@ -4,15 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import logsumexp
 
+from proofs_check.claims.exploration.ravi_ucb import replay
 from tabular_rl import instances
 from tabular_rl.algorithms import RAVIUCB
 from tabular_rl.algorithms.exploration.ravi_ucb import occupy
-from tabular_rl.kernels.discounted.rollouts import world_of
 from tabular_rl.kernels.linear.ridge import regression_update
 from tabular_rl.models import DiscountedMDP
-from tabular_rl.planning import evaluate, solve
+from tabular_rl.planning import evaluate
 
 SWIM = instances.river_swim(4, discount=0.8)
 
@@ -27,73 +26,12 @@ def mixture(d=3, S=5, A=3, gamma=0.8):
 MIXED, BASIS = mixture()
 
 
-def pick(weights, rng):
-    """The draw of the compiled loop."""
-    u, last = rng.random(), 0
-    for i, weight in enumerate(weights):
-        if weight > 0:
-            last, u = i, u - weight
-            if u < 0:
-                break
-    return last
-
-
-def replay(mdp, n, seed, eta, basis=None, delta=0.05):
-    """Regret, certificate and last policy: counts or normal equations anew for every plan, values by linear solves."""
-    (S, A), gamma, rng = mdp.shape, mdp.discount, np.random.default_rng(seed)
-    H, (accept, alias, start, *_) = 1 / (1 - gamma), world_of(mdp)
-    best = mdp.initial @ solve(mdp, "policy_iteration", tolerance=1e-9).values
-    V, log_policy, data, s, X = np.full(S, H), np.full((S, A), -math.log(A)), [], -1, np.zeros((S, A, 0))
-    price = 0.0 if eta == math.inf else H * math.log(A) / eta
-    regret = excess = 0.0
-    for _ in range(n):
-        if s < 0:
-            if basis is None:
-                N = np.zeros((S, A, S))
-                for i, b, j, *_ in data:
-                    N[i, b, j] += 1
-                count = N.sum(-1)
-                L = S * math.log(2) + math.log(S * A * n / delta)
-                estimate = (N @ V) / np.maximum(count, 1)
-                bonus = np.where(count > 0, gamma * H * np.sqrt(L / (2 * np.maximum(count, 1))), H)
-            else:
-                Lambda, moments = H**2 * np.eye(len(basis)), np.zeros(len(basis))
-                for *_, x, y in data:
-                    Lambda, moments = Lambda + np.outer(x, x), moments + x * y
-                beta = H / 2 * math.sqrt(np.linalg.slogdet(Lambda / H**2)[1] + 2 * math.log(1 / delta)) + H
-                X = np.moveaxis(basis @ V, 0, -1)
-                estimate = X @ np.linalg.solve(Lambda, moments)
-                bonus = gamma * beta * np.sqrt(np.einsum("sai,ij,saj->sa", X, np.linalg.inv(Lambda), X))
-            Q, old = np.clip(mdp.reward + bonus + gamma * estimate, 0, H), V
-            if eta == math.inf:  # optimistic value iteration
-                V = Q.max(1)
-                policy = (V[:, None] - 1e-12 <= Q).astype(float)
-                policy /= policy.sum(1, keepdims=True)
-            else:
-                V = logsumexp(log_policy + eta * Q, axis=1) / eta
-                log_policy = log_policy + eta * (Q - V[:, None])
-                policy = np.exp(log_policy)
-            X = X if basis is None else np.moveaxis(basis @ V, 0, -1)
-            d = np.linalg.solve(np.eye(S) - gamma * np.einsum("sa,sat->ts", policy, mdp.transition), mdp.initial)
-            regret += best - mdp.initial @ evaluate(mdp, policy).values
-            excess += np.sum(d[:, None] * policy * np.minimum(2 * bonus, H)) + (d - mdp.initial) @ (old - V)
-            u = rng.random() * start[-1]
-            s = int(np.searchsorted(start, u, side="right"))
-        a = pick(policy[s], rng)
-        u = rng.random() * S
-        t = int(u)
-        t = alias[s * A + a, t] if u - t >= accept[s * A + a, t] else t
-        data.append((s, a, t, X[s, a], V[t]))
-        s = t if rng.random() < gamma else -1
-    return regret, price + excess, policy
-
-
 @pytest.mark.parametrize("eta", [0.3, math.inf], ids=["soft", "greedy"])
 @pytest.mark.parametrize("basis", [None, BASIS], ids=["tables", "mixture"])
 def test_a_run_replayed_in_plain_python(basis, eta):
     """Without the regulariser this is optimistic value iteration with one backup per rollout."""
     trace = RAVIUCB(eta, basis=basis).run(MIXED, 400, 7)
-    regret, certificate, policy = replay(MIXED, 400, 7, eta, basis)
+    regret, certificate, policy, _ = replay(MIXED, 400, 7, eta, basis)
     np.testing.assert_allclose(trace["regret"][-1], regret, atol=1e-7)
     np.testing.assert_allclose(trace["certificate"][-1], certificate, rtol=1e-9)
     np.testing.assert_allclose(trace.policy, policy, atol=1e-8)
