@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from quantecon.markov import DiscreteDP
 
 from tabular_rl import algorithms, ambiguity, delays, instances, losses, models, planning, submodular
+from tabular_rl.algorithms import fitting
 from tabular_rl.planning.robust import linear as robust_linear
 from tabular_rl.planning.submodular import bandit as submodular_bandit
 
@@ -101,26 +102,10 @@ FUNCTIONS = {
     **takes((DISCOUNTED,), **plain(models, "to_arrays", "to_quantecon")),
     **takes((DISCOUNTED,), write_csv=lambda mdp: models.write_csv(mdp, PATH), from_mdp=lambda mdp: models.RobustMDP.from_mdp(mdp, L1)),
 }  # fmt: skip
-A = algorithms
-LEARNERS = {
-    (FINITE, WORLD): [A.BestOfBothWorlds(), A.DilatedBonusPO(), A.UCBVI(), A.Uniform(), A.TsallisINF(), A.OccupancyFTRL()],
-    (FINITE, WORLD, LATE): [
-        A.DAPO(),
-        A.LinearDAPO(np.ones((3, 2, 1))),
-        A.DelayedHedge(),
-        A.DelayedOPPO(),
-        A.DelayedOREPS(),
-        A.DelayedUOB(),
-    ],
-    (ROBUST,): [A.DRPG(), A.ContaminationGradient(), A.IWOCS(), A.RobustMirrorDescent(), A.BestResponses(), A.GradientDescentAscent()],
-    (SUBMODULAR,): [A.SubPO(), A.HistoryGreedy(), A.RandomWalk()],
-    (FACTORED,): [A.DRRPO(), A.DRLSVIUCB(), A.LSVIUCB(), A.LinearOPPO()],
-    (DISCOUNTED,): [A.LPO(), A.RAVIUCB(), A.QLearning(), A.UCBVIDiscounted()],
-}
-LEARNERS[FINITE, WORLD, LATE] += [A.DelayedOREPS(), A.DelayedUOB()]
-for kinds, learners in LEARNERS.items():
-    for learner in learners:
-        FUNCTIONS |= takes(kinds, "problem", **{type(learner).__name__: lambda mdp, learner=learner: learner.run(mdp, 3)})
+for name, kind in algorithms.catalogue().items():
+    FUNCTIONS |= takes(
+        tuple(model.__name__ for model in fitting.takes(kind)), "problem", **{name: lambda mdp, kind=kind: kind().run(mdp, 3)}
+    )
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -146,8 +131,6 @@ def test_the_table_has_every_function_of_planning_that_takes_a_model():
     assert functions - others <= FUNCTIONS.keys()
     worlds = {name for name in losses.__all__ if callable(getattr(losses, name))}
     assert worlds <= FUNCTIONS.keys()
-    learners = {name for name in algorithms.__all__ if hasattr(getattr(algorithms, name), "run")}
-    assert learners <= FUNCTIONS.keys()
 
 
 @pytest.mark.parametrize(

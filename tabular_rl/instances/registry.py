@@ -105,7 +105,7 @@ def find(name, *kinds):
     ValueError
         Unknown name; the message has the nearest ones.
     """
-    named = [entry for entry in catalogue() if name in (entry.name, entry.short_name)]
+    named = [entry for entry in catalogue() if isinstance(name, str) and name in (entry.name, entry.short_name)]
     if not named:
         name = str(name)[:40]
         near = get_close_matches(name, {entry.short_name for entry in catalogue()}, n=3)

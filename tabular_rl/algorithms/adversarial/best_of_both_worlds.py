@@ -85,6 +85,7 @@ class BestOfBothWorlds:
     plays = AdversarialMDP
     unit = "episode"
     series = ("regret", "loss")
+    examples = ({"regularizer": "shannon", "scale": "practical", "transition": "unknown"}, {"regularizer": "log_barrier"})
 
     regularizer: str = "tsallis"
     scale: str = "theory"

@@ -74,6 +74,7 @@ class DilatedBonusPO:
     plays = AdversarialMDP
     unit = "episode"
     series = ("regret", "loss")
+    examples = ({"preset": "practical"}, {"preset": "luo", "transition": "unknown"})
 
     preset: str = "theory"
     learning_rate: float | None = None

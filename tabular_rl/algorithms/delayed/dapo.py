@@ -96,6 +96,7 @@ class DAPO:
     plays = DelayedMDP
     unit = "episode"
     series = ("regret", "loss")
+    examples = ({"preset": "practical", "transition": "unknown"}, {"batch": "sequential"})
 
     preset: str = "theory"
     learning_rate: float | None = None

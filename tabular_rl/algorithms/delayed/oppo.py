@@ -69,6 +69,7 @@ class DelayedOPPO:
     plays = DelayedMDP
     unit = "episode"
     series = ("regret", "loss")
+    examples = ({"transition": "unknown"},)
 
     learning_rate: float | None = None
     exploration: float | None = None

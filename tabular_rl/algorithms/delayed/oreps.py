@@ -69,6 +69,7 @@ class DelayedOREPS:
     plays = DelayedMDP
     unit = "episode"
     series = ("regret", "loss")
+    examples = ({"adapted": False, "batch": "sequential"},)
 
     learning_rate: float | None = None
     exploration: float | None = None

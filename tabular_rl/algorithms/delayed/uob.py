@@ -74,6 +74,7 @@ class DelayedUOB:
     plays = DelayedMDP
     unit = "episode"
     series = ("regret", "loss", "uncertainty")
+    examples = ({"lazy": False},)
 
     lazy: bool = True
     learning_rate: float | None = None

@@ -56,6 +56,7 @@ class UCBVI:
     plays = AdversarialMDP
     unit = "episode"
     series = ("regret", "loss")
+    examples = ({"scale": 0.1, "transition": "known", "anytime": True},)
 
     scale: float = 1.0
     delta: float = 0.05

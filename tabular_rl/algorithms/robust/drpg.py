@@ -80,6 +80,7 @@ class DRPG:
     plays = RobustMDP
     unit = "iteration"
     series = ("objective", "upper", "gradient", "inner")
+    examples = ({"inner": "projected"},)
 
     inner: str = "exact"
     rule: str = "practical"

@@ -45,6 +45,7 @@ class IWOCS:
     plays = RobustMDP
     unit = "kernel"
     series = ("lower", "upper")
+    examples = ({"variant": "minq"},)
 
     variant: str = "hull"
     tolerance: float = 1e-8

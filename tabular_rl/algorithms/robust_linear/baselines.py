@@ -70,6 +70,7 @@ class LinearOPPO:
     plays = RobustLinearMDP
     unit = "episode"
     series = DRRPO.series
+    examples = ({"robust": True},)
 
     beta: float = 1.0
     eta: float | None = None

@@ -86,6 +86,7 @@ class DRRPO:
     plays = RobustLinearMDP
     unit = "episode"
     series = ("regret", "suboptimality", "plain_regret", "plain_suboptimality", "optimism", "need", "plans")
+    examples = ({"rare": True},)
 
     tau: float = 0.01
     radius: Any = None

@@ -88,6 +88,7 @@ class SubPO:
     plays = SubmodularMDP
     unit = "iteration"
     series = ("environment_steps", "sampled_value", "best_value")
+    examples = ({"optimizer": "npg", "learning_rate": 0.5},)
 
     batch: int = 500
     learning_rate: float = 5.0

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tabular_rl import losses
-from tabular_rl.algorithms import DilatedBonusPO, Uniform
+from tabular_rl import instances, losses
+from tabular_rl.algorithms import UCBVI, DilatedBonusPO, Uniform
 from tabular_rl.algorithms.adversarial.dilated_bonus_po import KAPPA
 from tabular_rl.models import FiniteHorizonMDP
 from tabular_rl.planning import evaluate, solve
@@ -149,3 +149,21 @@ def test_an_unknown_transition_costs_more():
     world = three_states()
     known, unknown = (DilatedBonusPO(transition=kind, learning_rate=0.01).run(world, 2000) for kind in ("known", "unknown"))
     assert np.all(unknown["certificate"] > known["certificate"])
+
+
+MDP = instances.random_losses(3, 4, 2, seed=1)
+
+
+@pytest.mark.parametrize("learner", [UCBVI(anytime=True), Uniform(), DilatedBonusPO(learning_rate=0.01)], ids=repr)
+def test_a_longer_run_begins_like_a_shorter_one(learner):
+    world = losses.stochastic(MDP)
+    short, long = learner.run(world, 60), learner.run(world, 400)
+    shared = np.intersect1d(short.index, long.index)
+    assert len(shared) > 10
+    np.testing.assert_array_equal(short["loss"][np.isin(short.index, shared)], long["loss"][np.isin(long.index, shared)])
+
+
+@pytest.mark.parametrize("learner", [DilatedBonusPO(), DilatedBonusPO(transition="unknown"), Uniform()], ids=repr)
+def test_the_first_policy_is_uniform(learner):
+    uniform = evaluate(MDP, np.full(MDP.shape, 1 / 2)).values[0]
+    assert learner.run(MDP, 1)["loss"][0] == pytest.approx(MDP.horizon - MDP.initial @ uniform, rel=1e-14)
