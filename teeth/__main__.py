@@ -24,6 +24,10 @@ def teeth(
     tests: Annotated[bool, typer.Option("--tests", help="Tests only.")] = False,
     sample: Annotated[int | None, typer.Option(min=1, help="This many of the faults; --seed counts on to the next ones.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which sample.")] = 0,
+    generate: Annotated[
+        int | None,
+        typer.Option(min=1, help="This many mutations of the functions that the claims of --family name, in place of the lists."),
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="List the faults, and plant none.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the table: .md or .csv.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the rows of the last runs whose code has not changed since.")] = False,
@@ -32,23 +36,27 @@ def teeth(
 ):
     """Plant one fault at a time into a copy of the tree; run the claims, then the tests, that reach its file, until one notices.
 
-    Exit code 1 when a fault is noticed by nothing.
+    Exit code 1 when a fault of a list is noticed by nothing. Of a generated one that is not noticed, it says whether the checks get there:
+    if they do, it is equivalent to what was there, or a hole.
     """
     from rich.console import Console
     from rich.markup import escape
 
-    from teeth import planting
+    from teeth import mutate, planting
     from teeth.running import Bench
 
     if output is not None and output.suffix not in (".md", ".csv"):
         raise ValueError(f"a table must end in .md or .csv, got {output}")
-    chosen = [entry for name in family or planting.families() for entry in planting.load(name)]
+    if generate is None:
+        chosen = [entry for name in family or planting.families() for entry in planting.load(name)]
+    else:
+        chosen = [entry for name in family or planting.families() for entry in mutate.generate(name, generate, seed)]
     if fault:
         unknown = set(fault) - {entry.name for entry in chosen}
         if unknown:
             raise ValueError(f"there is no fault {min(unknown)!r}; --list shows what there is")
         chosen = [entry for entry in chosen if entry.name in fault]
-    if sample is not None:
+    if sample is not None and generate is None:
         chosen = planting.rotating(chosen, sample, seed)
     console = Console()
     if show:
@@ -56,11 +64,12 @@ def teeth(
             paragraph(console, escape(f"{entry.family}: {entry.name}, {entry.file}"))
         return
     kinds = [kind for kind, wanted in (("claims", claims), ("tests", tests)) if wanted or not (claims or tests)]
-    kept, rows = _kept(), []
+    kept, rows, tree_digest = _kept(), [], digest()
     with tempfile.TemporaryDirectory(prefix="teeth-") as folder:
         bench = Bench(Path(folder), limit, patience)
+        bench.prepare(chosen)
         for number, entry in enumerate(chosen, 1):
-            start, row, tree_digest = time.monotonic(), {}, digest()
+            start, row = time.monotonic(), {}
             for kind in kinds:
                 key = hashlib.sha256(repr((entry, kind, tree_digest)).encode()).hexdigest()[:24]
                 if not (resume and key in kept):
@@ -71,15 +80,28 @@ def teeth(
                     with open(STORE, "a", encoding="utf-8") as file:
                         file.write(json.dumps(kept[key]) + "\n")
                 row[kind] = kept[key]
+            if generate and not any(row[kind]["by"] for kind in kinds):
+                row["reached"] = _is_reached(bench, mutate.probe(entry), kinds)
             rows.append({"family": entry.family, "fault": entry.name, "file": entry.file} | row | {"seconds": time.monotonic() - start})
-            words = "; ".join(f"{kind}: {word(row[kind], why=True)}" for kind in kinds)
+            words = "; ".join(
+                [*(f"{kind}: {word(row[kind], why=True)}" for kind in kinds), *([row["reached"]] if "reached" in row else [])]
+            )
             paragraph(console, escape(words), escape(f"[{number}/{len(chosen)}, {rows[-1]['seconds']:.0f} s] {entry.name}"), hang=4)
             if output is not None:
                 write(output, rows, kinds)
     for line in totals(rows, kinds):
         paragraph(console, escape(line))
-    if not all(any(row[kind]["by"] for kind in kinds) for row in rows):
+    if not generate and not all(any(row[kind]["by"] for kind in kinds) for row in rows):
         raise SystemExit(1)
+
+
+def _is_reached(bench, probe, kinds):
+    """Whether the checks notice when the program stops where an unnoticed fault was."""
+    if probe is None:
+        return "nobody can say whether they get there"
+    with bench.planted(probe) as tree:
+        reached = any(getattr(bench, kind)(tree, probe.file, probe.family).by for kind in kinds)
+    return "reached, unnoticed: equivalent, or a hole" if reached else "never reached"
 
 
 def word(seen, why=False):
@@ -95,14 +117,19 @@ def totals(rows, kinds):
         own = [row for row in rows if row["family"] == family]
         counts = [f"{kind} notice {sum(bool(row[kind]['by']) for row in own)}" for kind in kinds]
         missed = sum(not any(row[kind]["by"] for kind in kinds) for row in own)
-        yield f"{family}: of {len(own)} faults {', '.join(counts)}, {missed} noticed by nothing"
+        unreached = sum(row.get("reached") == "never reached" for row in own)
+        yield f"{family}: of {len(own)} faults {', '.join(counts)}, {missed} noticed by nothing" + (
+            f", {unreached} of them never reached" if unreached else ""
+        )
 
 
 def write(path, rows, kinds):
     """The table as Markdown or CSV."""
     cells = []
     for row in rows:
-        seen = [word(row[kind]) if kind in kinds else "not run" for kind in ("claims", "tests")]
+        seen = [
+            word(row[kind]) + f"; {row['reached']}" * ("reached" in row) if kind in kinds else "not run" for kind in ("claims", "tests")
+        ]
         cells.append([row["family"], row["fault"], row["file"], *seen, f"{row['seconds']:.0f}"])
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8", newline="") as file:

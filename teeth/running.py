@@ -52,12 +52,31 @@ class Bench:
     def __post_init__(self):
         self.clean = self.folder / "clean"
         shutil.copytree(ROOT, self.clean, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        self.fails_anyway = {}
+        self.fails_anyway, self.reach = {}, {}
+
+    def prepare(self, faults):
+        """Look up what reaches the faults' files, so that the repository may be edited from then on."""
+        for fault in faults:
+            self._claims(fault.file, fault.family)
+            self._tests(fault.file, fault.family)
+
+    def _claims(self, file, family):
+        """["module:claim"] of those that reach the file."""
+        if ("claims", file, family) not in self.reach:
+            modules = reaching(file, "proofs_check/claims", family)
+            self.reach["claims", file, family] = [f"{module}:{claim.id}" for module in modules for claim in claims_in(module)]
+        return self.reach["claims", file, family]
+
+    def _tests(self, file, family):
+        """Files of tests that reach the file."""
+        if ("tests", file, family) not in self.reach:
+            self.reach["tests", file, family] = [name.replace(".", "/") + ".py" for name in reaching(file, "tests", family)]
+        return list(self.reach["tests", file, family])
 
     @contextmanager
     def planted(self, fault):
         """A tree with the fault in it."""
-        text = fault.planted((ROOT / fault.file).read_text(encoding="utf-8"))
+        text = fault.planted((self.clean / fault.file).read_text(encoding="utf-8"))
         tree = Path(tempfile.mkdtemp(dir=self.folder)) / "tree"
         shutil.copytree(self.clean, tree, copy_function=os.link)
         path = tree / fault.file
@@ -72,8 +91,8 @@ class Bench:
 
     def claims(self, tree, file, family=""):
         """Seen by claims: one fails, or its control is not refuted any more, or it crashes or never ends; without the fault all is well."""
-        names = [f"{module}:{claim.id}" for module in reaching(file, "proofs_check/claims", family) for claim in claims_in(module)]
-        waiting, deadline = names, time.monotonic() + self.limit
+        names, deadline = self._claims(file, family), time.monotonic() + self.limit
+        waiting = names
         while waiting:
             lines, late = self._python(tree, ["-m", "teeth.worker", str(self.patience), *waiting], deadline)
             records = [record for record in map(_record, lines) if "ok" in record]
@@ -91,7 +110,7 @@ class Bench:
 
     def tests(self, tree, file, family=""):
         """Whether a test notices, slow ones left out."""
-        files, deadline = [name.replace(".", "/") + ".py" for name in reaching(file, "tests", family)], time.monotonic() + self.limit
+        files, deadline = self._tests(file, family), time.monotonic() + self.limit
         done, size, skipped = 0, CHUNK, []
         while done < len(files):
             chunk = files[done : done + size]

@@ -41,6 +41,37 @@ def test_the_nearest_files_come_first():
     assert "tests.test_claims" not in tests
 
 
+def test_generated_faults_apply_and_are_the_same_for_the_same_seed():
+    from teeth import mutate
+
+    faults = mutate.generate("foundations", 40, 1)
+    assert faults == mutate.generate("foundations", 40, 1) != mutate.generate("foundations", 40, 2)
+    assert len({fault.name for fault in faults}) == 40
+    for fault in faults:
+        text = (planting.ROOT / fault.file).read_text(encoding="utf-8")
+        assert fault.planted(text) != text
+        assert "raise AssertionError" in mutate.probe(fault).planted(text)
+
+
+def test_every_kind_of_mutation_is_made(tmp_path, monkeypatch):
+    from teeth import mutate
+
+    text = """def f(x, i, a, b):
+    '''Not 1 < 2 here.'''
+    if a < b and i == 0:
+        raise ValueError(f"{a + b}")
+    check.number("a", a, above=3)
+    x[i] += 0.5 * min(a, -b)
+    return x[i]  # é 1 + 1
+"""
+    (tmp_path / "m.py").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(mutate, "ROOT", tmp_path)
+    made = {fault.name.partition(": ")[2].partition(" (")[0] for fault in mutate.mutations("m.py", "f")}
+    assert made == {
+        "< -> <=", "and -> or", "== -> !=", "0 -> 1", "+ -> -", "0.5 -> 1.0", "* -> /", "min -> max", "- -> nothing", "i -> i - 1",
+    }  # fmt: skip
+
+
 @pytest.mark.slow
 def test_planted_faults_are_noticed(tmp_path):
     """One that a claim sees, and one that changes nothing that anybody could see."""
