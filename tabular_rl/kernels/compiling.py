@@ -107,5 +107,8 @@ def _decorator(**options):
 
 njit = _decorator()
 
+# A step of a loop that has one place: LLVM goes over all that is below a function once more for every function above it.
+njit_inline = _decorator(inline="always")
+
 # Sums may be reordered and fused (2.4 times faster dense sweeps); infinities and NaN keep their meaning.
 njit_sums = _decorator(fastmath={"reassoc", "contract", "nsz"})

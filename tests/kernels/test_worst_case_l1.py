@@ -1,4 +1,4 @@
-"""Worst cases over L1 balls: the worked instances, and three implementations that agree."""
+"""Worst cases over L1 balls: the worked instances, and two implementations that agree."""
 
 import numpy as np
 import pytest
@@ -10,13 +10,11 @@ Z, P0 = np.array([1.0, 3, 2, 0]), np.array([0.4, 0.1, 0.2, 0.3])
 
 
 def l1(z, p0, radius, variant="selection"):
-    """(value, dual, p) by one of the three implementations."""
+    """(value, dual, p) by one of the two implementations."""
     p0 = sets.read_only(p0)  # as the sweeps have it: the same compiled version
-    p, order, spare = np.empty(len(z)), np.empty(len(z), np.int64), np.empty(len(z), np.int64)
+    p, order = np.empty(len(z)), np.empty(len(z), np.int64)
     if variant == "selection":
         return *kernels.worst_l1(z, p0, radius, p, order), p
-    if variant == "sort":
-        return *kernels.worst_l1_sorted(z, p0, radius, p, order, spare), p
     order = np.argsort(z, kind="stable")
     value, dual = kernels.worst_l1_ordered(z, p0, radius, p, order)
     assert kernels.value_l1_ordered(z, p0, radius, order, z[order[-1]] - z[order]) == pytest.approx(
@@ -25,7 +23,7 @@ def l1(z, p0, radius, variant="selection"):
     return value, dual, p
 
 
-variants = pytest.mark.parametrize("variant", ["selection", "sort", "order"])
+variants = pytest.mark.parametrize("variant", ["selection", "order"])
 
 
 @variants

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from proofs_check import claim, identity, inequality, theorem
 from proofs_check.strategies import draw
 from tabular_rl import ambiguity, instances
-from tabular_rl.kernels.robust import rows as codes
 from tabular_rl.models import RobustMDP
 from tabular_rl.planning import constants, gradients, robust_backup, robust_evaluate, solve
 from tabular_rl.planning.robust.solve import compiled, kernel_of
@@ -44,13 +43,12 @@ def objective(mdp, policy, kernel):
 
 def gain(mdp, policy, values):
     """(T_policy v - v, the greedy kernel): what the adversary's best answer to ``values`` adds."""
-    from tabular_rl.kernels.robust.evaluation import policy_backup
+    from tabular_rl.kernels.robust.evaluation import answer_to, policy_backup
 
     play = compiled(mdp)
-    improved, worst, q = np.empty(mdp.n_states), np.empty(len(play.rows.nominal)), np.empty(policy.shape)
-    work, pairs = codes.workspace(play.rows, play.code), np.arange(policy.size)
-    policy_backup(*play, policy, mdp.discount, values, improved, worst, q, pairs, work)
-    return improved - values, kernel_of(mdp, worst)
+    answer = answer_to(play)._replace(values=np.array(values))
+    policy_backup(play, np.array(policy), answer)
+    return answer.improved - values, kernel_of(mdp, answer.greedy)
 
 
 @claim("drpg.policy_difference", kind=identity, source=f"{SOURCE} L1", provenance="classical", given=(games,), control={"of": 0})

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from proofs_check import claim, inequality, theorem
 from proofs_check.claims.robust.drpg import SOURCE, curved, gain, game, games
 from proofs_check.strategies import draw
-from tabular_rl import ambiguity, instances
-from tabular_rl.kernels.robust import rows as codes
-from tabular_rl.kernels.robust.sweeps import project
+from tabular_rl import instances
 from tabular_rl.planning import constants, gradients, robust_evaluate
 from tabular_rl.planning.robust.solve import compiled, flat_kernel, kernel_of
 
@@ -21,11 +19,13 @@ _ascents = draw(game, st.integers(2, 4), st.integers(2, 3), st.sampled_from([0.1
 
 def adversary_step(mdp, policy, kernel, step):
     """(J(policy, kernel), the kernel after one step of projected ascent)."""
-    play, at = compiled(mdp), gradients(mdp, policy, kernel)
-    x = flat_kernel(mdp, kernel) + step * ambiguity.flat(play.rows, at.kernel)
-    moved = np.empty_like(x)
-    project(play.code, play.rows, x, moved, codes.workspace(play.rows, play.code))
-    return at.objective, kernel_of(mdp, moved)
+    from tabular_rl.kernels.robust.evaluation import answer_to, ascend, evaluate_policy
+
+    play, policy = compiled(mdp), np.array(policy)
+    answer = answer_to(play, flat_kernel(mdp, kernel))
+    evaluate_policy(play.rows, answer.kernel, policy, mdp.discount, answer.system, answer.values)
+    ascend(play, policy, step, answer)
+    return mdp.initial @ answer.values, kernel_of(mdp, answer.kernel)
 
 
 def diameter(mdp):

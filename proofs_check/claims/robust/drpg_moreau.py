@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from proofs_check import claim, inequality, theorem
 from proofs_check.claims.robust.drpg import SOURCE, game
-from proofs_check.claims.robust.drpg_steps import rows_onto_simplex
+from proofs_check.claims.robust.plain import rows_onto_simplex
 from proofs_check.strategies import draw
 from proofs_check.verdicts import Sides
 from tabular_rl import instances
 from tabular_rl.algorithms import DRPG
-from tabular_rl.algorithms.robust.drpg import convergence_bound
+from tabular_rl.algorithms.robust.drpg import convergence_bound, envelope_change
 from tabular_rl.models import RobustMDP
 from tabular_rl.planning import constants, gradients, robust_evaluate, solve
 from tabular_rl.planning.robust.policy import optimality_radius
@@ -190,7 +190,7 @@ def descent(drawn, exponent, loss, factor=0.5):
     step = 10.0**exponent / ell
     after = prox(mdp, rows_onto_simplex(policy - step * at.policy))
     lost, least = max(found.worst - at.objective, 0.0), _moves(mdp, policy, found)[0]
-    change = -factor * step * least**2 + 2 * step * ell * lost + ell * step**2 * np.sum(at.policy**2)
+    change = -factor * step * least**2 + envelope_change(constants(mdp), step, lost, np.linalg.norm(at.policy))
     return after.lower, found.upper + change, 1 / (1 - mdp.discount)
 
 

@@ -8,21 +8,13 @@ from hypothesis import strategies as st
 
 from proofs_check import claim, identity, inequality
 from proofs_check.claims.robust.drpg import SOURCE, curved, game, games
+from proofs_check.claims.robust.plain import rows_onto_simplex
 from proofs_check.strategies import draw
 from tabular_rl import ambiguity, instances
 from tabular_rl.models import RobustMDP
 from tabular_rl.planning import constants, gradients, robust_evaluate
 
 _pairs = draw(game, st.integers(2, 5), st.integers(2, 4), st.sampled_from([0.1, 0.5, 0.9, 0.95]), "sa")
-
-
-def rows_onto_simplex(x):
-    """Euclidean projection of every row onto the simplex, by sorting."""
-    ordered = -np.sort(-x, axis=1)
-    excess = np.cumsum(ordered, axis=1) - 1
-    count = np.sum(ordered - excess / np.arange(1, x.shape[1] + 1) > 0, axis=1)
-    level = excess[np.arange(len(x)), count - 1] / count
-    return np.maximum(x - level[:, None], 0)
 
 
 @claim("drpg.smooth", kind=inequality, source=f"{SOURCE} L5, L6", provenance="derived", given=(games,), control={"share": 0.01})

@@ -13,15 +13,15 @@ import numpy as np
 
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.robust.evaluation import evaluate_policy, kernel_gradient, occupy, project_policy, total, worst_kernel
-from tabular_rl.kernels.robust.rows import PROJECTABLE, workspace
-from tabular_rl.kernels.robust.sweeps import expected, project
+from tabular_rl.kernels.robust.evaluation import answer_to, ascend, copy, descend, evaluate_policy, policy_gradient, total, worst_kernel
+from tabular_rl.kernels.robust.rows import PROJECTABLE
+from tabular_rl.kernels.robust.sweeps import expected
 from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning import evaluate, solve
 from tabular_rl.planning.bellman import deterministic_policy
-from tabular_rl.planning.robust.policy import first_policy, robust_evaluate
-from tabular_rl.planning.robust.solve import compiled, flat_kernel, kernel_of, missing_pairs
+from tabular_rl.planning.robust.policy import check_start, first_policy, robust_evaluate
+from tabular_rl.planning.robust.solve import compiled, flat_kernel, kernel_of
 
 __all__ = ["BestResponses", "GradientDescentAscent"]
 
@@ -112,8 +112,7 @@ class GradientDescentAscent:
     def __post_init__(self):
         check.rate("step", self.step, most=LARGEST_STEP)
         check.flag("keep", self.keep)
-        if self.start is not None:
-            object.__setattr__(self, "start", check.frozen(check.distribution("start", self.start, (None, None)), self.start))
+        check_start(self)
 
     def suits(self, problem):
         """A TypeError if its set has no projection."""
@@ -125,50 +124,29 @@ class GradientDescentAscent:
         problem = self.plays.of(problem)
         check.generator(seed)
         self.suits(problem)
-        game, n, (S, A) = compiled(problem), check.integer("n", n, 1), problem.shape
+        game, n = compiled(problem), check.integer("n", n, 1)
         policy = first_policy(problem, self.start)
-        policies = np.empty((n + 1 if self.keep else 0, S, A))
-        objective, played, solves = _descend_ascend(
-            *game,
-            problem.initial,
-            problem.discount,
-            self.step,
-            n,
-            policy,
-            missing_pairs(problem),
-            policies,
-            workspace(game.rows, game.code),
-        )
+        policies = np.empty((n + 1 if self.keep else 0, *problem.shape))
+        objective, played, solves = _descend_ascend(game, self.step, n, SOLVES, policy, policies, answer_to(game), answer_to(game))
         parameters = {"step": self.step, "converged": solves < SOLVES} | ({"policies": policies} if self.keep else {})
         return Trace(np.arange(n + 1), {"objective": objective, "played": played}, policy, parameters, seed, self.unit)
 
 
 @njit
-def _descend_ascend(code, rows, listed, initial, discount, step, n, policy, missing, policies, work):
-    S, A = policy.shape
-    picked, nnz = np.arange(S * A), len(rows.nominal)
-    p, worst, greedy, moved = rows.nominal.copy(), rows.nominal.copy(), np.empty(nnz), np.empty(nnz)
-    system, values, improved, occupancy, q = np.empty((S, S)), np.empty(S), np.empty(S), np.empty(S), np.empty((S, A))
-    objective, played, most = np.empty(n + 1), np.empty(n + 1), 0
+def _descend_ascend(game, step, n, limit, policy, policies, worst, now):
+    (S, A), q, most = policy.shape, now.q, 0
+    objective, played = np.empty(n + 1), np.empty(n + 1)
     for k in range(n + 1):
-        solves = worst_kernel(code, rows, listed, policy, discount, 0.0, SOLVES, worst, greedy, system, values, improved, q, picked, work)[
-            0
-        ]
+        solves = worst_kernel(game, policy, 0.0, limit, worst)[0]
         most = max(most, solves)
-        objective[k] = total(initial, values)
-        evaluate_policy(rows, p, policy, discount, system, values)
-        played[k] = total(initial, values)
+        objective[k] = total(game.initial, worst.values)
+        evaluate_policy(game.rows, now.kernel, policy, game.discount, now.system, now.values)
+        played[k] = total(game.initial, now.values)
         if len(policies) > 0:
-            policies[k] = policy
-        if k < n:
-            occupy(system, initial, discount, occupancy)
-            expected(rows, p, picked, discount, values, q.reshape(S * A))
-            kernel_gradient(rows, occupancy, policy, discount, values, moved)
-            for i in range(nnz):
-                moved[i] = p[i] + step * moved[i]
-            project(code, rows, moved, p, work)
-            for s in range(S):
-                for a in range(A):
-                    policy[s, a] -= step * occupancy[s] * q[s, a] / (1 - discount)
-            project_policy(policy, missing)
+            copy(policy.reshape(S * A), policies[k].reshape(S * A))
+        if k < n:  # both from the same point
+            expected(game.rows, now.kernel, now.pairs, game.discount, now.values, q.reshape(S * A))
+            ascend(game, policy, step, now)
+            policy_gradient(game, now.occupancy, q, q)
+            descend(policy, step, q, game.missing)
     return objective, played, most

@@ -22,19 +22,28 @@ smoothed objective; and 0 <= J_sigma - Phi <= discount R log S / (sigma (1 - dis
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.discounted.markov_systems import factor, solve_factored
-from tabular_rl.kernels.robust.evaluation import occupy, policy_chain, project_policy, total, worst_kernel
-from tabular_rl.kernels.robust.rows import CONTAMINATION, workspace
+from tabular_rl.kernels.robust.evaluation import (
+    answer_to,
+    copy,
+    descend,
+    discounted_occupancy,
+    policy_chain,
+    policy_gradient,
+    total,
+    worst_kernel,
+)
+from tabular_rl.kernels.robust.rows import CONTAMINATION
 from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
-from tabular_rl.planning.robust.policy import first_policy
-from tabular_rl.planning.robust.solve import compiled, missing_pairs
+from tabular_rl.planning.robust.policy import check_start, first_policy
+from tabular_rl.planning.robust.solve import compiled
 
 __all__ = ["ContaminationGradient"]
 
@@ -77,8 +86,7 @@ class ContaminationGradient:
         check.flag("keep", self.keep)
         if self.scale is not None:
             check.rate("scale", self.scale)
-        if self.start is not None:
-            object.__setattr__(self, "start", check.frozen(check.distribution("start", self.start, (None, None)), self.start))
+        check_start(self)
 
     def suits(self, problem):
         """A TypeError if its set is another one."""
@@ -107,18 +115,8 @@ class ContaminationGradient:
         policy = first_policy(problem, self.start)
         step = (0.25 if self.scale is None else self.scale) if self.rule == "constant" else (self.scale or 1.0) / self.smoothness(problem)
         policies = np.empty((n + 1 if self.keep else 0, S, A))
-        objective, smoothed, gradient, inner, residual, best = _run(
-            *game[1:],
-            problem.initial,
-            problem.discount,
-            self.sigma,
-            step,
-            n,
-            policy,
-            missing_pairs(problem),
-            policies,
-            workspace(game.rows, game.code),
-        )
+        soft = Soft(self.sigma, np.zeros(S), np.empty((S, A)), np.empty(S * A * S), np.empty((S, A)))
+        objective, smoothed, gradient, inner, residual, best = _run(game, soft, step, n, SOLVES, policy, policies, answer_to(game))
         missed = int(np.sum(residual > 100 * SETTLED))
         if missed:
             warnings.warn(f"{missed} fixed points were not found to rounding, residual {residual.max():.1g}", stacklevel=2)
@@ -145,78 +143,88 @@ class ContaminationGradient:
         return float(2 * g * A * largest / (1 - g) ** 2 + g * R * self.sigma * A * largest**2 / (1 - g) ** 3)
 
 
+class Soft(NamedTuple):
+    """The smoothed game at a policy: its sharpness ``sigma``, ``values`` [S], ``q`` [S, A], ``kernel`` [entries] and ``bonus`` [S, A]."""
+
+    sigma: float
+    values: np.ndarray
+    q: np.ndarray
+    kernel: np.ndarray
+    bonus: np.ndarray
+
+
 @njit
-def _run(rows, listed, initial, discount, sigma, step, n, policy, missing, policies, work):
+def _run(game, soft, step, n, limit, policy, policies, answer):
     S, A = policy.shape
-    picked, nnz = np.arange(S * A), len(rows.nominal)
-    p, worst, greedy, system = np.empty(nnz), rows.nominal.copy(), np.empty(nnz), np.empty((S, S))
-    q, bonus, values, hard, improved, occupancy = np.empty((S, A)), np.empty((S, A)), np.zeros(S), np.empty(S), np.empty(S), np.empty(S)
     objective, smoothed, gradients = np.empty(n + 1), np.empty(n + 1), np.empty(n + 1)
     counts, residuals = np.empty(n + 1, np.int64), np.empty(n + 1)
     least, best = np.inf, policy.copy()
     for t in range(n + 1):
-        worst_kernel(CONTAMINATION, rows, listed, policy, discount, 0.0, SOLVES, worst, greedy, system, hard, improved, q, picked, work)
-        objective[t] = total(initial, hard)
+        worst_kernel(game, policy, 0.0, limit, answer)
+        objective[t] = total(game.initial, answer.values)
 
-        # the smoothed fixed point by Newton's method; afterwards q, p and the factors in ``system`` are those of ``values``
-        residuals[t], counts[t] = np.inf, 0
-        soft_backup(rows, discount, sigma, values, q, p, bonus, work.numbers[0])
-        while residuals[t] > SETTLED and counts[t] < SOLVES:
-            policy_chain(rows, p, policy, discount, system, values)
-            for s in range(S):
-                values[s] += total(policy[s], bonus[s])
-            factor(system)
-            solve_factored(system, values)
-            soft_backup(rows, discount, sigma, values, q, p, bonus, work.numbers[0])
-            counts[t] += 1
-            residuals[t] = 0.0
-            for s in range(S):
-                residuals[t] = max(residuals[t], abs(total(policy[s], q[s]) - values[s]) / max(1.0, abs(values[s])))
-        smoothed[t] = total(initial, values)
+        # v, q, w and P of the smoothed game
+        counts[t], residuals[t] = soft_values(game, soft, policy, limit, answer)
+        smoothed[t] = total(game.initial, soft.values)
 
-        policy_chain(rows, p, policy, discount, system, improved)
-        factor(system)
-        occupy(system, initial, discount, occupancy)
-        square = 0.0
-        for r in missing:
-            q[r // A, r % A] = 0.0
-        for s in range(S):
-            for a in range(A):
-                q[s, a] *= occupancy[s] / (1 - discount)  # the gradient
-                square += q[s, a] ** 2
-        gradients[t] = np.sqrt(square)
+        # G[s,a] = d[s] q[s,a] / (1 - discount)
+        policy_chain(game.rows, soft.kernel, policy, game.discount, answer.system, answer.improved)
+        factor(answer.system)
+        discounted_occupancy(answer.system, game.initial, game.discount, answer.occupancy)
+        gradients[t] = policy_gradient(game, answer.occupancy, soft.q, soft.q)
         if objective[t] < least:
-            least, best = objective[t], policy.copy()
+            least = objective[t]
+            copy(policy.reshape(S * A), best.reshape(S * A))
         if len(policies) > 0:
-            policies[t] = policy
+            copy(policy.reshape(S * A), policies[t].reshape(S * A))
+
+        # pi <- projection of pi - alpha G
         if t < n:
-            for s in range(S):
-                for a in range(A):
-                    policy[s, a] -= step * q[s, a]
-            project_policy(policy, missing)
+            descend(policy, step, soft.q, game.missing)
     return objective, smoothed, gradients, counts, residuals, best
 
 
 @njit
-def soft_backup(rows, discount, sigma, values, q, p, bonus, z):
-    """``q`` [S, A] with the soft maximum, the kernel ``p`` that it puts the mass on, and ``bonus`` = q - p . z, what its entropy is worth.
+def soft_values(game, soft, policy, limit, answer):
+    """The smoothed fixed point by Newton's method, from soft.values on: (solves, relative residual); q and the kernel are of its values."""
+    values, system, residual, solves = soft.values, answer.system, np.inf, 0
+    soft_backup(game.rows, game.discount, soft, answer.work.numbers[0])
+    while residual > SETTLED and solves < limit:
+        policy_chain(game.rows, soft.kernel, policy, game.discount, system, values)
+        for s in range(len(values)):
+            values[s] += total(policy[s], soft.bonus[s])
+        factor(system)
+        solve_factored(system, values)
+        soft_backup(game.rows, game.discount, soft, answer.work.numbers[0])
+        solves += 1
+        residual = 0.0
+        for s in range(len(values)):
+            residual = max(residual, abs(total(policy[s], soft.q[s]) - values[s]) / max(1.0, abs(values[s])))
+    return solves, residual
+
+
+@njit
+def soft_backup(rows, discount, soft, z):
+    """soft.q [S, A] with the soft maximum, the kernel that it puts the mass on, and ``bonus`` = q - p . z, what its entropy is worth.
 
     Contaminated rows are full: row r has all S states in their order.
     """
+    q, p, bonus, values = soft.q, soft.kernel, soft.bonus, soft.values
     S, A = q.shape
-    temperature = discount / sigma
+    temperature = discount / soft.sigma
     for r in range(S * A):
-        p0, out, share = rows.nominal[r * S : (r + 1) * S], p[r * S : (r + 1) * S], rows.radius[r]
-        top, mass, mean = -np.inf, 0.0, 0.0
+        first, share = r * S, rows.radius[r]
+        top, mass, mean, q_mean = -np.inf, 0.0, 0.0, 0.0
         for t in range(S):
-            z[t] = (rows.cost[r] if rows.pair_costs else rows.cost[r * S + t]) + discount * values[t]
+            z[t] = (rows.cost[r] if rows.pair_costs else rows.cost[first + t]) + discount * values[t]
             top = max(top, z[t])
         for t in range(S):
-            out[t] = np.exp((z[t] - top) / temperature)
-            mass += out[t]
+            p[first + t] = np.exp((z[t] - top) / temperature)
+            mass += p[first + t]
         for t in range(S):
-            weight = out[t] / mass
+            weight = p[first + t] / mass
             mean += weight * z[t]
-            out[t] = (1 - share) * p0[t] + share * weight
+            p[first + t] = (1 - share) * rows.nominal[first + t] + share * weight
+            q_mean += p[first + t] * z[t]
         bonus[r // A, r % A] = share * (top + temperature * np.log(mass) - mean)
-        q[r // A, r % A] = bonus[r // A, r % A] + total(out, z)
+        q[r // A, r % A] = bonus[r // A, r % A] + q_mean

@@ -16,29 +16,33 @@ everywhere; without rectangularity the claim is false (``instances.nonrect_two_k
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tabular_rl.algorithms.robust.drpg_parametric import Family, ascend_family
+from tabular_rl.algorithms.robust.drpg_parametric import Family, ascend_family, centre
 from tabular_rl.algorithms.trace import Trace
-from tabular_rl.kernels.compiling import njit
+from tabular_rl.kernels.compiling import njit, njit_inline
 from tabular_rl.kernels.robust.evaluation import (
+    answer_to,
     ascend_kernel,
+    copy,
+    descend,
+    discounted_occupancy,
     evaluate_policy,
-    occupy,
-    project_policy,
+    finish_unused,
+    policy_gradient,
     total,
     weaken,
     worst_kernel,
     worst_of_list,
 )
-from tabular_rl.kernels.robust.rows import LIST, PROJECTABLE, workspace
+from tabular_rl.kernels.robust.rows import LIST, PROJECTABLE
 from tabular_rl.kernels.robust.sweeps import expected
 from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
-from tabular_rl.planning.robust.policy import constants, first_policy, optimality_radius
-from tabular_rl.planning.robust.solve import compiled, kernel_of, missing_pairs, precision
+from tabular_rl.planning.robust.policy import check_start, constants, first_policy, optimality_radius
+from tabular_rl.planning.robust.solve import compiled, kernel_of, precision
 
 __all__ = ["DRPG", "convergence_bound"]
 
@@ -105,8 +109,7 @@ class DRPG:
         check.integer("inner_limit", self.inner_limit, 1)
         check.rate("loss", self.loss, zero=True)
         check.number("loss_factor", self.loss_factor, at_least=0, at_most=1)
-        if self.start is not None:
-            object.__setattr__(self, "start", check.frozen(check.distribution("start", self.start, (None, None)), self.start))
+        check_start(self)
 
     def run(self, problem, n, seed=0):
         """``n`` >= 1 updates of the policy on a RobustMDP. Nothing is random: ``seed`` changes nothing.
@@ -131,18 +134,15 @@ class DRPG:
             state = int(np.argmin(problem.initial))
             warnings.warn(f"initial[{state}] is 0: no global guarantee, which needs a start in every state", UserWarning, stacklevel=2)
         check.generator(seed)
-        S, A = problem.shape
-        policy = first_policy(problem, self.start)
-        steps = self.steps(problem, n)
+        policy, steps, decay = first_policy(problem, self.start), self.steps(problem, n), np.arange(n + 1)
         eps = (0.0 if self.inner in ("exact", "nominal") else 1.0) if self.tolerance is None else self.tolerance
-        decay = np.arange(n + 1)
-        size = n + 1 if self.keep else 0
-        policies, kernels = np.empty((size, S, A)), np.empty((size, len(game.rows.nominal)))
-        objective, gap, gradient, inner, best = _run(
-            *game, problem.initial, problem.discount, INNER.index(self.inner), steps, eps * problem.discount**decay,
-            self.loss * self.loss_factor**decay, self.inner_step or INNER_STEP.get(self.inner, 1.0), self.inner_limit,
-            _family(problem), policy, missing_pairs(problem), policies, kernels, workspace(game.rows, game.code),
+        rules = Rules(
+            INNER.index(self.inner), steps, eps * problem.discount**decay, self.loss * self.loss_factor**decay,
+            self.inner_step or INNER_STEP.get(self.inner, 1.0), self.inner_limit,
         )  # fmt: skip
+        size, family, answer = n + 1 if self.keep else 0, _family(problem), answer_to(game)
+        policies, kernels = np.empty((size, *problem.shape)), np.empty((size, len(answer.kernel)))
+        objective, gap, gradient, inner, best = _run(game, rules, family, centre(family), policy, answer, policies, kernels)
         upper = objective + gap + precision(problem)
         ended = int(np.sum(inner >= self.inner_limit))
         if ended:
@@ -188,6 +188,27 @@ def _family(problem):
     return Family(np.empty((S, 0)), np.empty((S, A, 0)), np.empty(0), np.empty(0), 0.0, 0.0)
 
 
+class Rules(NamedTuple):
+    """``inner``: the code of the inner solver; alpha_t [T]; eps_t and what it gives away on purpose [T + 1]; of ascents step and limit."""
+
+    inner: int
+    steps: np.ndarray
+    tolerances: np.ndarray
+    losses: np.ndarray
+    inner_step: float
+    limit: int
+
+
+def envelope_change(c, step, gap, gradient):
+    """What one step may add to the Moreau envelope beside -(step / 2) |its gradient|^2 (drpg spec L18) [derived]:
+
+        2 alpha ell gap + ell alpha^2 |G|^2
+
+    ``c``: the ``constants`` of the model; ``gap`` of the inner solver; ``gradient`` |G| of the step.
+    """
+    return 2 * step * c.ell_policy * gap + c.ell_policy * step**2 * gradient**2
+
+
 def convergence_bound(mdp, step, n, excess, gaps, largest_gradient=None):
     """The theorem: min_t U_t - J* after ``n`` constant steps is at most (drpg spec 7.4) [derived]
 
@@ -198,83 +219,59 @@ def convergence_bound(mdp, step, n, excess, gaps, largest_gradient=None):
     """
     c, lost = constants(mdp), float(np.sum(gaps)) / n
     L = c.L_policy if largest_gradient is None else largest_gradient
-    inside = 2 * excess / (step * n) + 2 * c.ell_policy * L**2 * step + 4 * c.ell_policy * lost
+    inside = 2 * (excess + n * envelope_change(c, step, lost, L)) / (step * n)  # the envelope stays above J*: the sum of |its gradient|^2
     return optimality_radius(mdp) * np.sqrt(inside) + lost
 
 
+@njit_inline
+def respond(game, rules, family, member, policy, t, answer):
+    """P, gap_t = inner(policy): a kernel that is worst up to the gap, with its values and factors in ``answer``. Returns (moves, gap)."""
+    gap = np.nan
+    if rules.inner == PARAMETRIC:
+        moves = ascend_family(game, family, member, policy, rules.inner_step, SETTLED, rules.limit, answer)
+    elif rules.inner == PROJECTED:
+        moves, gap = ascend_kernel(game, policy, rules.tolerances[t], rules.inner_step, rules.limit, answer)
+    elif game.code == LIST:
+        moves, gap = worst_of_list(game, policy, answer)
+    else:
+        moves, gap = worst_kernel(game, policy, rules.tolerances[t], rules.limit, answer)
+        finish_unused(game, policy, answer)
+    if rules.losses[t] > 0.0:
+        gap += weaken(game, policy, rules.losses[t], answer)
+    return moves, gap
+
+
 @njit
-def _run(
-    code, rows, listed, initial, discount, inner, steps, tolerances, losses, inner_step, limit, family, policy, missing, policies, kernels,
-    work,
-):  # fmt: skip
-    S, A = policy.shape
-    T, picked = len(steps), np.arange(S * A)
-    p, greedy, moved = rows.nominal.copy(), np.empty(len(rows.nominal)), np.empty(len(rows.nominal))
-    system, values, improved, occupancy, q = np.empty((S, S)), np.empty(S), np.empty(S), np.empty(S), np.empty((S, A))
-    theta, lam, of_theta, of_lam = family.theta.copy(), family.lam.copy(), np.empty(len(family.theta)), np.empty(len(family.lam))
+def _run(game, rules, family, member, policy, answer, policies, kernels):
+    T, (S, A) = len(rules.steps), policy.shape
+    values, q, nominal = answer.values, answer.q, rules.inner == NOMINAL
     objective, gaps, gradients, counts = np.empty(T + 1), np.empty(T + 1), np.empty(T + 1), np.empty(T + 1, np.int64)
     least, best = np.inf, policy.copy()
-
     for t in range(T + 1):
-        # the adversary: a kernel p that is worst up to the gap; values and system are those of (policy, p)
-        gap = np.nan
-        if inner == PARAMETRIC:
-            counts[t] = ascend_family(
-                rows, family, theta, lam, policy, discount, initial, inner_step, SETTLED, limit,
-                p, system, values, improved, occupancy, of_theta, of_lam,
-            )  # fmt: skip
-        elif inner == PROJECTED:
-            counts[t], gap = ascend_kernel(
-                code, rows, listed, policy, discount, initial, tolerances[t], inner_step, limit,
-                p, moved, greedy, system, values, occupancy, improved, q, picked, work,
-            )  # fmt: skip
-        elif code == LIST:
-            counts[t], gap = worst_of_list(rows, listed, policy, discount, initial, p, system, values)
-        else:
-            counts[t], gap = worst_kernel(
-                code, rows, listed, policy, discount, tolerances[t], limit, p, greedy, system, values, improved, q, picked, work
-            )
-            finish_unused(rows, policy, greedy, p)
-        if losses[t] > 0.0:
-            gap += weaken(rows, policy, discount, initial, losses[t], p, moved, system, values)
-        objective[t] = total(initial, values)
-        if inner == NOMINAL:  # p stays the worst kernel, from which the next iteration starts
-            worst = objective[t] + gap
-            evaluate_policy(rows, rows.nominal, policy, discount, system, values)
-            objective[t] = total(initial, values)
-            gap = worst - objective[t]
-        gaps[t] = gap
+        # P, gap_t = inner(pi);  J_t = J(pi, P)
+        counts[t], gaps[t] = respond(game, rules, family, member, policy, t, answer)
+        objective[t] = total(game.initial, values)
+        if nominal:  # J is that of the nominal kernel; the worst one stays, the next iteration starts from it
+            worst = objective[t] + gaps[t]
+            evaluate_policy(game.rows, game.rows.nominal, policy, game.discount, answer.system, values)
+            objective[t] = total(game.initial, values)
+            gaps[t] = worst - objective[t]
 
-        occupy(system, initial, discount, occupancy)
-        expected(rows, rows.nominal if inner == NOMINAL else p, picked, discount, values, q.reshape(S * A))
-        square = 0.0
-        for r in missing:
-            q[r // A, r % A] = 0.0
-        for s in range(S):
-            for a in range(A):
-                q[s, a] *= occupancy[s] / (1 - discount)  # the gradient
-                square += q[s, a] ** 2
-        gradients[t] = np.sqrt(square)
+        # G[s,a] = d[s] q[s,a] / (1 - discount)
+        discounted_occupancy(answer.system, game.initial, game.discount, answer.occupancy)
+        expected(game.rows, game.rows.nominal if nominal else answer.kernel, answer.pairs, game.discount, values, q.reshape(S * A))
+        gradients[t] = policy_gradient(game, answer.occupancy, q, q)
 
-        bound = objective[t] if np.isnan(gap) else objective[t] + gap
+        # the policy of the least U_t = J_t + gap_t
+        bound = objective[t] if np.isnan(gaps[t]) else objective[t] + gaps[t]
         if bound < least:
-            least, best = bound, policy.copy()
+            least = bound
+            copy(policy.reshape(S * A), best.reshape(S * A))
         if len(policies) > 0:
-            policies[t], kernels[t] = policy, p
+            copy(policy.reshape(S * A), policies[t].reshape(S * A))
+            copy(answer.kernel, kernels[t])
+
+        # pi <- projection of pi - alpha_t G
         if t < T:
-            for s in range(S):
-                for a in range(A):
-                    policy[s, a] -= steps[t] * q[s, a]
-            project_policy(policy, missing)
+            descend(policy, rules.steps[t], q, game.missing)
     return objective, gaps, gradients, counts, best
-
-
-@njit
-def finish_unused(rows, policy, greedy, p):
-    """Where the policy never goes the kernel is the greedy one too: J is the same, and steps become monotone (drpg spec L19)."""
-    S, A = policy.shape
-    for s in range(S):
-        for a in range(A):
-            if policy[s, a] == 0.0:
-                for i in range(rows.pointer[s * A + a], rows.pointer[s * A + a + 1]):
-                    p[i] = greedy[i]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.robust.evaluation import evaluate_policy, occupy, total
+from tabular_rl.kernels.robust.evaluation import copy, discounted_occupancy, evaluate_policy, total
 
 LEAST = 1e-5  # of every lam
 
@@ -23,6 +23,20 @@ class Family(NamedTuple):
     lam: np.ndarray
     theta_radius: float
     lam_radius: float
+
+
+class Member(NamedTuple):
+    """A member of the family, ``theta`` [n] and ``lam`` [m], and dJ/dtheta, dJ/dlam there; moved in place."""
+
+    theta: np.ndarray
+    lam: np.ndarray
+    of_theta: np.ndarray
+    of_lam: np.ndarray
+
+
+def centre(family):
+    """The member that the parameters' balls are put around."""
+    return Member(family.theta.copy(), family.lam.copy(), np.empty_like(family.theta), np.empty_like(family.lam))
 
 
 @njit
@@ -56,14 +70,19 @@ def tilt(rows, family, theta, lam, p):
 
 
 @njit
-def family_gradient(rows, family, theta, lam, p, policy, discount, occupancy, values, of_theta, of_lam):
+def family_gradient(game, family, member, policy, answer):
     """Fill dJ/dtheta [n] and dJ/dlam [m]: covariances, under every row, of features and cost + discount v."""
-    of_theta[:], of_lam[:] = 0.0, 0.0
+    rows, discount, theta, lam, of_theta, of_lam = game.rows, game.discount, member.theta, member.lam, member.of_theta, member.of_lam
+    p, values = answer.kernel, answer.values
+    for k in range(len(of_theta)):
+        of_theta[k] = 0.0
+    for k in range(len(of_lam)):
+        of_lam[k] = 0.0
     score = _weighted(family.phi, theta)
     dense = len(rows.successor) == 0
     for r in range(rows.states * rows.actions):
         s, a = r // rows.actions, r % rows.actions
-        weight = occupancy[s] * policy[s, a] / (1 - discount)
+        weight = answer.occupancy[s] * policy[s, a] / (1 - discount)
         if weight == 0.0:
             continue
         first, last = rows.pointer[r], rows.pointer[r + 1]
@@ -86,7 +105,9 @@ def family_gradient(rows, family, theta, lam, p, policy, discount, occupancy, va
 @njit
 def into_ball(x, centre, radius, least):
     """``x`` becomes its projection onto {|x - centre|_1 <= radius, x >= least}, given centre >= least: a soft threshold, by bisection."""
-    low, high = 0.0, np.max(np.abs(x - centre))
+    low, high = 0.0, 0.0
+    for k in range(len(x)):
+        high = max(high, abs(x[k] - centre[k]))
     for step in range(101):
         threshold = 0.0 if step == 0 else 0.5 * (low + high)
         distance = 0.0
@@ -109,24 +130,24 @@ def _shrunk(x, centre, threshold, least):
 
 
 @njit
-def ascend_family(
-    rows, family, theta, lam, policy, discount, initial, step, tolerance, limit, p, system, values, before, occupancy, of_theta, of_lam
-):  # fmt: skip
+def ascend_family(game, family, member, policy, step, tolerance, limit, answer):
     """Projected gradient ascent on (theta, lam) until no value moves by ``tolerance``. Returns the number of steps. No certificate."""
-    tilt(rows, family, theta, lam, p)
-    evaluate_policy(rows, p, policy, discount, system, values)
+    values, before = answer.values, answer.improved
+    theta, lam, of_theta, of_lam = member.theta, member.lam, member.of_theta, member.of_lam
+    tilt(game.rows, family, theta, lam, answer.kernel)
+    evaluate_policy(game.rows, answer.kernel, policy, game.discount, answer.system, values)
     for steps in range(1, limit + 1):
-        before[:] = values
-        occupy(system, initial, discount, occupancy)
-        family_gradient(rows, family, theta, lam, p, policy, discount, occupancy, values, of_theta, of_lam)
+        copy(values, before)
+        discounted_occupancy(answer.system, game.initial, game.discount, answer.occupancy)
+        family_gradient(game, family, member, policy, answer)
         for k in range(len(theta)):
             theta[k] += step * of_theta[k]
         for k in range(len(lam)):
             lam[k] += step * of_lam[k]
         into_ball(theta, family.theta, family.theta_radius, -np.inf)
         into_ball(lam, family.lam, family.lam_radius, LEAST)
-        tilt(rows, family, theta, lam, p)
-        evaluate_policy(rows, p, policy, discount, system, values)
+        tilt(game.rows, family, theta, lam, answer.kernel)
+        evaluate_policy(game.rows, answer.kernel, policy, game.discount, answer.system, values)
         change = 0.0
         for s in range(len(values)):
             change = max(change, abs(values[s] - before[s]))

@@ -10,16 +10,17 @@ a_k* the greedy action of q_k. With steps that grow geometrically the error does
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.robust.evaluation import policy_backup, total, worst_kernel
-from tabular_rl.kernels.robust.rows import workspace
+from tabular_rl.kernels.robust.evaluation import answer_to, copy, policy_backup, total, worst_kernel
+from tabular_rl.kernels.simplex import log_softmax
 from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
+from tabular_rl.planning.robust.policy import check_start
 from tabular_rl.planning.robust.solve import compiled, precision
 
 __all__ = ["RobustMirrorDescent"]
@@ -58,11 +59,9 @@ class RobustMirrorDescent:
         check.flag("keep", self.keep)
         if self.growth is not None:
             check.number("growth", self.growth, at_least=1, at_most=check.MOST)
-        if self.start is not None:
-            start = check.distribution("start", self.start, (None, None))
-            if (start == 0).any():
-                raise ValueError(f"start{list(check.first_index(start == 0))} is 0, expected probabilities > 0: they stay 0 for ever")
-            object.__setattr__(self, "start", check.frozen(start, self.start))
+        check_start(self)
+        if self.start is not None and (self.start == 0).any():
+            raise ValueError(f"start{list(check.first_index(self.start == 0))} is 0, expected probabilities > 0: they stay 0 for ever")
 
     def suits(self, problem):
         """A TypeError if its set is not (s,a)-rectangular."""
@@ -84,37 +83,47 @@ class RobustMirrorDescent:
         with np.errstate(over="ignore"):  # to infinity, and from there to the largest step
             rates = np.minimum(LARGEST_STEP, self.learning_rate * growth ** np.minimum(np.arange(n), 5000))
         size = n + 1 if self.keep else 0
-        history = np.empty((size, S)), np.empty((size, S, A)), np.empty((size, S, A))
-        objective, gaps, inner, policy = _run(
-            *game, problem.initial, problem.discount, rates, log_start, *history, workspace(game.rows, game.code)
-        )
-        history = history[0], problem.barred(history[1], np.inf), history[2]
+        history = History(np.empty((size, S)), np.empty((size, S, A)), np.empty((size, S, A)))
+        objective, gaps, inner, policy = _run(game, rates, SOLVES, log_start, history, answer_to(game))
+        history = history._replace(q_values=problem.barred(history.q_values, np.inf))
         parameters: dict[str, Any] = {"learning_rate": self.learning_rate, "growth": growth, "converged": bool(inner.max() < SOLVES)}
-        parameters |= dict(zip(("values", "q_values", "log_policies"), history, strict=True)) if self.keep else {}
+        parameters |= history._asdict() if self.keep else {}
         series = {"objective": objective, "upper": objective + gaps + precision(problem), "inner": inner}
         return Trace(np.arange(n + 1), series, policy, parameters, seed, self.unit)
 
 
+class History(NamedTuple):
+    """Of every iteration, if it is kept: ``values`` [T + 1, S], ``q_values`` and ``log_policies`` [T + 1, S, A]."""
+
+    values: np.ndarray
+    q_values: np.ndarray
+    log_policies: np.ndarray
+
+
 @njit
-def _run(code, rows, listed, initial, discount, rates, log_policy, all_values, all_q, all_log, work):
-    S, A = log_policy.shape
-    T, picked = len(rates), np.arange(S * A)
-    policy, q, system = np.empty((S, A)), np.empty((S, A)), np.empty((S, S))
-    p, greedy, values, improved = rows.nominal.copy(), np.empty(len(rows.nominal)), np.empty(S), np.empty(S)
-    objective, gaps, counts = np.empty(T + 1), np.empty(T + 1), np.empty(T + 1, np.int64)
+def _run(game, rates, limit, log_policy, history, answer):
+    (S, A), T, q = log_policy.shape, len(rates), answer.q
+    policy, objective, gaps, counts = np.empty((S, A)), np.empty(T + 1), np.empty(T + 1), np.empty(T + 1, np.int64)
     for k in range(T + 1):
+        # pi = softmax(log weights)
         for s in range(S):
-            log_policy[s] -= np.max(log_policy[s])
-            log_policy[s] -= np.log(np.sum(np.exp(log_policy[s])))
-            policy[s] = np.exp(log_policy[s])
-            policy[s] /= np.sum(policy[s])
-        counts[k], gaps[k] = worst_kernel(
-            code, rows, listed, policy, discount, 0.0, SOLVES, p, greedy, system, values, improved, q, picked, work
-        )
-        policy_backup(code, rows, listed, policy, discount, values, improved, greedy, q, picked, work)
-        objective[k] = total(initial, values)
-        if len(all_values) > 0:
-            all_values[k], all_q[k], all_log[k] = values, q, log_policy
+            log_softmax(log_policy[s], log_policy[s], policy[s])
+            mass = 0.0
+            for a in range(A):
+                mass += policy[s, a]
+            for a in range(A):
+                policy[s, a] /= mass
+
+        # v, q = robust values of pi, worst-case costs of every pair at v
+        counts[k], gaps[k] = worst_kernel(game, policy, 0.0, limit, answer)
+        policy_backup(game, policy, answer)
+        objective[k] = total(game.initial, answer.values)
+        if len(history.values) > 0:
+            copy(answer.values, history.values[k])
+            copy(q.reshape(S * A), history.q_values[k].reshape(S * A))
+            copy(log_policy.reshape(S * A), history.log_policies[k].reshape(S * A))
+
+        # log weights -= eta_k q
         if k < T:
             for s in range(S):
                 for a in range(A):

@@ -1,15 +1,33 @@
-"""A policy against an adversary: values of a policy and a kernel, and the adversary's ways to a worst kernel.
+"""A policy against an adversary: values of a policy and a kernel, the adversary's ways to a worst kernel, the steps of both.
 
-``rows``: the named tuple of ``ambiguity.rows``; a kernel is a flat array [nnz] of its moves; ``policy``, ``q`` [S, A]; the rest [S].
-``code``: the ambiguity set; ``kernels`` [M, nnz]: the finite sets' whole kernels.
+A kernel is a flat array [entries] of moves; ``policy``, ``q`` [S, A]; the rest [S]. ``Game``, ``Answer``: see ``rows``.
 """
 
 import numpy as np
 
-from tabular_rl.kernels.compiling import njit, njit_sums
+from tabular_rl.kernels.compiling import njit, njit_inline, njit_sums
 from tabular_rl.kernels.discounted.markov_systems import factor, solve_factored, solve_transposed
-from tabular_rl.kernels.robust.rows import HULL, S_KL, S_L1, S_L2
+from tabular_rl.kernels.robust.rows import FINITE, HULL, INTERVAL, S_KL, S_L1, S_L2, Answer, workspace
 from tabular_rl.kernels.robust.sweeps import average, backup, expected, greedy, project, state_evaluation
+from tabular_rl.kernels.simplex import project_rows
+
+ROUNDING = 1e-13  # of values, relative to their size: no smaller rise is told from none
+
+
+def answer_to(game, kernel=None, direct=True):
+    """An ``Answer`` to fill, from a copy of ``kernel`` [entries] on; not ``direct``: without the system.
+
+    Default: the nominal kernel, or any member of a set that need not have it.
+    """
+    S, A, entries = game.rows.states, game.rows.actions, len(game.rows.nominal)
+    answer = Answer(
+        np.array(game.rows.nominal if kernel is None else kernel), np.zeros(S), np.empty((S, S) if direct else (0, 0)), np.empty(S),
+        np.empty(entries), np.empty(S), np.empty((S, A)), np.empty(entries), np.arange(S * A), workspace(game.rows, game.code),
+    )  # fmt: skip
+    if kernel is None and game.code in (FINITE, HULL, INTERVAL):
+        policy_backup(game, np.full((S, A), 1 / A), answer)
+        answer.kernel[:] = answer.greedy
+    return answer
 
 
 @njit_sums
@@ -17,9 +35,10 @@ def policy_chain(rows, p, policy, discount, system, mean_cost):
     """Fill ``system`` [S, S] = I - discount P_policy and the expected cost [S] of a step."""
     S, A = policy.shape
     dense = len(rows.successor) == 0
-    system[:] = 0.0
     for s in range(S):
         row, total = system[s], 0.0
+        for t in range(S):
+            row[t] = 0.0
         for a in range(A):
             r, weight = s * A + a, policy[s, a]
             if weight == 0.0:
@@ -45,18 +64,35 @@ def policy_chain(rows, p, policy, discount, system, mean_cost):
 
 @njit
 def evaluate_policy(rows, p, policy, discount, system, values):
-    """Exact values of a policy against a kernel; ``system`` holds the factors afterwards, for ``occupy``."""
+    """Exact values of a policy against a kernel; ``system`` holds the factors afterwards, for ``discounted_occupancy``."""
     policy_chain(rows, p, policy, discount, system, values)
     factor(system)
     solve_factored(system, values)
 
 
 @njit
-def occupy(system, initial, discount, occupancy):
-    """Discounted occupancy, which sums to 1, from the factors of ``evaluate_policy``."""
+def discounted_occupancy(system, initial, discount, occupancy):
+    """(1 - discount) initial (I - discount P_policy)^-1, which sums to 1, from the factors of ``evaluate_policy``."""
     for s in range(len(initial)):
         occupancy[s] = (1 - discount) * initial[s]
     solve_transposed(system, occupancy)
+
+
+@njit
+def policy_gradient(game, occupancy, q, gradient):
+    """``gradient`` [S, A] = dJ/dpolicy = occupancy[s] q[s, a] / (1 - discount), 0 at pairs that do not exist; returns its norm.
+
+    It may be ``q``, the mean costs to go of the pairs against the kernel of J (drpg spec 6.1).
+    """
+    S, A = q.shape
+    square = 0.0
+    for r in game.missing:
+        q[r // A, r % A] = 0.0
+    for s in range(S):
+        for a in range(A):
+            gradient[s, a] = q[s, a] * (occupancy[s] / (1 - game.discount))
+            square += gradient[s, a] ** 2
+    return np.sqrt(square)
 
 
 @njit
@@ -74,6 +110,32 @@ def kernel_gradient(rows, occupancy, policy, discount, values, gradient):
 
 
 @njit
+def descend(policy, step, gradient, missing):
+    """policy <- the projection of policy - step gradient: every row onto the simplex of the actions that the state has.
+
+    ``missing``: rows s * A + a of the others.
+    """
+    S, A = policy.shape
+    for s in range(S):
+        for a in range(A):
+            policy[s, a] -= step * gradient[s, a]
+    for r in missing:
+        policy[r // A, r % A] = -np.inf
+    project_rows(policy)
+
+
+@njit
+def ascend(game, policy, step, answer):
+    """kernel <- the projection of kernel + step dJ/dkernel on the set, from the values and factors of (policy, kernel)."""
+    p, moved = answer.kernel, answer.moved
+    discounted_occupancy(answer.system, game.initial, game.discount, answer.occupancy)
+    kernel_gradient(game.rows, answer.occupancy, policy, game.discount, answer.values, moved)
+    for i in range(len(p)):
+        moved[i] = p[i] + step * moved[i]
+    project(game.code, game.rows, moved, p, answer.work)
+
+
+@njit
 def surviving(q, cut, picked):
     """How many of the rows ``picked`` are still in play; they move to its front.
 
@@ -84,8 +146,9 @@ def surviving(q, cut, picked):
     for i in range(len(picked)):
         r = picked[i]
         if r // A != s:
-            s = r // A
-            least = np.min(q[s])
+            s, least = r // A, np.inf
+            for a in range(A):
+                least = min(least, q[s, a])
         if q[s, r % A] - least > cut:
             q[s, r % A] = np.inf
         else:
@@ -95,43 +158,44 @@ def surviving(q, cut, picked):
 
 
 @njit
-def improve_pairs(code, rows, picked, cut, discount, values, q, improved, actions, worst, work):
-    """A sweep over the rows ``picked`` that survive ``cut``: q [S, A], ``improved`` [S], greedy ``actions`` [S], ``worst`` unless empty.
+def improve_pairs(game, picked, cut, values, agent, improved, worst):
+    """A sweep over the rows ``picked`` that survive ``cut``: agent.q, ``improved`` [S], agent.actions, and ``worst`` unless empty.
 
     Returns (rows left at the front of ``picked``, min and max of improved - values).
     """
+    q = agent.q
     count = surviving(q, cut, picked) if cut < np.inf else len(picked)
-    backup(code, rows, picked[:count], discount, values, q.reshape(q.size), worst, work)
-    low, high = greedy(q, values, improved, actions)
+    backup(game.code, game.rows, picked[:count], game.discount, values, q.reshape(q.size), worst, agent.work)
+    low, high = greedy(q, values, improved, agent.actions)
     return count, low, high
 
 
 @njit
-def sweep_policy(code, rows, actions, policy, discount, values, scratch, target, sweeps, picked, q, work):
+def sweep_policy(game, agent, values, scratch, target, sweeps):
     """Robust sweeps v <- T_policy v until the span of a change is below ``target``, at most ``sweeps``; then the last change's mid-point.
 
-    ``actions`` [S] is the policy of (s,a)-rectangular sets, ``policy`` [S, A] of the others; ``picked`` [S], ``q`` [S*A] are buffers.
-    Returns the number of sweeps.
+    The policy is agent.actions [S] for (s,a)-rectangular sets, agent.policy [S, A] for the others. Returns the number of sweeps.
     """
-    S, A = policy.shape
+    code, rows, discount = game.code, game.rows, game.discount
+    picked, q, nothing = agent.rows_of_policy, agent.of_policy, np.empty(0)
     by_state = code in (S_L1, S_KL, S_L2)
-    shift, nothing = discount / (1 - discount), np.empty(0)
+    shift = discount / (1 - discount)
     now, after = values, scratch
-    for s in range(S):
-        picked[s] = s * A + actions[s]
+    for s in range(rows.states):
+        picked[s] = s * rows.actions + agent.actions[s]
     for sweep in range(1, sweeps + 1):
         if by_state:
-            low, high = state_evaluation(code, rows, policy, discount, now, after, nothing, work)
+            low, high = state_evaluation(code, rows, agent.policy, discount, now, after, nothing, agent.work)
         else:
-            backup(code, rows, picked, discount, now, q, nothing, work)
+            backup(code, rows, picked, discount, now, q, nothing, agent.work)
             low, high = np.inf, -np.inf
-            for s in range(S):
+            for s in range(rows.states):
                 after[s] = q[picked[s]]
                 low, high = min(low, after[s] - now[s]), max(high, after[s] - now[s])
         now, after = after, now
         if high - low <= target:
             break
-    for s in range(S):
+    for s in range(rows.states):
         values[s] = now[s] + shift * 0.5 * (low + high)
     return sweep
 
@@ -146,108 +210,123 @@ def total(x, y):
 
 
 @njit
-def hull_backup(rows, kernels, policy, discount, values, improved, worst, q):
-    """T_policy v of the s-rectangular hull of ``kernels`` [M, nnz]: in every state the worst of them (ties: the first)."""
+def copy(source, target):
+    """target[i] = source[i]; an array assignment would take the compiler seconds."""
+    for i in range(len(target)):
+        target[i] = source[i]
+
+
+@njit_inline
+def hull_backup(game, policy, answer):
+    """T_policy v of the s-rectangular hull of the ``kernels`` [M, entries]: in every state the worst of them (ties: the first)."""
+    rows, kernels, q, improved, worst = game.rows, game.kernels, answer.q, answer.improved, answer.greedy
     S, A = policy.shape
-    picked, flat = np.arange(S * A), q.reshape(S * A)
     for m in range(len(kernels)):
-        expected(rows, kernels[m], picked, discount, values, flat)
+        expected(rows, kernels[m], answer.pairs, game.discount, answer.values, q.reshape(S * A))
         for s in range(S):
             here = total(policy[s], q[s])
             if m == 0 or here > improved[s]:
                 improved[s] = here
-                first, last = rows.pointer[s * A], rows.pointer[s * A + A]
-                worst[first:last] = kernels[m, first:last]
+                for i in range(rows.pointer[s * A], rows.pointer[s * A + A]):
+                    worst[i] = kernels[m, i]
 
 
-@njit
-def policy_backup(code, rows, kernels, policy, discount, values, improved, worst, q, picked, work):
-    """``improved`` = T_policy v, and the kernel ``worst`` that attains it, greedy in all pairs where the set is (s,a)-rectangular."""
+@njit_inline
+def policy_backup(game, policy, answer):
+    """answer.improved = T_policy values, and answer.greedy, the kernel that attains it: in all pairs where the set is (s,a)-rectangular."""
+    code, rows, values, improved, worst = game.code, game.rows, answer.values, answer.improved, answer.greedy
     if code == HULL:
-        hull_backup(rows, kernels, policy, discount, values, improved, worst, q)
+        hull_backup(game, policy, answer)
     elif code in (S_L1, S_KL, S_L2):
-        state_evaluation(code, rows, policy, discount, values, improved, worst, work)
+        state_evaluation(code, rows, policy, game.discount, values, improved, worst, answer.work)
     else:
-        backup(code, rows, picked, discount, values, q.reshape(q.size), worst, work)
+        q = answer.q
+        backup(code, rows, answer.pairs, game.discount, values, q.reshape(q.size), worst, answer.work)
         average(q, policy, values, improved)
 
 
 @njit
-def worst_kernel(code, rows, kernels, policy, discount, tolerance, limit, p, greedy, system, values, improved, q, picked, work):
-    """The adversary's policy iteration (drpg spec 5.1) from the kernel ``p``, which becomes the answer. Returns (solves, gap).
+def certificate(values, improved, discount):
+    """(gap, its rounding): no kernel has values more than gap = max (improved - values)^+ / (1 - discount) above ``values``, where
+    ``improved`` = T_policy values (drpg spec L9).
 
-    J(policy, p) <= worst case <= J(policy, p) + gap, ``values`` those of p, and gap <= tolerance (or the rounding of the values) unless
-    ``limit`` solves did not suffice. ``greedy`` is the last backup's kernel: as bad as p, and also where the policy does not go.
+    >>> float(certificate(np.array([1.0, 2.0]), np.array([1.25, 2.0]), 0.5)[0])
+    0.5
+    """
+    rise, size = 0.0, 1.0
+    for s in range(len(values)):
+        rise, size = max(rise, improved[s] - values[s]), max(size, abs(values[s]))
+    return rise / (1 - discount), ROUNDING * size / (1 - discount)
+
+
+@njit_inline
+def certify(game, policy, answer):
+    """Values of (policy, kernel) and their backup: the ``certificate`` of the kernel."""
+    evaluate_policy(game.rows, answer.kernel, policy, game.discount, answer.system, answer.values)
+    policy_backup(game, policy, answer)
+    return certificate(answer.values, answer.improved, game.discount)
+
+
+@njit
+def worst_kernel(game, policy, tolerance, limit, answer):
+    """The adversary's policy iteration (drpg spec 5.1) from answer.kernel, which becomes the answer. Returns (solves, gap).
+
+    J(policy, kernel) <= worst case <= J(policy, kernel) + gap, and gap <= tolerance (or the rounding of the values) unless ``limit``
+    solves did not suffice. ``greedy`` is the last backup's kernel: as bad as the answer, and also where the policy does not go.
     """
     for solves in range(1, limit + 1):
-        evaluate_policy(rows, p, policy, discount, system, values)
-        policy_backup(code, rows, kernels, policy, discount, values, improved, greedy, q, picked, work)
-        rise, size = 0.0, 1.0
-        for s in range(len(values)):
-            rise, size = max(rise, improved[s] - values[s]), max(size, abs(values[s]))
-        gap = rise / (1 - discount)
-        if gap <= tolerance or gap <= 1e-13 * size / (1 - discount):
+        gap, rounding = certify(game, policy, answer)
+        if gap <= tolerance or gap <= rounding:
             break
         if solves < limit:
-            p[:] = greedy
+            copy(answer.greedy, answer.kernel)
     return solves, gap
 
 
 @njit
-def worst_of_list(rows, kernels, policy, discount, initial, p, system, values):
-    """The worst of finitely many whole kernels, by trying each (ties: the first). Returns (solves, 0)."""
-    worst, index = -np.inf, 0
-    for m in range(len(kernels)):
-        evaluate_policy(rows, kernels[m], policy, discount, system, values)
-        objective = total(initial, values)
-        if objective > worst:
-            worst, index = objective, m
-    p[:] = kernels[index]
-    evaluate_policy(rows, p, policy, discount, system, values)
-    return len(kernels) + 1, 0.0
-
-
-@njit
-def ascend_kernel(
-    code, rows, kernels, policy, discount, initial, tolerance, step, limit,
-    p, moved, greedy, system, values, occupancy, improved, q, picked, work,
-):  # fmt: skip
+def ascend_kernel(game, policy, tolerance, step, limit, answer):
     """Projected gradient ascent on the kernel, p <- project(p + step dJ/dp), until the certificate of ``worst_kernel`` is small enough.
 
     Monotone for every step > 0 on rectangular sets (drpg spec L20). Returns (steps, gap).
     """
     for steps in range(limit + 1):
-        evaluate_policy(rows, p, policy, discount, system, values)
-        policy_backup(code, rows, kernels, policy, discount, values, improved, greedy, q, picked, work)
-        rise, size = 0.0, 1.0
-        for s in range(len(values)):
-            rise, size = max(rise, improved[s] - values[s]), max(size, abs(values[s]))
-        gap = rise / (1 - discount)
-        if gap <= tolerance or gap <= 1e-13 * size / (1 - discount) or steps == limit:
+        gap, rounding = certify(game, policy, answer)
+        if gap <= tolerance or gap <= rounding or steps == limit:
             break
-        occupy(system, initial, discount, occupancy)
-        kernel_gradient(rows, occupancy, policy, discount, values, moved)
-        for i in range(len(p)):
-            moved[i] = p[i] + step * moved[i]
-        project(code, rows, moved, p, work)
+        ascend(game, policy, step, answer)
     return steps, gap
 
 
 @njit
-def weaken(rows, policy, discount, initial, loss, p, mixed, system, values):
-    """Mix ``p`` with the nominal kernel until J has fallen by ``loss`` (all the way if that is less): a worst feasible inner solver.
+def worst_of_list(game, policy, answer):
+    """The worst of finitely many whole kernels, by trying each (ties: the first). Returns (solves, 0)."""
+    kernels, worst, index = game.kernels, -np.inf, 0
+    for m in range(len(kernels)):
+        evaluate_policy(game.rows, kernels[m], policy, game.discount, answer.system, answer.values)
+        objective = total(game.initial, answer.values)
+        if objective > worst:
+            worst, index = objective, m
+    copy(kernels[index], answer.kernel)
+    evaluate_policy(game.rows, answer.kernel, policy, game.discount, answer.system, answer.values)
+    return len(kernels) + 1, 0.0
 
-    ``p``, ``values`` and ``system`` become those of the mixture; returns what J lost.
+
+@njit
+def weaken(game, policy, loss, answer):
+    """Mix the kernel with the nominal one until J has fallen by ``loss`` (all the way if that is less): a worst feasible inner solver.
+
+    Values and factors become those of the mixture; returns what J lost.
     """
-    evaluate_policy(rows, p, policy, discount, system, values)
-    top, low, high = total(initial, values), 0.0, 1.0
-    mixed[:] = p
+    p, mixed, values = answer.kernel, answer.moved, answer.values
+    evaluate_policy(game.rows, p, policy, game.discount, answer.system, values)
+    top, low, high = total(game.initial, values), 0.0, 1.0
+    copy(p, mixed)
     share = 1.0
     for _ in range(60):
         for i in range(len(p)):
-            p[i] = (1 - share) * mixed[i] + share * rows.nominal[i]
-        evaluate_policy(rows, p, policy, discount, system, values)
-        lost = top - total(initial, values)
+            p[i] = (1 - share) * mixed[i] + share * game.rows.nominal[i]
+        evaluate_policy(game.rows, p, policy, game.discount, answer.system, values)
+        lost = top - total(game.initial, values)
         if lost <= loss:
             low = share
         else:
@@ -259,40 +338,11 @@ def weaken(rows, policy, discount, initial, loss, p, mixed, system, values):
 
 
 @njit
-def project_policy(policy, missing):
-    """Every row of ``policy`` [S, A] onto the simplex of the actions that the state has; ``missing``: rows s * A + a of the others."""
-    A = policy.shape[1]
-    for r in missing:
-        policy[r // A, r % A] = -np.inf
-    project_simplex_rows(policy)
-
-
-@njit
-def project_simplex_rows(policy):
-    """Every row onto the simplex, in the Euclidean norm: exact threshold, by dropping what lies below it (Michelot 1986).
-
-    Entries of -infinity become 0. Rows far from 0 are moved there first, which changes nothing but how many digits are left of the
-    threshold's differences.
-    """
+def finish_unused(game, policy, answer):
+    """Where the policy never goes the kernel is the greedy one too: J is the same, and steps become monotone (drpg spec L19)."""
     S, A = policy.shape
     for s in range(S):
-        row = policy[s]
-        top = row[0]
-        for a in range(1, A):
-            top = max(top, row[a])
-        if abs(top) > 1e3:
-            for a in range(A):
-                row[a] -= top
-        mass, count, before = 0.0, A, A + 1
         for a in range(A):
-            mass += row[a]
-        threshold = (mass - 1.0) / count
-        while count < before:
-            before, mass, count = count, 0.0, 0
-            for a in range(A):
-                if row[a] > threshold:
-                    mass += row[a]
-                    count += 1
-            threshold = (mass - 1.0) / count
-        for a in range(A):
-            row[a] = max(0.0, row[a] - threshold)
+            if policy[s, a] == 0.0:
+                for i in range(game.rows.pointer[s * A + a], game.rows.pointer[s * A + a + 1]):
+                    answer.kernel[i] = answer.greedy[i]

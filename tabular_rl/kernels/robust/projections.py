@@ -1,8 +1,9 @@
 """Euclidean projections onto ambiguity sets: the simplex met with a box, an L1 ball or an L2 ball; rows one by one or those of a state.
 
-All of them pour water: with depths d and capacities c the level of an ``amount`` is the l with sum_i clip(l - d_i, 0, c_i) = amount.
+Most of them pour water: with depths d and capacities c the level of an ``amount`` is the l with sum_i clip(l - d_i, 0, c_i) = amount.
+The simplex alone is a row of ``kernels.simplex``.
 
-* simplex: p = (x - mu)^+; box: p = clip(x - mu, lower, upper).
+* box: p = clip(x - mu, lower, upper).
 * L1 ball (derived): where the simplex projection leaves the ball, the states that gain and those that lose each move radius / 2, and
   these two problems have nothing in common: sum (x - p0 - alpha)^+ = radius / 2 and sum min(p0, (beta - (x - p0))^+) = radius / 2.
 * L2 ball: p = proj_simplex(p0 + s (x - p0)), which is the path of ``worst_ellipsoid`` for z = x - p0.
@@ -15,6 +16,7 @@ import numpy as np
 
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.robust.worst_case_ellipsoid import worst_ellipsoid
+from tabular_rl.kernels.simplex import project_simplex
 
 STEPS = 200  # Newton ends after a handful; bisections guard it
 
@@ -54,18 +56,8 @@ def water_level(depth, capacity, amount):
 
 
 @njit
-def project_simplex(x, p, depth, capacity):
-    """Onto the simplex. ``depth``, ``capacity`` [n] are overwritten, here and below."""
-    for i in range(len(x)):
-        depth[i], capacity[i] = -x[i], np.inf
-    level = water_level(depth, capacity, 1.0)
-    for i in range(len(x)):
-        p[i] = max(level + x[i], 0.0)
-
-
-@njit
 def project_box(x, lower, upper, p, depth, capacity):
-    """Onto the simplex met with lower <= p <= upper, which is not empty."""
+    """Onto the simplex met with lower <= p <= upper, which is not empty. ``depth``, ``capacity`` [n] are overwritten, here and below."""
     amount = 1.0
     for i in range(len(x)):
         depth[i], capacity[i] = lower[i] - x[i], upper[i] - lower[i]
@@ -80,17 +72,17 @@ def project_box(x, lower, upper, p, depth, capacity):
 @njit
 def project_l1(x, p0, radius, p, depth, capacity):
     """Onto the simplex met with ||p - p0||_1 <= radius."""
-    project_simplex(x, p, depth, capacity)
+    project_simplex(x, p)
     distance = 0.0
     for i in range(len(x)):
         distance += abs(p[i] - p0[i])
     if distance <= radius:
         return
-    if radius == 0.0:
-        p[:] = p0
-        return
     for i in range(len(x)):
-        depth[i] = -(x[i] - p0[i])
+        p[i] = p0[i]
+        depth[i], capacity[i] = -(x[i] - p0[i]), np.inf
+    if radius == 0.0:
+        return
     alpha = -water_level(depth, capacity, 0.5 * radius)
     for i in range(len(x)):
         depth[i], capacity[i] = x[i] - p0[i], p0[i]
@@ -113,7 +105,7 @@ def _between(x, p0, alpha, beta):
 @njit
 def project_l2(x, p0, radius, p, depth, capacity, order):
     """Onto the simplex met with ||p - p0||_2 <= radius."""
-    project_simplex(x, p, depth, capacity)
+    project_simplex(x, p)
     square = 0.0
     for i in range(len(x)):
         square += (p[i] - p0[i]) ** 2
@@ -124,7 +116,7 @@ def project_l2(x, p0, radius, p, depth, capacity, order):
 
 
 @njit
-def project_state_l1(x, p0, pointer, radius, p, depth, capacity):
+def project_state_l1(x, p0, pointer, radius, p):
     """The rows of a state (laid out as in ``s_rectangular``) onto rows of the simplex met with sum_a ||p_a - p0_a||_1 <= radius.
 
     One multiplier l for all rows: row a gains above mu_a + l and loses below mu_a - l. The distance falls in l: bisection, and the
@@ -133,7 +125,7 @@ def project_state_l1(x, p0, pointer, radius, p, depth, capacity):
     A, origin, high = len(pointer) - 1, pointer[0], 0.0
     for a in range(A):
         start, stop = pointer[a] - origin, pointer[a + 1] - origin
-        project_simplex(x[start:stop], p[start:stop], depth[: stop - start], capacity[: stop - start])
+        project_simplex(x[start:stop], p[start:stop])
         low_gap, high_gap = np.inf, -np.inf
         for i in range(start, stop):
             low_gap, high_gap = min(low_gap, x[i] - p0[i]), max(high_gap, x[i] - p0[i])

@@ -38,6 +38,40 @@ class Work(NamedTuple):
     places: np.ndarray
 
 
+class Game(NamedTuple):
+    """A robust MDP as compiled loops read it: the code of its set, its rows, the start distribution [S] and the discount.
+
+    ``kernels`` [M, entries]: the whole kernels of a finite set, else empty. ``missing``: rows s * A + a of pairs that do not exist.
+    """
+
+    code: int
+    rows: Rows
+    kernels: np.ndarray
+    initial: np.ndarray
+    discount: float
+    missing: np.ndarray
+
+
+class Answer(NamedTuple):
+    """The adversary's answer to a policy and what belongs to it; filled in place.
+
+    ``kernel`` [entries], ``values`` [S] of the policy against it, ``system`` [S, S]: the factors of I - discount P_policy (see
+    ``evaluate_policy``), ``occupancy`` [S], which sums to 1. ``greedy`` [entries] and ``improved`` [S]: the worst kernel at ``values`` and
+    T_policy values; ``q`` [S, A]: a value, or a gradient, of every pair. ``moved`` [entries], ``work``: buffers; ``pairs``: 0 .. S*A - 1.
+    """
+
+    kernel: np.ndarray
+    values: np.ndarray
+    system: np.ndarray
+    occupancy: np.ndarray
+    greedy: np.ndarray
+    improved: np.ndarray
+    q: np.ndarray
+    moved: np.ndarray
+    pairs: np.ndarray
+    work: Work
+
+
 def workspace(rows, code=L1):
     """Buffers for rows of this length; sets of whole states need the rows of a state together."""
     step = rows.actions if code in PER_STATE else 1

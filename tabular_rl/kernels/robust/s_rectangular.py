@@ -90,7 +90,8 @@ def optimise_l1(z, p0, pointer, radius, policy, p, mass, gain, order, spare):
         start, stop = pointer[a] - origin, pointer[a + 1] - origin
         x, slope = _least_radius(level - policy[a], z, start, stop, mass, gain, order)
         if len(p) > 0 and z[start] == np.inf:
-            p[start:stop] = p0[start:stop]
+            for i in range(start, stop):
+                p[i] = p0[i]
         elif len(p) > 0:
             _spend(p0, start, stop, 0.5 * x * shrink, p, order)
         policy[a] = slope if x > 0.0 else np.inf

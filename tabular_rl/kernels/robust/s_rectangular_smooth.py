@@ -20,7 +20,8 @@ def evaluate_kl(z, p0, pointer, budget, policy, p):
     mean, spread, ceiling = 0.0, 0.0, 0.0  # of policy z, policy^2 variance; the divergence at which every row stands at its maximum
     for a in range(A):
         start, stop = pointer[a] - origin, pointer[a + 1] - origin
-        p[start:stop] = p0[start:stop]
+        for i in range(start, stop):
+            p[i] = p0[i]
         if policy[a] > 0.0:
             _, largest, mass, of_row, square = kl.row_moments(z[start:stop], p0[start:stop])
             size = max(size, largest)
@@ -64,7 +65,8 @@ def evaluate_l2(z, p0, pointer, radius, policy, p, active):
     """The same over sum_a ||p_a - p0_a||^2 <= radius^2: the elimination of ``worst_ellipsoid``, with the rows' sums kept apart."""
     A, origin = len(policy), pointer[0]
     n, lost = pointer[A] - origin, 0.0
-    active[:n] = 1
+    for i in range(n):
+        active[i] = 1
     while True:
         spread, shifts = 0.0, 0.0
         for a in range(A):
@@ -161,7 +163,8 @@ def _spend(code, z, p0, pointer, level, times, p, active):
     spent, slope, origin = 0.0, 0.0, pointer[0]
     for a in range(len(times)):
         start, stop = pointer[a] - origin, pointer[a + 1] - origin
-        p[start:stop] = p0[start:stop]
+        for i in range(start, stop):
+            p[i] = p0[i]
         if z[start] == np.inf:
             times[a] = 0.0
             continue
@@ -215,7 +218,8 @@ def _tilt_to(z, p0, level, guess, p):
 @njit
 def _move_to(z, p0, start, stop, level, active, p):
     """t where the projection p of p0 + t z has mean z = level; infinite where that is the maximum."""
-    active[start:stop] = 1
+    for i in range(start, stop):
+        active[i] = 1
     while True:
         mean, rest, delta, _ = _row(z, p0, start, stop, active)
         top = _top_active(z, start, stop, active)

@@ -8,7 +8,7 @@ integer code, dispatched once per sweep. Source: drpg spec sections 2, 3, 11.
 import numpy as np
 from numba import literally
 
-from tabular_rl.kernels.compiling import njit, njit_sums
+from tabular_rl.kernels.compiling import njit, njit_inline, njit_sums
 from tabular_rl.kernels.ordering import argsort
 from tabular_rl.kernels.robust import projections, s_rectangular, s_rectangular_smooth
 from tabular_rl.kernels.robust import worst_case_l1 as l1
@@ -26,6 +26,7 @@ from tabular_rl.kernels.robust.rows import (
     WASSERSTEIN,
 )
 from tabular_rl.kernels.robust.worst_case import bounds, worst_row
+from tabular_rl.kernels.simplex import project_simplex
 
 
 @njit
@@ -100,7 +101,7 @@ def gather(rows, r, discount, values, z):
             z[i] = rows.cost[start + i] + discount * z[i]
 
 
-@njit
+@njit_inline
 def _sweep(code, rows, picked, discount, values, q, worst, work):
     """One row after the other, each by ``worst_row``; the branch on the code is always the same one, which costs nothing measurable."""
     z, p, states = work.numbers[0], work.numbers[1], work.places[5]
@@ -289,14 +290,14 @@ def project(code, rows, x, out, work):
         n = stop - start
         y, p0, p = x[start:stop], rows.nominal[start:stop], out[start:stop]
         if code == NOMINAL:
-            projections.project_simplex(y, p, depth[:n], capacity[:n])
+            project_simplex(y, p)
         elif code == L1:
             projections.project_l1(y, p0, rows.radius[r], p, depth[:n], capacity[:n])
         elif code == L2:
             projections.project_l2(y, p0, rows.radius[r], p, depth[:n], capacity[:n], order)
         elif code == S_L1:
             pointer = rows.pointer[r : r + step + 1]
-            projections.project_state_l1(y, p0, pointer, rows.radius[r // step], p, depth, capacity)
+            projections.project_state_l1(y, p0, pointer, rows.radius[r // step], p)
         elif code == CONTAMINATION:
             lower, upper = work.numbers[2, :n], work.numbers[3, :n]
             for i in range(n):

@@ -101,5 +101,6 @@ def axes(code, n, table, start, work):
     if code == ELLIPSOID:
         return table[0, start : start + n]
     ones = work.numbers[2, :n]
-    ones[:] = 1.0
+    for i in range(n):
+        ones[i] = 1.0
     return ones

@@ -10,7 +10,6 @@ Source: Ho, Petrik, Wiesemann 2018, 2021 (sorting); drpg spec 2.1 (derived).
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit, njit_sums
-from tabular_rl.kernels.ordering import argsort
 
 FEW = 24  # up to so many candidates the donors are found one minimum after the other; beyond, by partition
 
@@ -60,7 +59,7 @@ def take_least(keys, mass, budget, limit, left, order):
 
     Returns (what was taken, sum of taken (limit - key), key of the last that gave, or ``limit`` if the budget outlasts them all).
     """
-    count = 0
+    count = np.int64(0)  # not a literal, for which the compiler would make one more version of what is called
     for i in range(len(keys)):
         if mass[i] > 0.0 and keys[i] < limit:
             order[count] = i
@@ -128,13 +127,6 @@ def _partition(keys, mass, budget, limit, left, order, count):
 
 
 @njit
-def worst_l1_sorted(z, p0, radius, p, order, spare):
-    """``worst_l1`` by a sort of this row alone."""
-    argsort(z, len(z), order, spare)
-    return worst_l1_ordered(z, p0, radius, p, order)
-
-
-@njit
 def worst_l1_ordered(z, p0, radius, p, order):
     """``worst_l1`` given ``order``, the indices of increasing z: one order serves every row of a sweep whose costs do not depend on the
     next state. Only the few states at both ends are looked at twice.
@@ -169,7 +161,7 @@ def value_l1_ordered(z, p0, radius, order, depth):
     ``depth`` [n] = max z - z[order], the same for all rows of a sweep: only p0 is then looked up out of order.
     """
     n, mean = len(z), dot(p0, z)  # the dot product first: it brings the row into the cache
-    left, gain, i = 0.5 * radius, 0.0, 0
+    left, gain, i = 0.5 * radius, 0.0, np.int64(0)
     while i + 8 <= n:
         mass, profit = _eight(p0, order, depth, i)
         if mass > left:

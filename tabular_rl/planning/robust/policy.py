@@ -11,7 +11,14 @@ from tabular_rl.models import RobustMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.discounted import solve_discounted
 from tabular_rl.planning.evaluation import as_policy, evaluate
-from tabular_rl.planning.robust.solve import DIRECT_STATES, compiled, entries_of, flat_kernel, kernel_of, moves_of
+from tabular_rl.planning.robust.solve import DIRECT_STATES, compiled, flat_kernel, kernel_of, moves_of
+
+
+def check_start(algorithm):
+    """ValueError unless the field ``start`` of an algorithm is None or has rows that are distributions; it becomes read-only."""
+    if algorithm.start is not None:
+        start = check.frozen(check.distribution("start", algorithm.start, (None, None)), algorithm.start)
+        object.__setattr__(algorithm, "start", start)
 
 
 def first_policy(mdp, start=None):
@@ -51,42 +58,42 @@ def robust_evaluate(mdp, policy, tolerance=1e-10, kernel=None, complete=True, ma
     Source: [derived] drpg spec 5.1.
     """
     game = compiled(mdp)
-    policy, tolerance, complete = as_policy(mdp, policy), check.number("tolerance", tolerance, at_least=0), check.flag("complete", complete)
+    policy = np.array(as_policy(mdp, policy))  # writable, as in every compiled loop: no second version is compiled
+    tolerance, complete = float(check.number("tolerance", tolerance, at_least=0)), check.flag("complete", complete)
     limit, S = check.integer("max_iterations", max_iterations, 1), mdp.n_states
-    p = np.array(game.rows.nominal) if kernel is None else flat_kernel(mdp, kernel)
+    direct = S <= DIRECT_STATES or game.code == codes.LIST
+    answer = evaluation.answer_to(game, None if kernel is None else flat_kernel(mdp, kernel), direct)
+    p, values = answer.kernel, answer.values
     if mdp.ambiguity.rectangularity == "none":
         if game.code != codes.LIST:
             raise TypeError(f"robust evaluation needs a rectangular set or a list of kernels, got {type(mdp.ambiguity).__name__}")
-        values = np.empty(S)
-        solves, gap = evaluation.worst_of_list(game.rows, game.kernels, policy, mdp.discount, mdp.initial, p, np.empty((S, S)), values)
+        solves, gap = evaluation.worst_of_list(game, policy, answer)
         return RobustEvaluation(values, kernel_of(mdp, p), float(mdp.initial @ values), gap, solves, True)
-    greedy, improved, q = np.empty_like(p), np.empty(S), np.empty(mdp.shape)
-    picked, work = np.arange(q.size), codes.workspace(game.rows, game.code)
-    if S <= DIRECT_STATES:
-        values = np.empty(S)
-        solves, gap = evaluation.worst_kernel(
-            *game, policy, mdp.discount, tolerance, limit, p, greedy, np.empty((S, S)), values, improved, q, picked, work
-        )
-        floor = 1e-12 * max(1.0, np.abs(values).max()) / (1 - mdp.discount)
+    if direct:
+        solves, gap = evaluation.worst_kernel(game, policy, tolerance, limit, answer)
     else:
-        solves, gap, values, floor = _by_library(mdp, game, policy, tolerance, limit, p, greedy, improved, q, picked, work)
+        solves, gap = _by_library(mdp, game, policy, tolerance, limit, answer)
+    converged = bool(gap <= max(tolerance, _floor(mdp, values)))
     if complete:
-        unused = entries_of(mdp, policy == 0)
-        p[unused] = greedy[unused]
-    return RobustEvaluation(values, kernel_of(mdp, p), float(mdp.initial @ values), float(gap), solves, bool(gap <= max(tolerance, floor)))
+        evaluation.finish_unused(game, policy, answer)
+    return RobustEvaluation(values, kernel_of(mdp, p), float(mdp.initial @ values), float(gap), solves, converged)
 
 
-def _by_library(mdp, game, policy, tolerance, limit, p, greedy, improved, q, picked, work):
-    """The same rounds, the values of each kernel by SuperLU: its factors of a large chain are sparse when the model is."""
+def _floor(mdp, values):
+    """The gap that rounding leaves."""
+    return 1e-12 * max(1.0, np.abs(values).max()) / (1 - mdp.discount)
+
+
+def _by_library(mdp, game, policy, tolerance, limit, answer):
+    """The rounds of ``worst_kernel``, the values of each kernel by SuperLU: its factors of a large chain are sparse when the model is."""
     for solves in range(1, limit + 1):
-        values = evaluate(mdp.against(kernel_of(mdp, p)), policy).values * -1.0
-        evaluation.policy_backup(*game, policy, mdp.discount, values, improved, greedy, q, picked, work)
-        gap = max(0.0, np.max(improved - values)) / (1 - mdp.discount)
-        floor = 1e-12 * max(1.0, np.abs(values).max()) / (1 - mdp.discount)
-        if gap <= max(tolerance, floor) or solves == limit:
+        answer.values[:] = -evaluate(mdp.against(kernel_of(mdp, answer.kernel)), policy).values
+        evaluation.policy_backup(game, policy, answer)
+        gap, _ = evaluation.certificate(answer.values, answer.improved, mdp.discount)
+        if gap <= max(tolerance, _floor(mdp, answer.values)) or solves == limit:
             break
-        p[:] = greedy
-    return solves, gap, values, floor
+        answer.kernel[:] = answer.greedy
+    return solves, gap
 
 
 class Saddle(NamedTuple):
@@ -128,16 +135,16 @@ def gradients(mdp, policy, kernel=None):
     dJ/dpolicy = d[s] q[s,a] / (1 - discount), dJ/dP = d[s] policy[s,a] (cost + discount v[t]) / (1 - discount), d the discounted
     occupancy, which sums to 1: the partial derivatives of the rational extension of J off the simplex (drpg spec 6.1).
     """
-    rows, policy, S = compiled(mdp).rows, as_policy(mdp, policy), mdp.n_states
-    p = np.array(rows.nominal) if kernel is None else flat_kernel(mdp, kernel)
-    system, values, occupancy, q, gradient = np.empty((S, S)), np.empty(S), np.empty(S), np.empty(mdp.shape), np.empty_like(p)
-    evaluation.evaluate_policy(rows, p, policy, mdp.discount, system, values)
-    evaluation.occupy(system, mdp.initial, mdp.discount, occupancy)
-    kernels.expected(rows, p, np.arange(q.size), mdp.discount, values, q.reshape(-1))
-    evaluation.kernel_gradient(rows, occupancy, policy, mdp.discount, values, gradient)
-    of_policy = np.where(mdp.available, occupancy[:, None] * q / (1 - mdp.discount), 0.0)
+    game, policy = compiled(mdp), np.array(as_policy(mdp, policy))
+    answer = evaluation.answer_to(game, None if kernel is None else flat_kernel(mdp, kernel))
+    rows, p, values, occupancy, q, of_policy = game.rows, answer.kernel, answer.values, answer.occupancy, answer.q, np.empty(mdp.shape)
+    evaluation.evaluate_policy(rows, p, policy, mdp.discount, answer.system, values)
+    evaluation.discounted_occupancy(answer.system, mdp.initial, mdp.discount, occupancy)
+    kernels.expected(rows, p, answer.pairs, mdp.discount, values, q.reshape(-1))
+    evaluation.policy_gradient(game, occupancy, q, of_policy)
+    evaluation.kernel_gradient(rows, occupancy, policy, mdp.discount, values, answer.moved)
     q = mdp.barred(q, np.inf)
-    return Gradients(float(mdp.initial @ values), values, occupancy, q, of_policy, moves_of(mdp, gradient))
+    return Gradients(float(mdp.initial @ values), values, occupancy, q, of_policy, moves_of(mdp, answer.moved))
 
 
 class Constants(NamedTuple):

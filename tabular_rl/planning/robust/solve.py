@@ -29,7 +29,7 @@ from tabular_rl.planning.solution import target
 METHODS = ("modified_policy_iteration", "value_iteration", "partial_policy_iteration")
 DIRECT_STATES = 300  # exact linear solves of the evaluation are quicker up to here
 EPSILON = float(np.finfo(float).eps)
-NOTHING = np.empty(0)  # in place of a kernel that nobody asked for
+NOTHING = np.empty(0)  # in place of an output that was not requested
 PRECISION = 1e-12  # what the worst-case kernels of the sets without an exact algorithm promise, relative to max(1, max |z|)
 EXACT = (
     codes.NOMINAL, codes.L1, codes.INTERVAL, codes.L_INFINITY, codes.DENSITY_RATIO, codes.CONTAMINATION, codes.FINITE,
@@ -37,15 +37,18 @@ EXACT = (
 )  # fmt: skip
 
 
-class Game(NamedTuple):
-    """A robust MDP as the compiled kernels read it; ``kernels`` [M, nnz] of the finite sets of whole kernels."""
+class Agent(NamedTuple):
+    """The agent's side of a sweep, filled in place: ``q`` [S, A], greedy ``actions`` [S] or ``policy`` [S, A]; the rest are buffers."""
 
-    code: int
-    rows: codes.Rows
-    kernels: np.ndarray
+    q: np.ndarray
+    actions: np.ndarray
+    policy: np.ndarray
+    of_policy: np.ndarray
+    rows_of_policy: np.ndarray
+    work: codes.Work
 
 
-_games: weakref.WeakKeyDictionary[RobustMDP, Game] = weakref.WeakKeyDictionary()
+_games: weakref.WeakKeyDictionary[RobustMDP, codes.Game] = weakref.WeakKeyDictionary()
 
 
 def compiled(mdp):
@@ -55,18 +58,12 @@ def compiled(mdp):
     return _games[mdp]
 
 
-def forget(mdp):
-    """Drop what ``compiled`` keeps of a model, so that the next solve is its first (for measurements)."""
-    _games.pop(mdp, None)
-
-
 def _compiled(mdp):
     uncertain = mdp.ambiguity if mdp.has_all_actions else mdp.ambiguity.where(mdp.available)
     if uncertain.code not in (codes.HULL, codes.LIST):
-        listed = np.empty((0, 0))
-        if uncertain.rectangularity == "none":
-            return Game(codes.NOMINAL, ambiguity.rows(mdp.nominal, mdp.cost, None), listed)
-        return Game(uncertain.code, ambiguity.rows(mdp.nominal, mdp.cost, uncertain), listed)
+        parametric = uncertain.rectangularity == "none"
+        rows = ambiguity.rows(mdp.nominal, mdp.cost, None if parametric else uncertain)
+        return codes.Game(codes.NOMINAL if parametric else uncertain.code, rows, np.empty((0, 0)), *_of_model(mdp))
     # every move that the nominal kernel or one of the list makes
     nominal = mdp.nominal.toarray().reshape(*mdp.shape, -1) if mdp.is_sparse else mdp.nominal
     cost = mdp.cost.toarray().reshape(nominal.shape) if mdp.is_sparse and mdp.costs_of_moves else mdp.cost
@@ -74,12 +71,12 @@ def _compiled(mdp):
     mean = (nominal + uncertain.kernels.sum(axis=0)) / (1 + len(uncertain.kernels))
     rows = ambiguity.rows(mean, cost, None)
     listed = np.stack([ambiguity.flat(rows, kernel) for kernel in uncertain.kernels])
-    return Game(uncertain.code, rows._replace(nominal=_read_only(ambiguity.flat(rows, nominal))), listed)
+    return codes.Game(uncertain.code, rows._replace(nominal=ambiguity.read_only(ambiguity.flat(rows, nominal))), listed, *_of_model(mdp))
 
 
-def _read_only(array):
-    array.flags.writeable = False
-    return array
+def _of_model(mdp):
+    """(initial, discount, rows s * A + a of the pairs that do not exist)."""
+    return mdp.initial, float(mdp.discount), np.flatnonzero(~mdp.available)
 
 
 def precision(mdp):
@@ -97,11 +94,6 @@ def kernel_of(mdp, flat):
 def entries_of(mdp, pairs):
     """What stands in ``pairs`` [S, A], at every flat entry of their rows."""
     return np.repeat(pairs.ravel(), np.diff(compiled(mdp).rows.pointer))
-
-
-def missing_pairs(mdp):
-    """The rows s * A + a of pairs that do not exist."""
-    return np.flatnonzero(~mdp.available)
 
 
 def moves_of(mdp, flat):
@@ -272,34 +264,23 @@ class _Sweeps:
 
     def __init__(self, mdp, game):
         S, A = mdp.shape
-        self.code, self.rows, self.listed = game
-        self.shape, self.discount, self.work = (S, A), mdp.discount, codes.workspace(game.rows, game.code)
-        self.actions, self._policy, self.missing = np.zeros(S, np.int64), np.empty((S, A)), missing_pairs(mdp)
-        self.q, self.of_policy, self.row_of_policy = np.zeros((S, A)), np.empty(S * A), np.empty(S, np.int64)
+        self.game, self.code, self.rows, self.discount = game, game.code, game.rows, game.discount
+        self.agent = Agent(
+            np.zeros((S, A)), np.zeros(S, np.int64), np.empty((S, A)), np.empty(S * A), np.empty(S, np.int64),
+            codes.workspace(game.rows, game.code),
+        )  # fmt: skip
 
     def evaluate(self, values, scratch, target):
-        return evaluation.sweep_policy(
-            self.code, self.rows, self.actions, self._policy, self.discount,
-            values, scratch, target, EVALUATION_SWEEPS, self.row_of_policy, self.of_policy, self.work,
-        )  # fmt: skip
+        return evaluation.sweep_policy(self.game, self.agent, values, scratch, target, EVALUATION_SWEEPS)
 
     def evaluate_fully(self, values, scratch, delta):
         """Until |T_policy v - v| <= delta: linear solves of the adversary's policy iteration, or sweeps in large models."""
-        S, A = self.shape
-        if S > DIRECT_STATES:
-            return evaluation.sweep_policy(
-                self.code, self.rows, self.actions, self._policy, self.discount,
-                values, scratch, delta * (1 - self.discount), 1_000_000, self.row_of_policy, self.of_policy, self.work,
-            )  # fmt: skip
-        p, greedy = np.array(self.rows.nominal), np.empty(len(self.rows.nominal))
-        evaluation.policy_backup(
-            self.code, self.rows, self.listed, self.policy, self.discount,
-            values, scratch, p, self.of_policy.reshape(S, A), np.arange(S * A), self.work,
-        )  # fmt: skip
-        return evaluation.worst_kernel(
-            self.code, self.rows, self.listed, self.policy, self.discount, delta / (1 - self.discount), 1000,
-            p, greedy, np.empty((S, S)), values, scratch, self.of_policy.reshape(S, A), np.arange(S * A), self.work,
-        )[0]  # fmt: skip
+        if len(values) > DIRECT_STATES:
+            return evaluation.sweep_policy(self.game, self.agent, values, scratch, delta * (1 - self.discount), 1_000_000)
+        answer, policy = evaluation.answer_to(self.game)._replace(values=values, improved=scratch), self.policy
+        evaluation.policy_backup(self.game, policy, answer)
+        answer.kernel[:] = answer.greedy
+        return evaluation.worst_kernel(self.game, policy, delta / (1 - self.discount), 1000, answer)[0]
 
 
 class _PairSweeps(_Sweeps):
@@ -308,21 +289,19 @@ class _PairSweeps(_Sweeps):
     def __init__(self, mdp, game):
         super().__init__(mdp, game)
         self.picked = np.flatnonzero(mdp.available)
-        self.q.reshape(-1)[self.missing] = np.inf
+        self.agent.q.reshape(-1)[game.missing] = np.inf
 
     @property
     def policy(self):  # type: ignore[override]
-        return deterministic_policy(self.actions, self.shape[1])
+        return deterministic_policy(self.agent.actions, self.rows.actions)
 
-    def improve(self, values, cut, improved, worst=None):
-        if self.rows.pair_costs and worst is None and not values.any():  # the sweep from zero needs no look at P
-            self.q.reshape(-1)[:] = self.rows.cost
-            self.q.reshape(-1)[self.missing] = np.inf
-            return kernels.greedy(self.q, values, improved, self.actions)
-        count, low, high = evaluation.improve_pairs(
-            self.code, self.rows, self.picked, cut, self.discount,
-            values, self.q, improved, self.actions, NOTHING if worst is None else worst, self.work,
-        )  # fmt: skip
+    def improve(self, values, cut, improved, worst=NOTHING):
+        if self.rows.pair_costs and len(worst) == 0 and not values.any():  # the sweep from zero needs no look at P
+            q = self.agent.q
+            q.reshape(-1)[:] = self.rows.cost
+            q.reshape(-1)[self.game.missing] = np.inf
+            return kernels.greedy(q, values, improved, self.agent.actions)
+        count, low, high = evaluation.improve_pairs(self.game, self.picked, cut, values, self.agent, improved, worst)
         self.picked = self.picked[:count]
         return low, high
 
@@ -333,15 +312,14 @@ class _StateSweeps(_Sweeps):
     def __init__(self, mdp, game):
         super().__init__(mdp, game)
         self.barred = self.rows  # what optimizes over policies reads infinite costs at pairs that do not exist
-        if len(self.missing):
+        if len(game.missing):
             there = mdp.available.ravel() if self.rows.pair_costs else entries_of(mdp, mdp.available)
             self.barred = self.rows._replace(cost=ambiguity.read_only(np.where(there, self.rows.cost, np.inf)))
 
     @property
     def policy(self):  # type: ignore[override]
-        return self._policy.copy()
+        return self.agent.policy.copy()
 
-    def improve(self, values, cut, improved, worst=None):
-        self.actions[:] = 0
-        kernel = NOTHING if worst is None else worst
-        return kernels.state_backup(self.code, self.barred, self.discount, values, improved, self._policy, kernel, self.work)
+    def improve(self, values, cut, improved, worst=NOTHING):
+        self.agent.actions[:] = 0
+        return kernels.state_backup(self.code, self.barred, self.discount, values, improved, self.agent.policy, worst, self.agent.work)
