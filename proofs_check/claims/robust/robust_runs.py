@@ -171,7 +171,7 @@ def best_responses(drawn, adversary, nominal=False):
         kernel = mdp.nominal if nominal else kernel
         last = policy
         policy = min(plain.deterministic_policies(mdp), key=lambda other: plain.values_of(mdp, other, kernel).sum())
-    return [*trace["objective"], *np.ravel(np.eye(mdp.n_actions)[trace.policy])], [*expected, *np.ravel(last)], 100 / (1 - mdp.discount)
+    return [*trace["objective"], *np.ravel(trace.policy)], [*expected, *np.ravel(last)], 100 / (1 - mdp.discount)
 
 
 @claim("responses.period", kind=identity, source=f"{SOURCE} 8.6", provenance="derived",
@@ -182,7 +182,7 @@ def period(drawn, shift=0):
     Control: one more.
     """
     mdp, _, _ = drawn
-    policies = [tuple(BestResponses().run(mdp, n).policy) for n in range(1, 13)]
+    policies = [tuple(BestResponses().run(mdp, n).policy.argmax(axis=1)) for n in range(1, 13)]
     policies.insert(0, (0,) * mdp.n_states)
     again = next(k for k in range(1, 13) if policies[k] in policies[:k])
     return BestResponses().run(mdp, 12).parameters["period"], again - policies.index(policies[again]) + shift
@@ -231,7 +231,7 @@ def iwocs_bounds(drawn, variant, whole, above=0):
     trace = IWOCS(variant, complete=whole).run(mdp, 30)
     optimum = mdp.initial @ plain.optimal_values(mdp)
     nominal = min(mdp.initial @ plain.values_of(mdp, policy, mdp.nominal) for policy in plain.deterministic_policies(mdp))
-    phi, low, high = mdp.initial @ plain.robust_values(mdp, trace.policy)[0], trace["lower"], trace["upper"]
+    phi, low, high = mdp.initial @ plain.robust_values(mdp, trace.output)[0], trace["lower"], trace["upper"]
     ends = high[-1] - low[-1] if trace.parameters["status"] == "optimal" or variant == "hull" else 0.0
     lhs = [*low, *np.full(len(high), optimum), low[0], nominal, phi, high[-1], ends]
     rhs = [*np.full(len(low), optimum + 1e-8), *(high + 1e-8), nominal + 1e-8, low[0] + 1e-8, high[-1] + 1e-8, phi + 1e-8, 2e-8]
