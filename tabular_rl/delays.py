@@ -1,6 +1,6 @@
-"""Delays of feedback: when a learner hears of an episode, and in what order.
+"""Delays of feedback: when the losses of an episode are observed, and in what order.
 
-``delayed(world, delays)`` is the problem; ``delays`` is one of the processes below, or an array. Episode k is heard of at the end of
+``delayed(world, delays)`` is the problem; ``delays`` is one of the processes below, or an array. Episode k is observed at the end of
 episode k + d[k], and never if d[k] = -1. All processes are oblivious: drawn before the run from a seed of their own.
 
 Source: dapo spec, sections 1 (delivery order, effective delays) and 7.1 (processes).
@@ -91,17 +91,17 @@ def pareto(mean, seed=0):
 
 
 def giant():
-    """The first episode is heard of at the very end, all others at once."""
+    """The first episode is observed at the very end, all others at once."""
     return Delays("giant")
 
 
 def blackout(mean):
-    """A window of about sqrt(2 mean K) episodes from K / 4 on, all heard of at its end: the total delay is about ``mean`` K."""
+    """A window of about sqrt(2 mean K) episodes from K / 4 on, all observed at its end: the total delay is about ``mean`` K."""
     return Delays("blackout", mean)
 
 
 def missing(probability, seed=0):
-    """With this probability nothing is ever heard of an episode."""
+    """With this probability an episode is never observed."""
     return Delays("missing", probability, seed)
 
 
@@ -154,7 +154,7 @@ def delayed(world, delays):
 
 
 class Schedule(NamedTuple):
-    """Who is heard of when, for a run of K episodes.
+    """Which episode is observed when, in a run of K episodes.
 
     ``effective`` [K]: d~[k] = min(d[k], K - 1 - k), and K - 1 - k for what never arrives: it would come too late to matter; ``arrival``
     [K] = k + d~[k]. At the end of episode t the feedback of ``order[pointer[t] : pointer[t + 1]]`` arrives, earlier episodes first.

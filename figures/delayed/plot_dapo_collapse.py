@@ -5,7 +5,7 @@ Delays cost like episodes: regret against the square root of K + D
 The losses of episode k arrive d episodes late. What does that cost? For delay-adapted policy optimization the regret is at most of order
 :math:`H^2 \sqrt{S A K} + H^3 \sqrt{D}` with :math:`D = \sum_k d_k` the total delay (Lancewicki, Rosenberg, Sotnikov 2023), and no learner
 can avoid the shape :math:`\sqrt{K + D}`. This adversary shows why: in blocks of d + 1 episodes the losses are the same fair coins, so
-that nothing that is heard of within a block can be used in it. Every learner suffers H / 2 per episode; with one state and one step
+that nothing that is observed within a block can be used in it. Every learner suffers H / 2 per episode; with one state and one step
 the regret of every learner is exactly, with n = K / (d + 1) blocks,
 
 .. math:: E R_K = (d + 1) \frac{n}{2} \binom{n}{n/2} 2^{-n} \approx \sqrt{(K + D) / (2 \pi)}.

@@ -17,7 +17,7 @@ from proofs_check import claim, identity, inequality
 from proofs_check.calculus import evaluate, occupancy, state_occupancy
 from proofs_check.claims.delayed.dapo_estimator import explorations, ratio_of, to_go, total_variation, trajectories
 from proofs_check.claims.delayed.dapo_steps import KAPPA, comparators, entropy_decrease, interior, rates, updated
-from proofs_check.claims.delayed.delayed_replay import SlowLinearDAPO, both_sides, late_worlds, replay
+from proofs_check.claims.delayed.delayed_replay import SlowLinearDAPO, both_sides, chosen, late_worlds, replay
 from proofs_check.strategies import STYLES, draw, policies, rows, scales, simplex_points, vectors
 from tabular_rl.algorithms import LinearDAPO
 from tabular_rl.models import FiniteHorizonMDP
@@ -243,14 +243,15 @@ def step_features(late, d, seed):
 
 
 @claim("dapo-linear.replay", kind=identity, source="dapo spec 3.1", provenance="derived",
-       given=(late_worlds(), draw(step_features, st.integers(1, 3), fit=True), st.booleans(), st.sampled_from(("sequential", "joint")),
-              st.sampled_from((0, 1, 4)), scales(-3, 0), scales(-2, 0.3), scales(-2, 0), scales(-2, 0), st.integers(0, 2**16)),
+       given=(late_worlds(), draw(step_features, st.integers(1, 3), fit=True),
+              chosen([True, False], ["sequential", "joint"], [0, 1, 4], (-2, 0), (-2, 0.3), (-2, 0), (-2, 0))),
        control={"dilation": 1})  # fmt: skip
-def linear_replay(late, features, adapted, batch, samples, eta, gamma, beta, beta_p, seed, dilation=None):
+def linear_replay(late, features, settings, dilation=None):
     """A run is that of the pseudo-code, draw by draw, with exact covariances or with resampled ones (``samples`` > 0).
 
     Control: the bonus is propagated without its dilation.
     """
+    adapted, batch, samples, eta, gamma, beta, beta_p, seed = settings
     covariance = {"covariance": "resampling", "samples": samples} if samples else {}
     learner = LinearDAPO(features, learning_rate=eta, exploration=gamma, bonus=beta, policy_bonus=beta_p, adapted=adapted, batch=batch,
                          **covariance)  # fmt: skip
@@ -261,15 +262,15 @@ def linear_replay(late, features, adapted, batch, samples, eta, gamma, beta, bet
 
 
 @claim("dapo-linear.bound-stated", kind=identity, source="dapo spec 3.3, LIN", provenance="derived",
-       given=(late_worlds(), draw(step_features, st.integers(1, 3), fit=True), scales(-6, -1), scales(-3, 0), scales(-3, 0)),
+       given=(late_worlds(), draw(step_features, st.integers(1, 3), fit=True), chosen((-6, -2), (-2, 0), (-3, 0))),
        control={"dimension": False})  # fmt: skip
-def linear_bound_stated(late, features, eta, gamma, norm, dimension=True):
+def linear_bound_stated(late, features, settings, dimension=True):
     """The bound LIN of the product is what the steps add up to, pair by pair, under its conditions, and there is none without them;
     and the bonuses of the preset are alpha and alpha + 2 kappa eta H^2 with the alpha that makes bias and bonus least.
 
     Control: exploration that costs the same in every dimension.
     """
-    (H, S, A), K, n = late.shape, late.episodes, features.shape[-1]
+    (eta, gamma, norm, _), (H, S, A), K, n = settings, late.shape, late.episodes, features.shape[-1]
     learner, plan = LinearDAPO(features, parameter_norm=norm), late.problem.schedule(K)
     kappa, dilation = math.e - 2, (1 + 1 / H) ** H
     alpha = min(np.geomspace(0.5, 2, 3) * math.sqrt(gamma * norm**2 / (4 * dilation * n)),

@@ -3,28 +3,32 @@
 import math
 
 import numpy as np
-from hypothesis import strategies as st
 
 from proofs_check import Expectation, HighProbability, claim, identity
 from proofs_check.claims.delayed.dapo_estimator import ADAPTED
-from proofs_check.claims.delayed.delayed_replay import SlowDAPO, both_sides, late_worlds, replay, scaled
-from proofs_check.strategies import draw, scales
+from proofs_check.claims.delayed.dapo_steps import constants
+from proofs_check.claims.delayed.delayed_replay import SlowDAPO, both_sides, chosen, late_worlds, replay, scaled
+from proofs_check.strategies import draw
 from tabular_rl import delays, instances, losses
 from tabular_rl.algorithms import DAPO, DelayedHedge, LinearDAPO, Uniform
 from tabular_rl.algorithms.delayed.dapo import ESTIMATORS, KAPPA
 
 _BANDIT = instances.bandit([0.0, 1.0])
+_SMALL = instances.delay_instance(2, 2, 2)
 _MDP = instances.delay_instance()
 
 
 def problems(episodes):
-    return {
-        "bandit, no delay": lambda: (delays.delayed(losses.stochastic(_BANDIT), delays.none()), episodes),
-        "random model, delay 5": lambda: (delays.delayed(losses.stochastic(_MDP), delays.fixed(5)), episodes),
-        "losses switch, Pareto delays": lambda: (delays.delayed(losses.switching(_MDP, episodes // 2), delays.pareto(5.0)), episodes),
-        "losses drift, blackout": lambda: (delays.delayed(losses.drifting(_MDP, episodes), delays.blackout(5.0)), episodes),
-        "a tenth never arrives": lambda: (delays.delayed(losses.stochastic(_MDP), delays.missing(0.1)), episodes),
+    """{name: function that returns (a problem, ``episodes``)}: delays and losses of every kind, so small that the bounds say something."""
+    late = {
+        "bandit, no delay": lambda: (losses.stochastic(_BANDIT), delays.none()),
+        "bandit, losses switch, Pareto delays": lambda: (losses.switching(_BANDIT, episodes // 2), delays.pareto(5.0)),
+        "bandit, losses drift, blackout": lambda: (losses.drifting(_BANDIT, episodes), delays.blackout(5.0)),
+        "bandit, a fiftieth never arrives": lambda: (losses.stochastic(_BANDIT), delays.missing(0.02)),
+        "two steps, delay 2": lambda: (losses.stochastic(_SMALL), delays.fixed(2)),
+        "three steps, no delay": lambda: (losses.stochastic(_MDP), delays.none()),
     }
+    return {name: lambda make=make: (delays.delayed(*make()), episodes) for name, make in late.items()}
 
 
 def least_bonus(H, eta, gamma):
@@ -56,19 +60,25 @@ def stated_bound(late, eta, gamma, c, joint, drift=1):
     return H * math.log(A) / eta + explored + drift * (apart * one + together * (within if joint else one))
 
 
-_rates, _explorations, _batches = scales(-4, 0), scales(-2, 0), st.sampled_from(("sequential", "joint"))
-_seeds = st.integers(0, 2**16)
+def rate(H, gamma, share):
+    """This share of (all but) the largest learning rate that COND admits: no rounding decides about it."""
+    return share * (1 - 1e-9) * constants(H, gamma, 1.0).eta
+
+
+_BATCHES, _SHARES, _EXPLORATIONS = ["sequential", "sequential", "joint"], (-2, 0.3), (-2, 0)
 
 
 @claim("dapo.replay", kind=identity, source="dapo spec 2 and 5.3", provenance="derived",
-       given=(late_worlds(), st.sampled_from(ESTIMATORS), _batches, _rates, _explorations, st.sampled_from((1.0, 1.5, 0.3)), _seeds),
+       given=(late_worlds(), chosen([*ADAPTED, *ESTIMATORS], _BATCHES, _SHARES, _EXPLORATIONS, [1.0, 1.5, 0.3])),
        control={"dilation": 1})  # fmt: skip
-def known_transition(late, form, batch, eta, gamma, scale, seed, dilation=None):
+def known_transition(late, settings, dilation=None):
     """A run is that of the pseudo-code, draw by draw: losses, regret, policies, certificate C, and the bound where COND holds.
 
     Control: the bonus is propagated without its dilation.
     """
+    form, batch, share, gamma, scale, seed = settings
     H, joint = late.shape[0], batch == "joint"
+    eta = rate(H, gamma, share)
     learner = DAPO("practical", learning_rate=eta, exploration=gamma, bonus_scale=scale, estimator=form, batch=batch)
     trace, c = learner.run(late.problem, late.episodes, seed=seed), scale * least_bonus(H, eta, gamma)
     slow = SlowDAPO(late, eta, gamma, c, form, joint, dilation=dilation)
@@ -82,17 +92,19 @@ def known_transition(late, form, batch, eta, gamma, scale, seed, dilation=None):
 
 
 @claim("dapo.replay-unknown", kind=identity, source="dapo spec 2.5 and 5.3", provenance="derived",
-       given=(late_worlds(S=2, episodes=12), st.sampled_from(ADAPTED), _batches, st.sampled_from(("delayed", "immediate")), _rates,
-              _explorations, st.sampled_from((1.0, 0.1, 0.01)), st.sampled_from((1.0, 0.5)), _seeds),
+       given=(late_worlds(S=2, episodes=12), chosen([*ADAPTED], _BATCHES, ["delayed", "delayed", "delayed", "immediate"], _SHARES,
+                                                    _EXPLORATIONS, [1.0, 1.0, 1.0, 0.1, 0.01], [1.0, 1.0, 1.0, 0.5])),
        control={"failure": 0})  # fmt: skip
-def unknown_transition(late, form, batch, trajectory, eta, gamma, radii, confidence_bonus, seed, failure=4):
+def unknown_transition(late, settings, failure=4):
     """The same for an unknown transition: counts, epochs, Bernstein sets, u and l, the optimistic bonus with the set of the time of play;
     certificate C with 4 delta H K for sets that miss the transition.
 
     Control: the certificate of sets that never fail.
     """
+    form, batch, trajectory, share, gamma, radii, confidence_bonus, seed = settings
     H, S, A = late.shape
-    K, delta, c = late.episodes, 0.03, least_bonus(H, eta, gamma)
+    K, delta, eta = late.episodes, 0.03, rate(H, gamma, share)
+    c = least_bonus(H, eta, gamma)
     learner = DAPO("practical", learning_rate=eta, exploration=gamma, bonus_scale=1.0, estimator=form, batch=batch, transition="unknown",
                    trajectory=trajectory, delta=delta, confidence_scale=radii, confidence_bonus_scale=confidence_bonus)  # fmt: skip
     trace = learner.run(late.problem, K, seed=seed)
@@ -107,14 +119,14 @@ def unknown_transition(late, form, batch, trajectory, eta, gamma, radii, confide
 
 
 @claim("dapo.tuning", kind=identity, source="dapo spec 6 and 6.1", provenance="derived",
-       given=(late_worlds(H=4, episodes=40), st.sampled_from((1, 100, 10_000)), st.sampled_from((0.0, 1.0))),
-       control={"drift": 0})  # fmt: skip
-def tuning(late, scale, unknown, drift=1):
+       given=(late_worlds(H=4, episodes=40), chosen([1, 100, 10_000], [0.0, 1.0])), control={"drift": 0})  # fmt: skip
+def tuning(late, settings, drift=1):
     """The presets: "theory" has gamma = eta H, c = gamma H + kappa eta H^2 and the eta that makes H log(A) / eta + eta X least under COND,
     with X added up pair by pair; "practical" has eta = 10 sqrt(log A / (H^2 (5 S A K + D~))), gamma = eta H / 2 and a tenth of c.
 
     Here each episode stands for ``scale`` of them, which multiplies K and D~. Control: X without what waits.
     """
+    scale, unknown, _ = settings
     (H, S, A), plan = late.shape, late.problem.schedule(late.episodes)
     K, log_actions, waiting = late.episodes * scale, math.log(max(A, 2)), sum(late.waits) * scale
     plan = plan._replace(effective_total=plan.effective_total * scale)
@@ -192,12 +204,12 @@ def _most_waiting(schedule):
 
 
 @claim("dapo.high-probability-bound", kind=HighProbability(failure=0.05), source="dapo spec 6, HP", provenance="derived",
-       given={"bandit, no delay": lambda: (delays.delayed(losses.stochastic(_BANDIT), delays.none()), 10_000),
-              "random model, delay 2": lambda: (delays.delayed(losses.stochastic(_MDP), delays.fixed(2)), 500)},
+       given={"bandit, no delay": lambda: (delays.delayed(losses.stochastic(_BANDIT), delays.none()), 5000),
+              "bandit, delay 1": lambda: (delays.delayed(losses.stochastic(_BANDIT), delays.fixed(1)), 5000)},
        control={"learner": "uniform"})  # fmt: skip
 def high_probability_bound(problem, episodes, rng, learner="DAPO"):
     """With c = gamma H + 2 kappa eta H^2 the regret is at most SEQ(c) + iota [H / (2 kappa eta) + H^2 / (2 gamma) + ...] with probability
-    1 - delta, iota = log(5 / delta); delta = 0.05. The second problem's bound is vacuous.
+    1 - delta, iota = log(5 / delta); delta = 0.05. The bounds are about half of the largest possible regret.
 
     Control: the bound for a learner that learns nothing.
     """
@@ -219,14 +231,14 @@ def an_episode(late, seed):
 
 
 @claim("dapo.filtration", kind=identity, source="dapo spec L8", provenance="derived",
-       given=(late_worlds(), draw(an_episode, fit=True), _batches, _seeds), control={"after": 1})  # fmt: skip
-def filtration(late, i, batch, seed, after=0):
+       given=(late_worlds(), draw(an_episode, fit=True), chosen(_BATCHES)), control={"after": 1})  # fmt: skip
+def filtration(late, i, settings, after=0):
     """A path of episode i drawn anew, with its losses, changes no policy up to the arrival of its feedback: pi^k for k <= i + d[i].
 
     On the left the run; on the right the pseudo-code with that one path from other draws. Each policy is seen through its expected loss in
     its episode. Control: up to one episode more.
     """
-    H, eta, gamma = late.shape[0], 0.5, 0.2
+    (batch, seed), H, eta, gamma = settings, late.shape[0], 0.5, 0.2
     learner = DAPO("practical", learning_rate=eta, exploration=gamma, bonus_scale=1.0, batch=batch)
     slow = SlowDAPO(late, eta, gamma, least_bonus(H, eta, gamma), joint=batch == "joint")
     one, other = learner.run(late.problem, late.episodes, seed=seed), replay(late, slow, seed, disturbed=i)

@@ -16,7 +16,7 @@ from proofs_check import claim, identity, inequality
 from proofs_check.calculus import occupancy
 from proofs_check.claims.delayed.dapo_estimator import total_variation, trajectories
 from proofs_check.claims.delayed.dapo_steps import comparators, entropy_decrease, interior, rates, updated
-from proofs_check.claims.delayed.delayed_replay import SlowHedge, both_sides, late_worlds, replay, scaled
+from proofs_check.claims.delayed.delayed_replay import SlowHedge, both_sides, chosen, late_worlds, replay, scaled
 from proofs_check.strategies import MODEL_STYLES, STYLES, Model, Simplex, draw, episodic, policy, simplex_point, simplex_points, vectors
 from tabular_rl.algorithms import DelayedHedge
 
@@ -112,15 +112,14 @@ def hedge_value_drift(mdp, policies, x, z, factor=1):
 
 
 @claim("delayed-hedge.replay", kind=identity, source="dapo spec, section 4 item 4", provenance="derived",
-       given=(late_worlds(2, 2, 2), st.booleans(), st.sampled_from((0.03, 0.3, None)), st.integers(0, 2**16)),
-       control={"delay": 1})  # fmt: skip
-def hedge_replay(late, adapted, eta, seed, delay=0):
+       given=(late_worlds(2, 2, 2), chosen([True, True, False], [0.03, 0.3, None])), control={"delay": 1})  # fmt: skip
+def hedge_replay(late, settings, delay=0):
     """A run is that of the pseudo-code, draw by draw; its bound is log(N) / eta + eta H^2 (S A K / 2 + 2 D~), which the default eta
     makes least.
 
     Control: all feedback comes one episode later.
     """
-    (H, S, A), K = late.shape, late.episodes
+    (adapted, eta, seed), (H, S, A), K = settings, late.shape, late.episodes
     trace, slow = DelayedHedge(eta, adapted).run(late.problem, K, seed=seed), SlowHedge(late, eta, adapted)
     N, spread = len(slow.x), sum(H * (H * S * A) / 2 for _ in range(K)) + sum(2 * H * H for _ in range(sum(late.waits)))
     slow.eta = best = math.sqrt(math.log(max(N, 2)) / spread) if eta is None else eta

@@ -10,15 +10,14 @@ Expectations are exact: sums over all trajectories of pi.
 import math
 
 import numpy as np
-from hypothesis import strategies as st
 
 from proofs_check import Expectation, claim, identity, inequality, theorem
 from proofs_check.calculus import evaluate, state_occupancy
 from proofs_check.claims.delayed.dapo_estimator import explorations, to_go, total_variation, trajectories
 from proofs_check.claims.delayed.dapo_runs import bound_of_runs, problems
 from proofs_check.claims.delayed.dapo_steps import interior, rates, updated
-from proofs_check.claims.delayed.delayed_replay import SlowOPPO, both_sides, late_worlds, replay, scaled
-from proofs_check.strategies import enumerable_mdps, policies, scales
+from proofs_check.claims.delayed.delayed_replay import SlowOPPO, both_sides, chosen, late_worlds, replay, scaled
+from proofs_check.strategies import enumerable_mdps, policies
 from tabular_rl.algorithms import DelayedOPPO
 
 SOURCE = "theorem OPPO of the algorithm's docstring"
@@ -99,15 +98,15 @@ def _squares(H):
 
 
 @claim("delayed-oppo.replay", kind=identity, source="dapo spec, section 4 item 3", provenance="derived",
-       given=(late_worlds(S=2, episodes=12), st.sampled_from((None, 1.0, 0.05)), scales(-3, 0), scales(-2, 0), st.integers(0, 2**16)),
-       control={"delay": 1})  # fmt: skip
-def oppo_replay(late, radii, eta, gamma, seed, delay=0):
+       given=(late_worlds(S=2, episodes=12), chosen([None, None, 1.0, 0.05], (-3, 0), (-2, 0))), control={"delay": 1})  # fmt: skip
+def oppo_replay(late, settings, delay=0):
     """A run is that of the pseudo-code, draw by draw: known transition, or (``radii``: factor of the logarithm) the set of the time of
     play, whose least expectations make Qhat; the bound is what the steps add up to.
 
     Control: all feedback comes one episode later.
     """
-    (H, S, A), K, known = late.shape, late.episodes, radii is None
+    (radii, eta, gamma, seed), (H, S, A), K = settings, late.shape, late.episodes
+    known = radii is None
     unknown = {} if known else {"transition": "unknown", "delta": 0.2, "confidence_scale": radii}
     trace = DelayedOPPO(eta, gamma, **unknown).run(late.problem, K, seed=seed)
     slow = SlowOPPO(late, eta, gamma, None if known else radii * math.log(H * S * A * K / 0.2))
@@ -120,12 +119,13 @@ def oppo_replay(late, radii, eta, gamma, seed, delay=0):
 
 
 @claim("delayed-oppo.tuning", kind=inequality, source=SOURCE, provenance="derived",
-       given=(late_worlds(S=2), st.sampled_from((1, 1000)), scales(-0.5, 0.5), scales(-0.5, 0.5)), control={"rate": 1.5})  # fmt: skip
-def oppo_tuning(late, scale, one, other, rate=1):
+       given=(late_worlds(S=2), chosen([1, 1000], (-0.5, 0.5), (-0.5, 0.5))), control={"rate": 1.5})  # fmt: skip
+def oppo_tuning(late, settings, rate=1):
     """No other eta and gamma, here within a factor of about 3, make the bound OPPO smaller than the default ones do.
 
     Each episode stands for ``scale`` of them, which multiplies K and D~. Control: another eta than the default.
     """
+    scale, one, other, _ = settings
     sizes, K, plan = late.shape, late.episodes * scale, late.problem.schedule(late.episodes)
     plan = plan._replace(effective_total=plan.effective_total * scale)
     A = max(sizes[2], 2)

@@ -15,7 +15,7 @@ from proofs_check.calculus import occupancy
 from proofs_check.claims.delayed.dapo_estimator import explorations, trajectories
 from proofs_check.claims.delayed.dapo_runs import bound_of_runs, problems
 from proofs_check.claims.delayed.dapo_steps import interior, rates
-from proofs_check.claims.delayed.delayed_replay import SlowOREPS, both_sides, late_worlds, replay, scaled
+from proofs_check.claims.delayed.delayed_replay import SlowOREPS, both_sides, chosen, late_worlds, replay, scaled
 from proofs_check.strategies import Model, draw, enumerable_mdps, episodic, policies, scales
 from tabular_rl.algorithms import DelayedOREPS, DelayedUOB
 from tabular_rl.algorithms.delayed import oreps
@@ -144,13 +144,14 @@ def oreps_projection(mdp, now, comparator, lhat, eta, size=1):
 
 
 @claim("delayed-oreps.replay", kind=identity, source="dapo spec, section 4 item 5", provenance="derived",
-       given=(late_worlds(3, 2, 2), st.booleans(), st.sampled_from(("sequential", "joint")), st.booleans(), st.sampled_from((0.01, 0.3)),
-              scales(-2, 0), st.integers(0, 2**16)), control={"delay": 1})  # fmt: skip
-def oreps_replay(late, adapted, batch, lazy, eta, gamma, seed, delay=0):
+       given=(late_worlds(3, 2, 2), chosen([True, True, False], ["sequential", "joint"], [True, False], [0.01, 0.3], (-2, 0))),
+       control={"delay": 1})  # fmt: skip
+def oreps_replay(late, settings, delay=0):
     """A run is that of the pseudo-code, draw by draw, also when its projections are lazy; its bound is what the steps add up to.
 
     Control: all feedback comes one episode later.
     """
+    adapted, batch, lazy, eta, gamma, seed = settings
     (H, S, A), K, joint = late.shape, late.episodes, batch == "joint"
     trace = DelayedOREPS(eta, gamma, adapted, batch, lazy).run(late.problem, K, seed=seed)
     found = replay(late, SlowOREPS(late, eta, gamma, adapted, joint), seed, delay=delay)
@@ -165,15 +166,15 @@ def oreps_replay(late, adapted, batch, lazy, eta, gamma, seed, delay=0):
 
 
 @claim("delayed-oreps.tuning", kind=inequality, source=SOURCE, provenance="derived",
-       given=(late_worlds(2, 3, 3), scales(-1, 1), scales(-1, 1)), control={"factor": 2})  # fmt: skip
-def oreps_tuning(late, entropy, other, factor=1):
+       given=(late_worlds(2, 3, 3), chosen((-1, 1), (-1, 1))), control={"factor": 2})  # fmt: skip
+def oreps_tuning(late, settings, factor=1):
     """No other eta makes the bound OREPS at gamma = eta / 2 smaller than the default does, which has that gamma; H log S A is the most
     that the entropy can be.
 
     Control: twice the default rate.
     """
     sizes, K, plan = late.shape, late.episodes, late.problem.schedule(late.episodes)
-    entropy = math.log(2) + entropy
+    entropy, other = math.log(2) + settings[0], settings[1]
     eta, gamma = DelayedOREPS().resolve(sizes, K, plan, entropy)
     one, two = (DelayedOREPS.bound(sizes, K, plan, rate, rate / 2, entropy) for rate in (eta * other, eta * 1.2))
     default = DelayedOREPS.bound(sizes, K, plan, factor * eta, factor * eta / 2, entropy)
@@ -217,14 +218,14 @@ def uob_projection(mdp, comparator, lhat, eta, width, seed, size=1):
 
 
 @claim("delayed-uob.radius-zero", kind=identity, source="dapo spec, section 4 item 6", provenance="derived",
-       given=(late_worlds(3, 2, 2), st.booleans(), st.sampled_from((0.01, 0.1)), scales(-1, 0), st.integers(0, 2**16)),
-       control={"prior": 4.0})  # fmt: skip
-def uob_radius_zero(late, lazy, eta, gamma, seed, prior=2.0**60):
+       given=(late_worlds(3, 2, 2), chosen([True, False], [0.01, 0.1], (-1, 0))), control={"prior": 4.0})  # fmt: skip
+def uob_radius_zero(late, settings, prior=2.0**60):
     """With sets of one transition, after very many visits and with radius 0, UOB-REPS and UOB-FTRL are O-REPS of the known transition, draw
     by draw; their sum of u - l is 0.
 
     Control: after four visits, which what is seen still changes.
     """
+    lazy, eta, gamma, seed = settings
     unknown = DelayedUOB(lazy, eta, gamma, confidence_scale=0.0, prior_visits=prior).run(late.problem, late.episodes, seed=seed)
     known = DelayedOREPS(eta, gamma, batch="joint").run(late.problem, late.episodes, seed=seed)
     lhs, rhs = ([*trace["loss"], *trace["regret"]] for trace in (unknown, known))

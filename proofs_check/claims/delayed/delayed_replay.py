@@ -10,7 +10,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from proofs_check.claims.delayed.delays import lossy_delays
 from proofs_check.strategies import DELAYS, MODEL_STYLES, draw, world
@@ -67,19 +66,34 @@ class LateWorld:
         return apart, together
 
 
-def late_world(H, S, A, style, kind, episodes, lateness, share, seed):
-    """A LateWorld of that many ``episodes``."""
+def late_world(H, S, A, episodes, seed):
+    """A LateWorld up to this size, of any kind."""
     rng = np.random.default_rng(seed)
-    transition, _, initial = world(rng, (H,), S, A, style)
+    H, S, A = (int(rng.integers(1, most + 1)) for most in (H, S, A))
+    transition, _, initial = world(rng, (H,), S, A, rng.choice(MODEL_STYLES))
     mdp = FiniteHorizonMDP(transition, np.zeros((H, S, A)), initial)
-    return LateWorld(mdp, rng.uniform(0.1, 0.9, (H, S, A)), kind, lossy_delays(episodes, lateness, share, seed))
+    K, lost = int(max(rng.integers(1, episodes + 1, 2))), rng.choice([0.0, 0.0, 0.2])
+    d = lossy_delays(K, str(rng.choice(DELAYS)), lost, seed)
+    return LateWorld(mdp, rng.uniform(0.1, 0.9, (H, S, A)), str(rng.choice(KINDS)), d)
 
 
 def late_worlds(H=3, S=3, A=3, episodes=9):
-    """LateWorlds up to this size."""
-    sizes = [st.integers(1, most) for most in (H, S, A)]
-    late = st.integers(1, episodes), st.sampled_from(DELAYS), st.sampled_from([0.0, 0.0, 0.2])
-    return draw(late_world, *sizes, st.sampled_from(MODEL_STYLES), st.sampled_from(KINDS), *late)
+    """LateWorlds up to this size. All but a seed is drawn from it: Hypothesis would prefer the simplest of everything."""
+    return draw(late_world, H, S, A, episodes)
+
+
+def choices(late, options, seed):
+    """One of every list in ``options``, 10^x with x uniform in every pair (low, high), and the seed of a run."""
+    rng = np.random.default_rng([seed, 7])
+    picked = [
+        option[int(rng.integers(len(option)))] if isinstance(option, list) else float(10 ** rng.uniform(*option)) for option in options
+    ]
+    return (*picked, seed)
+
+
+def chosen(*options):
+    """Choices for the drawn LateWorld."""
+    return draw(choices, options, fit=True)
 
 
 # --- what a run is made of

@@ -1,6 +1,6 @@
 """DAPO: delay-adapted policy optimization for adversarial MDPs with delayed bandit feedback (Lancewicki, Rosenberg, Sotnikov 2023).
 
-Setting: episodic MDP, oblivious losses in [0, 1]; the losses of episode j are heard of at the end of episode j + d[j].
+Setting: episodic MDP, oblivious losses in [0, 1]; the losses of episode j are observed at the end of episode j + d[j].
 
     when the feedback of episode j arrives, with pi its policy, q its occupancy and p the policy now:
     w[h,s,a]     = r / (q[h,s] pi[h,s,a] + gamma),   r = pi / max(pi, p)            the delay adaptation [paper; denominator 75 %]
@@ -191,7 +191,7 @@ class DAPO:
             beta = largest * H * ((1 + 1 / H) ** np.arange(H, 0, -1) - 1)
             spread = (1 + 1 / H) ** H * H**3 * (1 + KAPPA) * S * A * n
             spread += schedule.effective_total * self._drift(H, largest, np.arange(H, 0, -1) + (math.e - 1) * beta)
-            # a hair below the conditions, so that they hold as computed
+            # slightly below the threshold, so that it also holds in floating point
             eta = min(np.sqrt(H * log_actions / spread), (1 - 1e-12) / beta[0], (1 - 1e-12) / (KAPPA * H * beta[0]))
             ratio, scale = 1.0, 1.0
         else:

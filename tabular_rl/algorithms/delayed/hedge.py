@@ -1,6 +1,6 @@
 """Delayed Hedge: exponential weights over all deterministic policies, with delay-adapted loss estimates. For tiny MDPs.
 
-Setting: episodic MDP with known transition, oblivious losses in [0, 1]; those of episode j are heard of at the end of episode j + d[j].
+Setting: episodic MDP with known transition, oblivious losses in [0, 1]; those of episode j are observed at the end of episode j + d[j].
 
     occ[i,h,s,a]   occupancy of the i-th deterministic policy, i < N; x[i] its weight;   qbar = sum_i x[i] occ[i], played as one policy
     when the feedback of episode j arrives, with q = qbar of then and p = qbar of now:
@@ -216,7 +216,7 @@ def learn(log_weights, eta, occupancies, states, actions, estimated):
 
 @njit
 def conditional(occupancy, uniform, policy):
-    """Fill the ``policy`` that has this ``occupancy`` [H, S, A]; the ``uniform`` one where it never comes."""
+    """Fill the ``policy`` that has this ``occupancy`` [H, S, A]; the ``uniform`` one in unreachable states."""
     H, S, A = occupancy.shape
     for h in range(H):
         for s in range(S):

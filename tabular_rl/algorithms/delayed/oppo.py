@@ -1,6 +1,6 @@
 """Delayed OPPO: optimistic policy optimization on late bandit feedback, without a bonus (Lancewicki, Rosenberg, Mansour 2022).
 
-Setting: episodic MDP, oblivious losses in [0, 1]; the losses of episode j are heard of at the end of episode j + d[j].
+Setting: episodic MDP, oblivious losses in [0, 1]; the losses of episode j are observed at the end of episode j + d[j].
 
     lhat[h,s,a] = 1{(s_h,a_h) = (s,a)} * loss / (u[h,s] pi[h,s,a] + gamma)          u = occupancy of pi = pi^j, or its upper bound
     Qhat[h,s,a] = lhat[h,s,a] + E_{t ~ P, or min over the confidence set} sum_a' pi[h+1,t,a'] Qhat[h+1,t,a']

@@ -1,6 +1,6 @@
 """Delayed O-REPS: mirror descent on occupancy measures in relative entropy, on late bandit feedback (Zimin, Neu 2013; with delays).
 
-Setting: episodic MDP with known transition, oblivious losses in [0, 1]; those of episode j are heard of at the end of episode j + d[j].
+Setting: episodic MDP with known transition, oblivious losses in [0, 1]; those of episode j are observed at the end of episode j + d[j].
 
     q^0     = argmax entropy(q) over the occupancy measures;   play pi = q / sum_a q
     when the feedback of episode j arrives, with q = q^j and p the occupancy now:

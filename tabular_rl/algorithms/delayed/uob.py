@@ -1,6 +1,6 @@
 """Delayed UOB-REPS and UOB-FTRL: entropy on occupancy measures when the transition is unknown, on late bandit feedback (Jin et al. 2020).
 
-Setting: episodic MDP with unknown transition, oblivious losses in [0, 1]; those of episode j are heard of at the end of episode j + d[j].
+Setting: episodic MDP with unknown transition, oblivious losses in [0, 1]; those of episode j are observed at the end of episode j + d[j].
 
     set     every transition whose rows lie within the Bernstein radius of the counts of what was heard; a new one when a count has doubled
     lhat    = 1{(s_h,a_h) = (s,a)} * loss / (max(u_j pi_j, u pi) + gamma)             u: largest occupancy over the set, at play and now
@@ -64,8 +64,8 @@ class DelayedUOB:
     confidence_scale : float
         Multiplies the logarithm of the radii, >= 0; 1 is the theory's.
     prior_visits : float
-        Visits with the true frequencies that every row has had before the run, >= 0: a simulator's data. With 2.0**60 of them the
-        counts of a run are lost in rounding, and with ``confidence_scale`` 0 the set is the true transition alone.
+        Visits with the true frequencies that every row has had before the run, >= 0: as if from a generative model. With 2.0**60 of them
+        the counts of a run are lost in rounding, and with ``confidence_scale`` 0 the set is the true transition alone.
 
     Speed: 1.5 to 2 Newton steps per projection; 10 microseconds per episode of H = S = A = 2, 20 of S=3, A=2, H=3, 100 of S=5, A=3, H=4;
     the occupancy bounds take their part of it.

@@ -35,6 +35,14 @@ def extreme_expectation(estimate, radius, order, values):
     """Extreme of <p, values> over one row's set, exactly: fill the box from its lower corner in the given ``order`` of states.
 
     ``order`` sorts ``values`` decreasingly for the maximum, increasingly for the minimum.
+
+    Around (1/2, 1/4, 1/4) with radii 1/4 the largest mean moves 1/4 from the last state to the first:
+
+    >>> estimate, radius, values = np.array([0.5, 0.25, 0.25]), np.full(3, 0.25), np.array([2.0, 1.0, 0.0])
+    >>> float(extreme_expectation(estimate, radius, np.array([0, 1, 2]), values))
+    1.75
+    >>> float(extreme_expectation(estimate, radius, np.array([2, 1, 0]), values))
+    0.75
     """
     S = len(values)
     left, total = 1.0, 0.0

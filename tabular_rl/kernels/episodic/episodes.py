@@ -239,6 +239,13 @@ def dilated_bonus(P, policy, local_bonus, dilation, bonus, values):
     """Fill ``bonus`` [H, S, A] and its policy average ``values`` [H + 1, S] by the dilated Bellman equation (Luo, Wei, Lee 2021).
 
     B[h,s,a] = b[h,s] + dilation * sum_t P[h,s,a,t] sum_a' policy[h+1,t,a'] B[h+1,t,a'],   B[H] = 0;   the theory's dilation is 1 + 1/H.
+
+    One state, one action, three steps and a local bonus of 1: B[0] = 1 + 4/3 + (4/3)^2 = 37/9.
+
+    >>> bonus, values = np.empty((3, 1, 1)), np.empty((4, 1))
+    >>> dilated_bonus(np.ones((1, 1, 1, 1)), np.ones((3, 1, 1)), np.ones((3, 1)), 4 / 3, bonus, values)
+    >>> (9 * bonus.ravel()).round(12).tolist()
+    [37.0, 21.0, 9.0]
     """
     H, S, A = policy.shape
     values[H] = 0.0

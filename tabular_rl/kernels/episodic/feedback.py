@@ -67,6 +67,13 @@ def delay_weight(form, occupancy, played, arrived, gamma):
     adapted joint   1 / (q M + gamma)
     plain           1 / (q pi + gamma)
     arrival only    1 / (q p + gamma)      a negative control: its mean can exceed the loss
+
+    The action was played with probability 1/4 in a state of occupancy 1; at arrival the policy has moved to it, with probability 1:
+
+    >>> float(delay_weight(PLAIN, 1.0, 0.25, 1.0, 0.25)), float(delay_weight(ADAPTED, 1.0, 0.25, 1.0, 0.25))
+    (2.0, 0.5)
+    >>> float(delay_weight(ADAPTED_JOINT, 1.0, 0.25, 1.0, 0.25))
+    0.8
     """
     if form == PLAIN:
         return 1 / (occupancy * played + gamma)

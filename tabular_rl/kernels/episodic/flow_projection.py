@@ -89,7 +89,7 @@ def mirror_step(P, initial, change, log_q, tolerance, max_steps):
 
 @njit
 def conditional(log_q, barrier, policy):
-    """Fill the ``policy`` that has the occupancy exp(``log_q``) [H, S, A], by a softmax in every state; uniform where it never comes.
+    """Fill the ``policy`` that has the occupancy exp(``log_q``) [H, S, A], by a softmax in every state; uniform in unreachable states.
 
     ``barrier`` [H, S, A] is infinite at pairs that do not exist.
     """
