@@ -344,7 +344,7 @@ def _verify_statistical(claim, profile, database):
     found |= {"ratio": tests[worst].ratio, "instance": worst}
     found |= {"level": claim.kind.level, "test": "; ".join(f"{name}: {test.summary}" for name, test in tests.items())}
     if found["holds"]:
-        found["alternative_power"] = min(powers)
+        found["alternative_power"] = min((power for power in powers if power is not None), default=None)
     if claim.id in ratios.records() and claim.kind.name in ratios.SLACK and profile == PROFILES["quick"]:
         found |= {"recorded": ratios.records()[claim.id].ratio, "replayed": tests[worst].ratio}
     if tests[worst].vacuous is not None:

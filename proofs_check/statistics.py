@@ -137,7 +137,8 @@ def power_of_mean(samples, bound, low, high, level, columns=4, resamples=100):
     """Estimated probability to refute a mean twice as far above ``low`` as the ``bound``, or 0.2 of the range if that is more (and at most
     halfway from the bound to ``high``): the observed samples, mixed with ``high``, or stretched where there is no end.
 
-    The least over the coordinates that scatter most; [n, m] samples, [m] limits.
+    The least over the coordinates that scatter most; None where every bound is at or above the end of its range, so that no mean can
+    exceed it. [n, m] samples, [m] limits.
     """
     n, powers = len(samples), []
     spread = samples.std(axis=0) / np.where(bound > low, bound - low, 1.0)
@@ -154,7 +155,7 @@ def power_of_mean(samples, bound, low, high, level, columns=4, resamples=100):
             share = (goal - mean) / (width - mean)
             games = np.append(x, width)[:, None] / room
             powers.append(_resampled_power(games, np.append(np.full(n, (1 - share) / n), share), level, n, resamples))
-    return min(powers, default=1.0)
+    return min(powers, default=None)
 
 
 class Growth(NamedTuple):

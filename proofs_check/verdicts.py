@@ -20,6 +20,7 @@ from proofs_check import statistics
 
 ROUNDING = 2**14
 TINY = 1e-200
+FEWEST, MISSED = 24, 1e-3  # replicates before a mean counts as below its bound, and the probability that it is not
 LEVEL = 1e-6  # false alarms of a statistical claim, unless it says otherwise
 
 
@@ -147,7 +148,8 @@ class Expectation:
     of which one side suffices for an inequality (high may be inf). A fifth entry says for how many of them the bound is vacuous.
 
     Refuted by betting against it: a gambler who multiplies a stake of 1 to 1 / ``level`` in a game that is fair (or worse) if the claim
-    holds (Ville 1939; Waudby-Smith, Ramdas 2024), which may stop as soon as it is won. Coordinates and directions share the level.
+    holds (Ville 1939; Waudby-Smith, Ramdas 2024), which may stop as soon as it is won. Coordinates and directions share the level. It also
+    stops when another gambler has refuted that the mean reaches the bound, who is wrong with probability 1e-3 at most.
     ``alternative_power`` is estimated for a mean twice as far above ``low`` as claimed, or 0.2 of the range if that is more.
     """
 
@@ -180,14 +182,23 @@ class Expectation:
         vacuous = np.mean([np.mean(batch[4]) for batch in batches]) if len(batches[0]) > 4 else None
         refuted, needed = bool(capital.max() >= -np.log(share)), int(np.ceil(self.replicates * effort))
         power = statistics.bootstrap_power(games, share, max(n, needed)) if refuted else 0.0
-        return Test(refuted, level, power, ratio, summary, vacuous, refuted or n >= needed, n)
+        decided = refuted or n >= needed or (not control and n >= FEWEST * effort and self._is_below(samples, bound, low, high, effort))
+        return Test(refuted, level, power, ratio, summary, vacuous, decided, n)
+
+    def _is_below(self, samples, bound, low, high, effort):
+        """Whether betting has refuted that a mean is at its bound or above: more replicates would show the same."""
+        if self.equal or np.isinf(high).any() or (bound >= high).any():
+            return False
+        return bool((statistics.capital(statistics.stakes(-samples, -bound, -high, -low)) >= -effort * np.log(MISSED)).all())
 
     def alternative_power(self, batches, level, effort=1.0):
-        """The estimated probability to refute at the alternative; of an equality, in the direction where it is less."""
+        """The estimated probability to refute at the alternative, of an equality in the worse direction; None where there is none."""
         samples, bound, low, high = self._samples(batches)
         share = level / (samples.shape[1] * (2 if self.equal else 1))
-        power = statistics.power_of_mean(samples, bound, low, high, share)
-        return min(power, statistics.power_of_mean(-samples, -bound, -high, -low, share)) if self.equal else power
+        powers = [statistics.power_of_mean(samples, bound, low, high, share)]
+        if self.equal:
+            powers.append(statistics.power_of_mean(-samples, -bound, -high, -low, share))
+        return min((power for power in powers if power is not None), default=None)
 
     def _samples(self, batches):
         """(samples [n, m], bound, low, high [m])."""

@@ -94,6 +94,18 @@ def test_two_sided_expectation_false_alarms(null):
     assert_rate_at_most([kind.judge([batch()], 0.05).refuted for _ in range(300)], 0.05)
 
 
+def test_means_clearly_below_their_bound_are_decided_early_and_those_above_hardly_ever():
+    rng = np.random.default_rng(11)
+    kind = Expectation(replicates=400)
+    n = lambda mean: next(n for n in range(24, 401) if kind.judge([(samples[mean][:n], 0.5, 0.0, 1.0)], 1e-6).decided)
+    samples = {mean: (rng.random(400) < mean).astype(float) for mean in (0.1, 0.5)}
+    assert n(0.1) < 60
+    assert n(0.5) == 400
+    early = [kind.judge([(rng.random(100) < 0.5, 0.5, 0.0, 1.0)], 1e-6).decided for _ in range(1000)]
+    assert_rate_at_most(early, 1e-3)
+    assert not Expectation(replicates=400, equal=True).judge([(samples[0.1][:100], 0.1, 0.0, 1.0)], 1e-6).decided
+
+
 def test_stopping_early_does_not_raise_the_false_alarms():
     """The stake may be looked at after every replicate: what is judged is its maximum."""
     rng = np.random.default_rng(5)
