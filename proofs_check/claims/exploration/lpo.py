@@ -327,9 +327,10 @@ theorem(
         "lpo.bonus", "lpo.performance-difference", "lpo.optimism", "lpo.optimism-unknown", "lpo.half-bonus", "lpo.price-of-optimism",
         "lpo.price-of-bonuses", "lpo.exponential-weights", "lpo.policy-gradient", "lpo.rate", "lpo.warm-start", "lpo.window",
         "lpo.fixed-window", "lpo.stops", "lpo.regression", "lpo.importance-mean", "lpo.importance-square", "lpo.estimation",
-        "lpo.estimation-reused", "lpo.theory", "lpo.certificate", "lpo.run", "lpo.kept", "lpo.charges", "sensitivity.increments",
-        "sensitivity.two-sided", "sensitivity.size", "sensitivity.spent", "sensitivity.potential", "sensitivity.monotone",
-        "sensitivity.widths", "sensitivity.charges", "lpo.pathwise", "lpo.charged", "lpo.explicit", "lpo.switches", "lpo.rollouts",
+        "lpo.estimation-reused", "lpo.theory", "lpo.certificate", "lpo.plan", "lpo.run", "lpo.kept", "lpo.charges",
+        "sensitivity.increments", "sensitivity.two-sided", "sensitivity.size", "sensitivity.spent", "sensitivity.potential",
+        "sensitivity.monotone", "sensitivity.widths", "sensitivity.charges", "lpo.pathwise", "lpo.charged", "lpo.explicit",
+        "lpo.switches", "lpo.rollouts",
     ),
     uses={
         "lpo.optimism": ("lpo.performance-difference",),
@@ -345,7 +346,7 @@ theorem(
         "lpo.estimation-reused": ("lpo.estimation",),
         "lpo.pathwise": (
             "lpo.optimism", "lpo.optimism-unknown", "lpo.price-of-optimism", "lpo.price-of-bonuses", "lpo.policy-gradient",
-            "lpo.warm-start", "lpo.certificate", "lpo.run", "lpo.regression",
+            "lpo.warm-start", "lpo.certificate", "lpo.run", "lpo.plan", "lpo.regression",
         ),
         "lpo.charged": ("lpo.pathwise", "sensitivity.charges"),
         "lpo.kept": ("sensitivity.two-sided",),

@@ -268,17 +268,19 @@ def place(mdp, seed):
 def half_bonus(mdp, data, pi, share, mode, error=1.0):
     """Where |f - (Q_K - b)| <= alpha sqrt(w2) = b / 2 on I, what the policy gradient learns of f needs no slack: Q_K - b <= Qhat <= Q_K.
 
-    Qhat = clip(f + b / 2, 0, B) is that of one step of LPO.  Control: f is half as far off again.
+    Qhat = clip(f + b / 2, 0, B) is that of one step of LPO; it lies in [0, B] for any f.  Control: f is half as far off again.
     """
     K = Optimistic.of(mdp, data, mode == "terminal")
     q, inside, lpo = K.solve(K.policy(pi))[1], K.inside, learner(K.terminal, iterations=1)
     _, bonus = known_and_bonus(mdp, data[0], K.terminal)
     estimate = q - K.data[1] + error * ALPHA * np.sqrt(data[0]) * (2 * share - 1)
-    theta, policy, logs, learned = np.zeros((4, *mdp.shape))
     rules = lpo.rules(lpo.resolve(TabularClass(mdp.shape), mdp.discount, 100))
-    improve(estimate.ravel(), bonus, rules, inside, theta, policy, logs, learned[None], 0)
+    (theta, policy, logs), learned, wild = np.zeros((3, *mdp.shape)), np.zeros((1, *mdp.shape)), np.zeros((1, *mdp.shape))
+    improve(estimate.ravel(), bonus, rules, inside, theta, policy, logs, learned, 0)
+    improve(3 * K.scale() * (2 * share.ravel() - 1), bonus, rules, inside, theta, policy, logs, wild, 0)
     low, high = (q - K.data[1]) * inside[:, None], q * inside[:, None]
-    return np.stack([low, learned]), np.stack([learned, high]), K.scale()
+    B = (1 + (1 / 2 if K.terminal else max(1 / 2, 1 / (1 - mdp.discount)))) / (1 - mdp.discount)
+    return np.stack([low, learned[0], 0 * low, wild[0]]), np.stack([learned[0], high, wild[0], B + 0 * low]), K.scale()
 
 
 # --- the policy gradient

@@ -11,14 +11,31 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import HighProbability, claim, identity, inequality
-from proofs_check.claims.exploration.lpo_optimism import Optimistic, _optimism, _policy, restricted, widths_and_rewards
+from proofs_check.claims.exploration.lpo_optimism import (
+    Optimistic,
+    _optimism,
+    _policy,
+    known_and_bonus,
+    learner,
+    restricted,
+    widths_and_rewards,
+)
 from proofs_check.strategies import STYLES, discounted, draw, rows
 from tabular_rl import instances
-from tabular_rl.algorithms import LPO, TabularClass
+from tabular_rl.algorithms import LPO, FiniteClass, LinearClass, TabularClass
 from tabular_rl.algorithms.exploration import lpo_constants as theory
 from tabular_rl.algorithms.exploration.lpo import Epochs, cover_of
-from tabular_rl.algorithms.exploration.lpo_plan import importance_ratios, improve, invert_covariance, moved, refresh_is_due, regress
+from tabular_rl.algorithms.exploration.lpo_plan import (
+    importance_ratios,
+    improve,
+    invert_covariance,
+    moved,
+    plan,
+    refresh_is_due,
+    regress,
+)  # fmt: skip
 from tabular_rl.kernels.discounted.rollouts import Cover, Rollouts, collect, room_for, weighted_returns, world_of
+from tabular_rl.models import DiscountedMDP
 
 SOURCE = "lpo spec"
 
@@ -411,3 +428,60 @@ def regression(case, lam=1.0):
     if len(functions):
         return estimate, functions[np.argmin([counts @ (f - means) ** 2 for f in functions])], 10.0
     return estimate, sums / np.maximum(counts + fresh, 1), 10.0
+
+
+def planned(kind, terminal, share, seed):
+    """What ``plan_by_definition`` needs: (model, learner, its class, squared widths, features [n, d], functions [K, n], a generator)."""
+    rng = np.random.default_rng(seed)
+    features, factors, weights = rng.dirichlet(np.full(3, 0.3), (4, 2)), rng.dirichlet(np.full(4, 0.3), 3), rng.random(3)
+    mdp = DiscountedMDP(features @ factors, features @ weights, 0.8, rng.dirichlet(np.ones(4)))
+    functions = {"table": TabularClass((4, 2)), "linear": LinearClass(features), "finite": FiniteClass.grid(features, 0.25, 1)}[kind]
+    lpo = learner(terminal, iterations=4, rollouts=25, learning_rate=0.7, window=1e9, lam=1.5)
+    return mdp, lpo, functions, np.where(rng.random((4, 2)) < share, 0.2 * rng.random((4, 2)), 0.9), rng
+
+
+@claim("lpo.plan", kind=identity, source=f"{SOURCE} section 2 (SOLVE)", provenance="derived",
+       given=(draw(planned, st.sampled_from(["table", "linear", "finite"]), st.booleans(), st.sampled_from([0.9, 1.0, 0.5])),),
+       control={"half": 1.0})  # fmt: skip
+def plan_by_definition(case, half=0.5):
+    """A whole plan of LPO, from the rollouts that it has drawn (once: the window is wide), in plain NumPy: importance-weighted returns of
+    the pairs that they begin with, least squares in the class, Qhat = clip(f + b / 2, 0, B), and the softmax of the sum of eta Qhat.
+
+    Control: the whole bonus.
+    """
+    mdp, lpo, classes, w2, rng = case
+    (S, A), largest, constants = mdp.shape, 5.0, lpo.resolve(classes, 0.8, 10)
+    rules, world, rollouts, B = lpo.rules(constants), world_of(mdp), room_for(lpo.rollouts, 12), constants["B"]
+    known, bonus = known_and_bonus(mdp, w2, rules.terminal)
+    functions = B * classes.functions.reshape(-1, S * A) if isinstance(classes, FiniteClass) else np.zeros((0, S * A))
+    features, differences = classes.packed
+    iterates, estimates = np.zeros((2, 4, S, A))
+    cover = Cover(np.full((1, 1, S, A), 1 / A), np.ones((1, S, A), bool), np.ones(1))
+    learned_of = (features, differences, functions), cover, known, bonus, np.zeros((S, A)), rules, rollouts, iterates, estimates
+    _, refreshes = plan(world, *learned_of, rng)
+    inside, theta, paid = known.all(axis=1), np.zeros((S, A)), (mdp.reward + bonus).ravel()
+    lhs, rhs = [[refreshes]], [[float(inside.any())]]
+    for t in range(4):
+        weights = np.exp(theta)
+        outside = ~known / np.maximum((~known).sum(axis=1, keepdims=True), 1)
+        pi = np.where(inside[:, None], weights / weights.sum(axis=1, keepdims=True), outside)
+        lhs, rhs = [*lhs, iterates[t].ravel()], [*rhs, pi.ravel()]
+        if not inside.any():
+            continue
+        ratio, sums, counts = np.where(inside[:, None], pi * A, 1.0).ravel(), np.zeros(S * A), np.zeros(S * A)
+        for first, pairs, length, ended in zip(*rollouts, strict=True):
+            if first >= 0:
+                pays = paid[pairs[:length]]
+                pays[-1:] = largest if ended else pays[-1:]
+                sums[first] += mdp.reward.ravel()[first] + np.cumprod(ratio[pairs[:length]]) @ pays
+                counts[first] += 1
+        if features.shape[1]:
+            fit = features @ np.linalg.solve(1.5 * np.eye(3) + features.T * counts @ features, features.T @ sums)
+        elif len(functions):
+            fit = functions[np.argmin([counts @ f**2 - 2 * f @ sums for f in functions])]
+        else:
+            fit = sums / np.maximum(counts, 1)
+        learned = np.clip(fit.reshape(S, A) + half * bonus, 0, B) * inside[:, None]
+        theta += 0.7 * learned
+        lhs, rhs = [*lhs, estimates[t].ravel()], [*rhs, learned.ravel()]
+    return np.concatenate(lhs), np.concatenate(rhs), 1e4
