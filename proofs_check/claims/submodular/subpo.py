@@ -108,7 +108,8 @@ def gains_telescope(mdp, seed, modular=False):
 @claim("subpo.block-affine", kind=identity, source=f"{SOURCE} S1, L8", provenance="derived",
        given=(problems(horizons=(2, 3)), submodular_policies, seeds), control={"blocks": 2})  # fmt: skip
 def block_affine(mdp, policy, seed, blocks=1):
-    """J(l x + (1 - l) y) = l J(x) + (1 - l) J(y) for policies that differ in one time block: a trajectory uses one row of every block.
+    """J(l x + (1 - l) y) = l J(x) + (1 - l) J(y) for policies that differ in one time block: a trajectory uses one row of every block; and
+    J(y) - J(x) = <W, y - x>, W the derivative at x.
 
     Hence J is maximal at a deterministic Markov policy. Control: two blocks.
     """
@@ -117,7 +118,9 @@ def block_affine(mdp, policy, seed, blocks=1):
     other = policy.copy()
     other[h : h + blocks] = rng.dirichlet(np.full(mdp.n_actions, 0.3), (blocks, mdp.n_states))
     value = lambda p: planning.submodular_value(mdp, p)
-    return value(l * policy + (1 - l) * other), l * value(policy) + (1 - l) * value(other), mdp.table().max()
+    slope = np.sum(planning.submodular_gradient(mdp, policy).policy * (other - policy))
+    here, there = value(policy), value(other)
+    return np.array([value(l * policy + (1 - l) * other), slope]), np.array([l * here + (1 - l) * there, there - here]), mdp.table().max()
 
 
 @claim("subpo.deterministic-worlds", kind=identity, source=f"{SOURCE} S2", provenance="reconstructed",

@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 
 from proofs_check import claim, identity, inequality, theorem
 from proofs_check.claims.submodular.subpo import SOURCE, deterministic_problems, problems, seeds, submodular_policies
+from proofs_check.claims.submodular.subpo_exact import formula_objective
+from proofs_check.strategies import draw
 from tabular_rl import planning
 from tabular_rl.instances import submodular as instances
+from tabular_rl.kernels.submodular import graph as kernels
 from tabular_rl.models import SubmodularMDP
+from tabular_rl.planning.submodular.bounds import _extension
 from tabular_rl.planning.submodular.flows import flow_program, optimal_flow
 from tabular_rl.planning.submodular.graph import coverage_graph
 from tabular_rl.planning.submodular.search import _search
@@ -43,6 +47,78 @@ def any_prices(mdp, seed, start=True):
     prices = np.random.default_rng(seed).random(len(graph.weights)) ** 0.2 * graph.weights
     graph = graph if start else replace(graph, started=0 * graph.started)
     return _optimum(mdp), graph.bound(prices), graph.weights.sum(), graph.weights.sum()
+
+
+def _random_prices(graph, rng):
+    return rng.choice([0.0, 1.0, 0.3, 0.7], len(graph.weights)) ** rng.choice([0.1, 1.0]) * graph.weights
+
+
+def _bound_and_slope(graph, prices):
+    """U(lambda) and the subgradient that the descent uses."""
+    additive, slope = kernels.additive_problem(graph.arrays), np.empty(len(prices))
+    bound, flow = kernels.price_bound(graph.arrays, graph.cover, prices, additive), np.zeros(additive.values.shape)
+    flow[0] = graph.initial
+    kernels.price_slope(graph.arrays, graph.cover, additive, flow, slope)
+    return bound, slope
+
+
+@claim("subpo-certificates.subgradient", kind=inequality, source=f"{SOURCE} 10.5 c", provenance="derived",
+       given=(problems(COVERAGES), seeds), control={"start": False})  # fmt: skip
+def subgradient(mdp, seed, start=True):
+    """U(mu) >= U(lambda) + <g, mu - lambda>, g_u = P(start covers u) + expected entries into u under the plan for lambda - 1; with equality
+    on the ray through the origin: U(lambda) = sum w + <g, lambda>.
+
+    Control: g without the start.
+    """
+    graph, rng = coverage_graph(mdp), np.random.default_rng(seed)
+    here, there = _random_prices(graph, rng), _random_prices(graph, rng)
+    (low, slope), (high, _) = _bound_and_slope(graph, here), _bound_and_slope(graph, there)
+    slope = slope if start else slope - graph.started
+    total, ray = graph.weights.sum(), low - slope @ here
+    return np.array([low + slope @ (there - here), ray, total]), np.array([high, total, ray]), total * mdp.horizon
+
+
+@claim("subpo-certificates.polyak", kind=inequality, source="Polyak 1969", provenance="classical",
+       given=(problems(COVERAGES), seeds, st.floats(0.1, 1.0)), control={"length": -1.0})  # fmt: skip
+def polyak(mdp, seed, beta, length=1.0):
+    """A step of length beta (U - t) / |g|^2 comes nearer to every lambda* with U(lambda*) <= t: |lambda+ - lambda*|^2 is at most
+    |lambda - lambda*|^2 - beta (2 - beta) (U - t)^2 / |g|^2, |g| without the coordinates that point out of [0, w]. The prices stay there.
+
+    Control: a step along g.
+    """
+    graph, rng = coverage_graph(mdp), np.random.default_rng(seed)
+    now, goal = _random_prices(graph, rng), _random_prices(graph, rng)
+    if graph.bound(goal) > graph.bound(now):
+        now, goal = goal, now
+    (bound, slope), target = _bound_and_slope(graph, now), graph.bound(goal)
+    after, pointing = now.copy(), slope.copy()
+    out = ((slope > 0) & (now <= 0)) | ((slope < 0) & (now >= graph.weights))
+    kernels.step_prices(graph.weights, np.arange(len(now)), pointing, length * beta * (bound - target), after)
+    size = np.sum(slope[~out] ** 2)
+    gain = beta * (2 - beta) * (bound - target) ** 2 / size if size > 0 else 0.0
+    nearer = np.sum((now - goal) ** 2) - gain
+    left = [np.sum((after - goal) ** 2), np.max(after - graph.weights), -after.min()]
+    return np.array(left), np.array([nearer, 0.0, 0.0]), 1.0 + np.sum(graph.weights) ** 2
+
+
+@claim("subpo-certificates.descent", kind=inequality, source=f"{SOURCE} 10.5 c", provenance="derived", given=(problems(COVERAGES), seeds),
+       control={"iterations": 1})  # fmt: skip
+def descent(mdp, seed, iterations=400):
+    """The prices of K steps that aim at U2 show a bound within |lambda_0 - lambda*| sqrt(U) (H + 1) / sqrt(K) of it, the optimum of the
+    linear program, and no better than U2; it is U of the prices returned, and no more than at the start.
+
+    Control: one step.
+    """
+    graph, rng = coverage_graph(mdp), np.random.default_rng(seed)
+    exact = planning.coverage_bound(mdp)
+    least, start = exact.relaxation, graph.weights * rng.random(len(graph.weights))
+    found = planning.coverage_prices(mdp, iterations, least, start)
+    G = np.sqrt(len(start)) * (mdp.horizon + 1)
+    within = np.linalg.norm(start - exact.prices) * G / np.sqrt(400)
+    shown = min(graph.bound(found.prices), graph.weights.sum())
+    left = [found.upper, least, found.upper, shown, found.upper]
+    right = [least + within, found.upper, shown, found.upper, graph.bound(start)]
+    return np.array(left), np.array(right), 1e3 * graph.weights.sum()
 
 
 @claim("subpo-certificates.coverage", kind=inequality, source=f"{SOURCE} U1, U2, U5", provenance="derived", given=(problems(COVERAGES),),
@@ -106,8 +182,28 @@ def jensen(mdp, visited=1.0):
 
     Control: 0.8 of it.
     """
-    upper = planning.concave_bound(mdp, 3).upper
-    return _optimum(mdp), visited * upper, mdp.table().max()
+    upper, one = planning.concave_bound(mdp, 3).upper, planning.concave_bound(mdp, 1).upper
+    tangent = planning.tangent_bound(mdp, np.random.default_rng(mdp.n_states).random(mdp.n_states)).upper
+    return np.array([_optimum(mdp)] * 3 + [upper]), np.array([visited * upper, tangent, one, one]), mdp.table().max()
+
+
+@claim("subpo-certificates.extension", kind=inequality, source=f"{SOURCE} U6", provenance="derived",
+       given=(draw(formula_objective, st.sampled_from(("ddesign", "kernel", "entropy", "concave", "log1p", "saturating", "knots")),
+                   st.integers(2, 5)), seeds), control={"factor": 0.9})  # fmt: skip
+def extension(f, seed, factor=1.0):
+    """The concave extension g of F has its values at sets, and lies below its tangents: g(z) <= g(y) + <slope, z - y> for y, z in [0, 1]^n.
+
+    Control: 0.9 of the slopes.
+    """
+    rng, F, n = np.random.default_rng(seed), f.table(), f.n_elements
+    g, mask = _extension(f, np.arange(n)), int(rng.integers(1, 2**n))
+    y, z, there = rng.random(n), rng.random(n), (mask >> np.arange(n) & 1).astype(float)
+    (at, slope), (other, _), (value, _) = g(y), g(z), g(there)
+    last = g(y + 1e-7 * (z - y))[0]
+    tangent = at + factor * slope @ (z - y)
+    slack = 1e-5 * (1 + np.abs(slope).max())  # of square roots at 0, and of the difference quotient
+    left = [other, value, F[mask], at + 1e-7 * factor * slope @ (z - y)]
+    return np.array(left), np.array([tangent, F[mask] + slack, value + slack, last + 1e-7 * slack]), 1.0 + 0 * F.max()
 
 
 @claim("subpo-certificates.online", kind=inequality, source=f"{SOURCE} U7", provenance="derived", given=(problems(), submodular_policies),
@@ -120,7 +216,10 @@ def online(mdp, policy, factor=1.0):
     if factor != 1.0:
         mdp, policy = instances.tiny(3, 3, 4, 0, "self", 0), None
     found = planning.online_bound(mdp, policy)
-    return _optimum(mdp), found.value + factor * found.gap, mdp.table().max()
+    left = [_optimum(mdp), found.gap, found.value, planning.submodular_value(mdp, policy), found.upper]
+    most = planning.submodular.exact.additive_optimum(mdp, mdp.additive_reward)[0]
+    right = [found.value + factor * found.gap, most, left[3], found.value, found.value + found.gap]
+    return np.array(left), np.array(right), mdp.table().max()
 
 
 @claim("subpo-certificates.online-sampled", kind=inequality, source="extends subpo spec U7", provenance="derived",
@@ -133,7 +232,16 @@ def online_sampled(mdp, policy, seed, factor=1.0):
     if factor != 1.0:
         mdp, policy = instances.tiny(3, 3, 4, 0, "self", 0), None
     found = planning.online_bound(mdp, policy, 3, seed)
-    return _optimum(mdp), found.value + factor * found.gap, mdp.table().max()
+    policy = np.full(mdp.shape, 1 / mdp.n_actions) if policy is None else policy
+    drawn, H = planning.sample_trajectories(mdp, policy, 3, seed).states, mdp.horizon
+    rewards = np.zeros((H + 1, mdp.n_states))  # F of one visit more, on average over the three
+    F, e = mdp.table(), mdp.ground_set().elements
+    masks = np.bitwise_or.reduce(np.where(e[np.arange(H + 1), drawn] >= 0, 1 << e[np.arange(H + 1), drawn], 0), axis=1)
+    for mask in masks:
+        rewards += np.where(e >= 0, F[mask | 1 << np.maximum(e, 0)] - F[mask], 0) / 3
+    most = planning.submodular.exact.additive_optimum(mdp, rewards)[0]
+    left = [_optimum(mdp), found.gap, found.value, F[masks].mean()]
+    return np.array(left), np.array([found.value + factor * found.gap, most, F[masks].mean(), found.value]), 1e5 * F.max()
 
 
 @claim("subpo-certificates.search", kind=identity, source=f"{SOURCE} 10.5 b", provenance="derived", given=(deterministic_problems(),),
@@ -189,6 +297,47 @@ def branching(mdp, iterations, branch=True):
     return np.array([found.value, found.upper]), _optimum(mdp), 1e4 * mdp.table().max()  # closed up to 1e-9
 
 
+@claim("subpo-certificates.brackets", kind=inequality, source=f"{SOURCE} 10.5", provenance="derived",
+       given=(deterministic_problems(COVERAGES, horizons=(2, 4)), st.integers(1, 3)), control={"upper": False})  # fmt: skip
+def brackets(mdp, labels, upper=True):
+    """With room for few histories a search still says what it knows: value <= OPT <= upper for the truncated one, the one with prices, and
+    branch and bound; value is F of its states, to which its actions lead.
+
+    Control: that the value is the upper bound, on a grid where the best history is not always the best so far.
+    """
+    if not upper:
+        mdp, labels = instances.tiny(3, 4, 7, 0, "self", 8), 1
+    found = [planning.truncated_search(mdp, labels), planning.priced_search(mdp, labels, 5)]
+    found += [planning.branch_and_bound(mdp, labels, iterations, 5) for iterations in (0, 2)]
+    optimum, top = _optimum(mdp), mdp.table().max()
+    left, right = [], []
+    for path in found:
+        led = [mdp.start]
+        for a in path.actions:
+            led.append(mdp.successors[led[-1], a])
+        left += [path.value, optimum, mdp.value(np.array(led)), path.value, np.abs(np.array(led) - path.states).max()]
+        right += [optimum, path.upper if upper else path.value, path.value, mdp.value(path.states), 0.0]
+    return np.array(left), np.array(right), 1e4 * top
+
+
+@claim("subpo-certificates.replanning", kind=identity, source=f"{SOURCE} 10.5", provenance="derived",
+       given=(deterministic_problems(COVERAGES, horizons=(2, 3)), st.sampled_from((0.0, 0.4)), seeds), control={"labels": 1})  # fmt: skip
+def replanning(mdp, slip, seed, labels=3000):
+    """Replanning with room for all histories attains OPT where nothing slips; what it says of its trajectories under slips is F of them,
+    and every step is one that some action makes.
+
+    Control: one history for each (h, s).
+    """
+    if labels == 1:
+        mdp, slip = instances.tiny(3, 4, 7, 0, "self", 8), 0.0
+    world = SubmodularMDP(mdp.successors, mdp.start, mdp.objective, mdp.horizon, slip=slip)
+    values, states = planning.replan(world, 4, seed, labels, 1.0)
+    possible = np.all([np.isin(path[1:], mdp.successors[path[:-1]]) for path in states]) and np.all(states[:, 0] == mdp.start)
+    true = world.value(states)
+    goal = np.full(4, _optimum(mdp)) if slip == 0 else true
+    return np.concatenate([values, values, [possible]]), np.concatenate([goal, true, [1]]), mdp.table().max()
+
+
 theorem(
     "subpo-certificates",
     statement=r"$\mathrm{OPT} \le \sum_u (w_u - \lambda_u) + V_\lambda$ for every $0 \le \lambda \le w$, where $V_\lambda$ is the value of "
@@ -200,12 +349,16 @@ theorem(
         "subpo-certificates.prices", "subpo-certificates.coverage", "subpo-certificates.duals", "subpo-certificates.caps",
         "subpo-certificates.cuts", "subpo-certificates.jensen", "subpo-certificates.online", "subpo-certificates.online-sampled",
         "subpo-certificates.search", "subpo-certificates.pruning", "subpo-certificates.integer",
-        "subpo-certificates.branching",
+        "subpo-certificates.branching", "subpo-certificates.subgradient", "subpo-certificates.polyak", "subpo-certificates.descent",
+        "subpo-certificates.extension", "subpo-certificates.brackets", "subpo-certificates.replanning",
     ),
     uses={
         "subpo-certificates.coverage": ("subpo-certificates.duals",),
         "subpo-certificates.duals": ("subpo-certificates.prices",),
         "subpo-certificates.pruning": ("subpo-certificates.prices", "subpo-certificates.search"),
         "subpo-certificates.branching": ("subpo-certificates.pruning",),
+        "subpo-certificates.polyak": ("subpo-certificates.subgradient",),
+        "subpo-certificates.descent": ("subpo-certificates.polyak", "subpo-certificates.duals"),
+        "subpo-certificates.jensen": ("subpo-certificates.extension",),
     },
 )  # fmt: skip

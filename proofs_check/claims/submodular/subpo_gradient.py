@@ -284,21 +284,20 @@ def block_step(mdp, policy, eta, seed, blocks="one"):
     """
     found = planning.submodular_gradient(mdp, policy)
     chosen = range(mdp.horizon) if blocks == "all" else [np.random.default_rng(seed).integers(mdp.horizon)]
-    after, rise = _natural_step(policy, found.advantage, eta, chosen)
+    after = _natural_step(mdp, policy, eta, chosen)
+    change = np.log(np.maximum(after, 1e-300)) - np.log(policy)
+    rise = np.sum((after - policy) * change, axis=2)
     pays = np.sum(found.occupancy * rise) / eta
     rounded = np.finfo(float).eps * mdp.horizon / eta  # probabilities are, also where F is 0
     return planning.submodular_value(mdp, after) - found.value, pays, mdp.table().max() * (1 + 1 / eta) + rounded
 
 
-def _natural_step(policy, advantage, eta, blocks):
-    """(policy after the step, <pi' - pi, log pi' - log pi> [H, S])."""
-    after, rise = policy.copy(), np.zeros(policy.shape[:2])
+def _natural_step(mdp, policy, eta, blocks):
+    """The policy after the suite's natural gradient step in some blocks, each from ``policy``."""
+    after = policy.copy()
     for h in blocks:
-        change = eta * advantage[h]
-        change = change - np.log(np.sum(policy[h] * np.exp(change), axis=1, keepdims=True))
-        after[h] = policy[h] * np.exp(change)
-        rise[h] = np.sum((after[h] - policy[h]) * change, axis=1)
-    return after, rise
+        after[h] = planning.natural_block_step(mdp, policy, int(h), eta)[h]
+    return after
 
 
 @claim("subpo.block-steps-ascend", kind=inequality, source=f"{SOURCE} L9", provenance="derived",
@@ -315,7 +314,7 @@ def block_steps_ascend(mdp, policy, eta, seed, blocks="one"):
         policy = np.full(mdp.shape, 0.5)
     chosen = range(mdp.horizon) if blocks == "all" else [np.random.default_rng(seed).integers(mdp.horizon)]
     found = planning.submodular_gradient(mdp, policy)
-    after, _ = _natural_step(policy, found.advantage, eta, chosen)
+    after = _natural_step(mdp, policy, eta, chosen)
     return found.value, planning.submodular_value(mdp, after), mdp.table().max()
 
 
@@ -336,17 +335,18 @@ def smooth(mdp, policy, seed, factor=1.0):
 @claim("subpo.projected-ascent", kind=inequality, source=f"{SOURCE} L10", provenance="derived",
        given=(problems(horizons=(2, 3)), submodular_policies), control={"factor": 3})  # fmt: skip
 def projected_ascent(mdp, policy, factor=1.0):
-    """Projected gradient steps of size 1/L gain |G|^2 / (2 L) each, G = L (step): hence min_k |G_k|^2 <= 2 L (max J - J_0) / K.
+    """Projected gradient steps of size 1/L gain |G|^2 / (2 L) each, G = L (step): hence min_k |G_k|^2 <= 2 L (max J - J_0) / K. No policy
+    is nearer to pi + grad / L than the step's: <pi + grad / L - pi', pi'' - pi'> <= 0 for every pi''.
 
     Control: three times as much, more than any direction of small curvature gives.
     """
-    from tabular_rl.planning.submodular.exact import onto_simplex
-
     L = smoothness(mdp) or 1.0
-    found = planning.submodular_gradient(mdp, policy)
-    after = onto_simplex(policy + found.policy / L)
-    gained = planning.submodular_value(mdp, after) - found.value
-    return factor * L * np.sum((after - policy) ** 2) / 2, gained, mdp.table().max() + L * 1e-12
+    found, (values, after) = planning.submodular_gradient(mdp, policy), planning.projected_ascent(mdp, 1, init=policy)
+    goal = policy + found.policy / L
+    farther = np.array([np.sum((goal - after) * (other - after)) for other in (policy, *np.eye(mdp.n_actions))])
+    gained = [values[1] - found.value, values[0] - found.value, found.value - values[0]]
+    top, least = mdp.table().max(), [factor * L * np.sum((after - policy) ** 2) / 2, 0.0, 0.0]
+    return np.array([*least, *(top * farther)]), np.array([*gained, *(0 * farther)]), top + L * 1e-12
 
 
 theorem(

@@ -1,15 +1,9 @@
 """Coverage on a layered graph, and prices by dynamic programming (subpo spec, sections 7 and 10.5).
 
-A graph is the tuple (edge_offsets, targets, item_offsets, items, choices, odds, slip, layer_offsets, layer_nodes):
-
-    edges of node x      edge_offsets[x] : edge_offsets[x + 1], to the node targets[e], one edge for each successor
-    items of edge e      items[item_offsets[e] : item_offsets[e + 1]]: those that e newly enters (covered at its end, not at its start)
-    choices [N, A]       the edge that action a takes; with probability ``slip`` an edge drawn with ``odds`` [E] instead; or choices is
-                         [0, A] and ``odds`` has A numbers for each edge: odds[A * edge_offsets[x] + a * degree + i]
-    layer h              layer_nodes[layer_offsets[h] : layer_offsets[h + 1]]: where some policy can be after h of H steps
-
 Sets of items are rows of 64-bit words. ``prices`` lambda [U] lie in [0, weights].
 """
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +12,50 @@ from tabular_rl.kernels.compiling import njit
 ONE = np.uint64(1)
 PRIME = np.uint64(0x9E3779B97F4A7C15)
 SHIFT = np.uint64(29)
+
+
+class Graph(NamedTuple):
+    """Nodes (states, or pairs of time and state) and what their edges newly cover.
+
+    edges of node x      edge_offsets[x] : edge_offsets[x + 1], to the node targets[e], one edge for each successor
+    items of edge e      items[item_offsets[e] : item_offsets[e + 1]]: those that e newly enters (covered at its end, not at its start)
+    choices [N, A]       the edge that action a takes; with probability ``slip`` an edge drawn with ``odds`` [E] instead; or choices is
+                         [0, A] and ``odds`` has A numbers for each edge: odds[A * edge_offsets[x] + a * degree + i]
+    layer h              layer_nodes[layer_offsets[h] : layer_offsets[h + 1]]: where some policy can be after h of H steps
+    """
+
+    edge_offsets: Any
+    targets: Any
+    item_offsets: Any
+    items: Any
+    choices: Any
+    odds: Any
+    slip: Any
+    layer_offsets: Any
+    layer_nodes: Any
+
+
+class Cover(NamedTuple):
+    """``weights`` [U] of the items; the start: ``initial`` [N], and ``started`` [U], the probability that it covers u."""
+
+    weights: Any
+    initial: Any
+    started: Any
+
+
+class Additive(NamedTuple):
+    """Solution of an additive problem: what edges ``pay`` [E], ``values`` [H + 1, N], ``greedy`` actions or edges [H, N] (ties: lowest)."""
+
+    pay: Any
+    values: Any
+    greedy: Any
+
+
+class Reach(NamedTuple):
+    """``place`` [H + 1, N]: position of (h, x) in the layers, or -1; ``items`` [positions, W]: what may still be entered from there."""
+
+    place: Any
+    items: Any
 
 
 @njit
@@ -146,7 +184,7 @@ def layers_of(edge_offsets, targets, starts, H):
 
 @njit
 def reachable_items(graph, W):
-    """(place [H + 1, N], reach [positions, W]): position of (h, x) in the layers, and the items that may still be entered from there."""
+    """The Reach of a graph, sets of ``W`` words."""
     edge_offsets, targets, item_offsets, items, _, _, _, layer_offsets, layer_nodes = graph
     H, N = len(layer_offsets) - 2, len(edge_offsets) - 1
     place, reach = np.full((H + 1, N), -1, np.int32), np.zeros((len(layer_nodes), W), np.uint64)
@@ -159,16 +197,24 @@ def reachable_items(graph, W):
                     reach[p] |= reach[place[h + 1, targets[e]]]
                     for i in range(item_offsets[e], item_offsets[e + 1]):
                         put(reach[p], items[i])
-    return place, reach
+    return Reach(place, reach)
 
 
 # --- prices: the additive problem that pays lambda_u for every entry into u
 
 
 @njit
-def priced_values(graph, prices, pay, values, greedy):
-    """Fill ``pay`` [E], ``values`` [H + 1, N] and ``greedy`` [H, N] (ties: lowest) of the additive problem."""
+def additive_problem(graph):
+    """Room for an Additive."""
+    H, N = len(graph.layer_offsets) - 2, len(graph.edge_offsets) - 1
+    return Additive(np.empty(len(graph.targets)), np.zeros((H + 1, N)), np.zeros((H, N), np.int64))
+
+
+@njit
+def priced_values(graph, prices, additive):
+    """Solve the additive problem that pays lambda_u for every entry into u."""
     edge_offsets, targets, item_offsets, items, choices, odds, slip, layer_offsets, layer_nodes = graph
+    pay, values, greedy = additive
     H, A = len(layer_offsets) - 2, choices.shape[1]
     for e in range(len(targets)):
         total = 0.0
@@ -211,8 +257,9 @@ def entries(graph, greedy, flow, counts):
     """Add to ``counts`` [U] the expected entries under the greedy policy; ``flow`` [H + 1, N] holds the start in row 0."""
     edge_offsets, targets, item_offsets, items, choices, odds, slip, layer_offsets, layer_nodes = graph
     H, A = len(layer_offsets) - 2, choices.shape[1]
-    flow[1:] = 0.0
     for h in range(H):
+        for x in range(flow.shape[1]):
+            flow[h + 1, x] = 0.0
         for p in range(layer_offsets[h], layer_offsets[h + 1]):
             x = layer_nodes[p]
             mass = flow[h, x]
@@ -231,53 +278,81 @@ def entries(graph, greedy, flow, counts):
 
 
 @njit
-def price_bound(graph, initial, started, weights, prices, pay, values, greedy):
-    """U(lambda) = sum (w - lambda) + <initial, V_lambda> + <lambda, started>; ``started`` [U]: chance to be covered by the start."""
-    priced_values(graph, prices, pay, values, greedy)
-    layer_offsets, layer_nodes = graph[7], graph[8]
+def price_bound(graph, cover, prices, additive):
+    """U(lambda) = sum (w - lambda) + <initial, V_lambda> + <lambda, started>, at least the value of every policy."""
+    weights, initial, started = cover
+    priced_values(graph, prices, additive)
     bound = 0.0
-    for p in range(layer_offsets[0], layer_offsets[1]):
-        bound += initial[layer_nodes[p]] * values[0, layer_nodes[p]]
+    for p in range(graph.layer_offsets[0], graph.layer_offsets[1]):
+        x = graph.layer_nodes[p]
+        bound += initial[x] * additive.values[0, x]
     for u in range(len(weights)):
         bound += weights[u] - prices[u] * (1 - started[u])
     return bound
 
 
 @njit
-def price_descent(graph, initial, started, weights, target, prices, iterations, patience, shrink):
+def price_slope(graph, cover, additive, flow, slope):
+    """Fill ``slope`` [U] with a subgradient of U at the prices that ``additive`` solves: started + expected entries of its plan - 1."""
+    for u in range(len(slope)):
+        slope[u] = cover.started[u]
+    entries(graph, additive.greedy, flow, slope)
+    for u in range(len(slope)):
+        slope[u] -= 1
+
+
+@njit
+def step_prices(weights, items, slope, length, prices):
+    """Move the prices of ``items`` by Polyak's step, ``length`` / |slope|^2 against the slope, projected onto [0, weights].
+
+    Coordinates of ``slope`` that point out of [0, weights] become 0; False where no other is left, at a minimum. ``length`` is the
+    distance to the value that one aims at.
+
+    >>> prices = np.array([1.0, 0.5, 0.0])
+    >>> step_prices(np.ones(3), np.arange(3), np.array([1.0, -1.0, 3.0]), 0.5, prices)
+    True
+    >>> prices  # item 2 would be pushed below 0: it does not count, the others share the step
+    array([0.75, 0.75, 0.  ])
+    """
+    square = 0.0
+    for u in items:
+        if (slope[u] > 0 and prices[u] <= 0) or (slope[u] < 0 and prices[u] >= weights[u]):
+            slope[u] = 0.0
+        square += slope[u] * slope[u]
+    if square == 0.0:
+        return False
+    for u in items:
+        prices[u] = min(max(prices[u] - length / square * slope[u], 0.0), weights[u])
+    return True
+
+
+@njit
+def price_descent(graph, cover, target, prices, iterations, patience, shrink):
     """Projected subgradient on U over [0, weights] from ``prices``, which end at the best; returns U there.
 
     Steps aim at ``target``, a lower bound on min U; after ``patience`` steps without a relative gain of 1e-4 they shrink, from the best.
     """
-    N, H, U = len(graph[0]) - 1, len(graph[7]) - 2, len(weights)
-    pay, values, greedy = np.empty(len(graph[1])), np.zeros((H + 1, N)), np.zeros((H, N), np.int64)
-    flow, counts, now = np.zeros((H + 1, N)), np.empty(U), prices.copy()
-    flow[0] = initial
+    N, H, U = len(graph.edge_offsets) - 1, len(graph.layer_offsets) - 2, len(cover.weights)
+    additive, items = additive_problem(graph), np.arange(U)
+    flow, slope, now = np.zeros((H + 1, N)), np.empty(U), prices.copy()
+    for x in range(N):
+        flow[0, x] = cover.initial[x]
     best, reference, since, length = np.inf, np.inf, 0, 1.0
     for k in range(iterations):
-        bound = price_bound(graph, initial, started, weights, now, pay, values, greedy)
+        bound = price_bound(graph, cover, now, additive)
         if bound < best:
             best = bound
-            prices[:] = now
+            for u in range(U):
+                prices[u] = now[u]
         since += 1
         if best < reference - 1e-4 * abs(reference) or k == 0:
             reference, since = best, 0
         elif since >= patience:
             length, since = length * shrink, 0
-            now[:] = prices
-            bound = price_bound(graph, initial, started, weights, now, pay, values, greedy)
-        counts[:] = started
-        entries(graph, greedy, flow, counts)
-        square = 0.0
-        for u in range(U):
-            d = counts[u] - 1
-            if (d > 0 and now[u] <= 0) or (d < 0 and now[u] >= weights[u]):
-                d = 0.0
-            counts[u] = d
-            square += d * d
-        if square == 0.0 or bound <= target:
+            for u in range(U):
+                now[u] = prices[u]
+            bound = price_bound(graph, cover, now, additive)
+        price_slope(graph, cover, additive, flow, slope)
+        if bound <= target or not step_prices(cover.weights, items, slope, length * (bound - target), now):
             break
-        step = length * (bound - target) / square
-        for u in range(U):
-            now[u] = min(max(now[u] - step * counts[u], 0.0), weights[u])
     return best

@@ -90,48 +90,34 @@ def visit(objective, work, e, t, repeats, keep):
 @njit
 def gain(objective, work, e, t, keep):
     """F(history and e) - F(history); with ``keep`` e becomes part of the history."""
-    code, scalars, offsets, items, entries, weights, matrix = objective
-    stamps, level, factor, picked = work
-    total = 0.0
-    if code in (COVERAGE, MIXTURE):
-        total = cover(offsets, items, weights, stamps, e, t, keep)
-        if code == MIXTURE:
-            total = (1 - scalars[0]) * entries[e] + scalars[0] * total
+    code, picked, total = objective.code, work.picked, 0.0  # only what a branch needs is taken out of the tuples: each array costs atomics
+    if code == COVERAGE:
+        total = cover(objective.offsets, objective.items, objective.weights, work.stamps, e, t, keep)
+    elif code == MIXTURE:
+        c = objective.scalars[0]
+        covered = cover(objective.offsets, objective.items, objective.weights, work.stamps, e, t, keep)
+        total = (1 - c) * objective.entries[e] + c * covered
     elif code == TRUNCATED:
-        total = take(items, weights, stamps, level, e, t, keep)
+        total = take(objective.items, objective.weights, work.stamps, work.level, e, t, keep)
     elif code == SOFT:
-        for i in range(offsets[e], offsets[e + 1]):
-            u = items[i]
-            present = level[u] if stamps[1, u] == t else 1.0
-            total += weights[u] * present
-            if keep:
-                stamps[1, u], level[u] = t, scalars[0] * present
+        total = repeat(objective, work, e, t, keep)
     elif code == FACILITY:
-        for u in range(len(weights)):
-            more = matrix[e, u] - level[u]
-            if more > 0:
-                total += weights[u] * more
-                if keep:
-                    level[u] = matrix[e, u]
+        total = improve(objective.matrix, objective.weights, work.level, e, keep)
     elif code == CONCAVE:
-        for i in range(offsets[e], offsets[e + 1]):
-            u = items[i]
-            present = level[u] if stamps[1, u] == t else 0.0
-            total += weights[u] * (concave(scalars, matrix, present + entries[i]) - concave(scalars, matrix, present))
-            if keep:
-                stamps[1, u], level[u] = t, present + entries[i]
+        total = amass(objective, work, e, t, keep)
     elif code == GAUSSIAN:
-        total = gaussian_gain(scalars, matrix, factor, picked, e)
+        total = gaussian_gain(objective.scalars, objective.matrix, work.factor, picked, e)
     elif code == LOW_RANK:
-        total = low_rank_gain(matrix, factor, picked, e, keep)
+        total = low_rank_gain(objective.matrix, work.factor, picked, e, keep)
     elif code == CUT:
-        total = entries[e]
+        matrix, total = objective.matrix, objective.entries[e]
         for i in range(picked[0]):
             total -= 2 * matrix[picked[2 + i], e]
     elif code == COUNT_SQUARED:
         total = 2.0 * picked[0] + 1
     elif code == TABULATED:
-        total = weights[picked[1] | (1 << e)] - weights[picked[1]]
+        table = objective.weights
+        total = table[picked[1] | (1 << e)] - table[picked[1]]
         if keep:
             picked[1] |= 1 << e
     if keep:
@@ -164,6 +150,47 @@ def take(items, caps, stamps, level, e, t, keep):
         stamps[1, e] = t
         level[k] += 1
     return gain
+
+
+@njit
+def repeat(objective, work, e, t, keep):
+    """Weight of the items of ``e``, each times beta for every earlier element that covers it."""
+    offsets, items, weights, stamps, level = objective.offsets, objective.items, objective.weights, work.stamps, work.level
+    beta, total = objective.scalars[0], 0.0
+    for i in range(offsets[e], offsets[e + 1]):
+        u = items[i]
+        present = level[u] if stamps[1, u] == t else 1.0
+        total += weights[u] * present
+        if keep:
+            stamps[1, u], level[u] = t, beta * present
+    return total
+
+
+@njit
+def improve(similarity, weights, level, e, keep):
+    """By how much ``e`` exceeds the largest similarity so far, ``level`` [U], weighted."""
+    total = 0.0
+    for u in range(len(weights)):
+        more = similarity[e, u] - level[u]
+        if more > 0:
+            total += weights[u] * more
+            if keep:
+                level[u] = similarity[e, u]
+    return total
+
+
+@njit
+def amass(objective, work, e, t, keep):
+    """Weighted growth of phi at the amounts so far, ``level`` [U], by what ``e`` adds to them."""
+    offsets, items, entries, weights = objective.offsets, objective.items, objective.entries, objective.weights
+    scalars, knots, stamps, level, total = objective.scalars, objective.matrix, work.stamps, work.level, 0.0
+    for i in range(offsets[e], offsets[e + 1]):
+        u = items[i]
+        present = level[u] if stamps[1, u] == t else 0.0
+        total += weights[u] * (concave(scalars, knots, present + entries[i]) - concave(scalars, knots, present))
+        if keep:
+            stamps[1, u], level[u] = t, present + entries[i]
+    return total
 
 
 @njit_sums

@@ -1,18 +1,69 @@
 """Searches over histories of a coverage problem: truncated labels, and branch and bound with prices (subpo spec, section 10.5).
 
-Graphs, sets of items and prices are those of ``kernels.submodular_graph``. A label is a history as far as its future is concerned: the
+Graphs, sets of items and prices are those of ``kernels.submodular.graph``. A label is a history as far as its future is concerned: the
 node where it is, what it covers, the value of that.
 """
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tabular_rl.kernels.compiling import njit
-from tabular_rl.kernels.submodular.graph import agree, has, hashed, put
+from tabular_rl.kernels.submodular.graph import additive_problem, agree, has, hashed, put, step_prices
+
+
+class Start(NamedTuple):
+    """Where a search begins: a ``node`` of layer ``step``, with ``covered`` [W]."""
+
+    node: Any
+    covered: Any
+    step: Any
+
+
+class Limits(NamedTuple):
+    """Of a search: ``labels`` for each (h, x); what is not above ``incumbent`` + ``grain`` is pruned; ``discount`` of a step."""
+
+    labels: Any
+    incumbent: Any
+    grain: Any
+    discount: Any
+
+
+class Labels(NamedTuple):
+    """``nodes`` [n] of one layer, the items covered, ``sets`` [n, W], and their ``value`` [n]."""
+
+    nodes: Any
+    sets: Any
+    value: Any
+
+
+class Residual(NamedTuple):
+    """``bounds`` [n] on the value of all histories that continue a label, ``prices`` [n, U] that show them, the best ``path`` [H + 1]."""
+
+    bounds: Any
+    prices: Any
+    path: Any
+
+
+class Cone(NamedTuple):
+    """What follows one node: ``nodes`` of layer h from ``offsets[h]`` on, the distinct ``actors`` among them, the items ``open`` to them.
+
+    ``marked`` [N] and ``seen`` [U] carry the last stamp or label that met a node or an item; ``counts`` [U], ``walked`` [H + 1]: of a walk.
+    """
+
+    nodes: Any
+    offsets: Any
+    marked: Any
+    actors: Any
+    open: Any
+    seen: Any
+    counts: Any
+    walked: Any
 
 
 @njit
-def label_search(graph, weights, prices, values, place, reach, start, covered, h0, m, incumbent, grain, discount):
-    """Best history from node ``start`` at step ``h0`` with ``covered`` [W]: (value, path [H + 1], refused, made).
+def label_search(graph, reach, weights, prices, values, start, limits):
+    """Best history from a Start within Limits: (value, path [H + 1], refused, made).
 
     ``value``: weight of what is covered beyond ``covered``, -inf when the bounds prune everything; ``refused``: the largest bound of a
     label without room (-inf: there was room for all, which proves that nothing above max(value, incumbent) exists). A label is
@@ -24,6 +75,9 @@ def label_search(graph, weights, prices, values, place, reach, start, covered, h
     is at most ``incumbent`` + ``grain`` is pruned (not with ``incumbent`` = -inf).
     """
     edge_offsets, targets, item_offsets, items, _, _, _, layer_offsets, layer_nodes = graph
+    place, enterable = reach
+    node, covered, h0 = start
+    m, incumbent, grain, discount = limits
     H, W = len(layer_offsets) - 2, len(covered)
     widest = np.max(np.diff(layer_offsets))
     sets, value, score = np.empty((2, widest, m, W), np.uint64), np.empty((2, widest, m)), np.empty((2, widest, m))
@@ -33,7 +87,7 @@ def label_search(graph, weights, prices, values, place, reach, start, covered, h
     for u in range(len(weights)):
         if not has(covered, u):
             slack += weights[u] - prices[u]
-    here = place[h0, start] - layer_offsets[h0]
+    here = place[h0, node] - layer_offsets[h0]
     sets[h0 % 2, here, 0], value[h0 % 2, here, 0], score[h0 % 2, here, 0], count[h0 % 2, here] = covered, 0.0, 0.0, 1
     made, refused, factor, pruning = 0, -np.inf, 1.0, incumbent > -np.inf
     for h in range(h0, H):
@@ -56,7 +110,7 @@ def label_search(graph, weights, prices, values, place, reach, start, covered, h
                         continue
                     made += 1
                     t, key, k = place[h + 1, y], np.uint64(0), 0
-                    mask, t = reach[t], t - above
+                    mask, t = enterable[t], t - above
                     room = count[now, t]
                     if discount < 1 and m == 1:
                         if room == 1 and q <= score[now, t, 0]:
@@ -107,10 +161,11 @@ def label_search(graph, weights, prices, values, place, reach, start, covered, h
 
 
 @njit
-def expand(graph, weights, place, reach, h, nodes, sets, value):
-    """All successors of the labels (``nodes`` [n], ``sets`` [n, W], ``value`` [n]) of layer h: (nodes, sets, value, parents), of those
-    with the same future the best only."""
-    edge_offsets, targets, item_offsets, items = graph[0], graph[1], graph[2], graph[3]
+def expand(graph, weights, reach, h, labels):
+    """(Labels, parents): all successors of the Labels of layer h, of those with the same future the best only."""
+    edge_offsets, targets, item_offsets, items, _, _, _, _, _ = graph
+    place, enterable = reach
+    nodes, sets, value = labels
     n, W = sets.shape
     room = 0
     for i in range(n):
@@ -130,7 +185,7 @@ def expand(graph, weights, place, reach, h, nodes, sets, value):
                 if not has(new, u):
                     put(new, u)
                     f += weights[u]
-            mask = reach[place[h + 1, y]]
+            mask = enterable[place[h + 1, y]]
             slot = np.int64(hashed(new, mask, y + 1) & np.uint64(size - 1))
             while table[slot] >= 0 and not (next_nodes[table[slot]] == y and agree(next_sets[table[slot]], new, mask)):
                 slot = (slot + 1) & (size - 1)
@@ -142,33 +197,37 @@ def expand(graph, weights, place, reach, h, nodes, sets, value):
             elif f <= next_value[k]:
                 continue
             next_nodes[k], next_sets[k], next_value[k], parents[k] = y, new, f, i
-    return next_nodes[:count].copy(), next_sets[:count].copy(), next_value[:count].copy(), parents[:count].copy()
+    return Labels(next_nodes[:count].copy(), next_sets[:count].copy(), next_value[:count].copy()), parents[:count].copy()
 
 
 @njit
-def cone_from(edge_offsets, targets, node, h, H, cone, cone_offsets, marked, stamp):
-    """Fill ``cone`` with the nodes that follow ``node`` of layer h, layer by layer; returns the last ``stamp`` used in ``marked`` [N]."""
-    cone[0], cone_offsets[h], cone_offsets[h + 1] = node, 0, 1
-    for g in range(h, H):
+def cone_from(graph, node, h, cone, stamp):
+    """Fill the ``nodes`` of the cone with those that follow ``node`` of layer h, layer by layer; returns the last ``stamp`` used."""
+    edge_offsets, targets, _, _, _, _, _, layer_offsets, _ = graph
+    nodes, offsets, marked, _, _, _, _, _ = cone
+    nodes[0], offsets[h], offsets[h + 1] = node, 0, 1
+    for g in range(h, len(layer_offsets) - 2):
         stamp += 1
-        end = cone_offsets[g + 1]
-        for p in range(cone_offsets[g], cone_offsets[g + 1]):
-            for e in range(edge_offsets[cone[p]], edge_offsets[cone[p] + 1]):
+        end = offsets[g + 1]
+        for p in range(offsets[g], offsets[g + 1]):
+            for e in range(edge_offsets[nodes[p]], edge_offsets[nodes[p] + 1]):
                 if marked[targets[e]] != stamp:
                     marked[targets[e]] = stamp
-                    cone[end] = targets[e]
+                    nodes[end] = targets[e]
                     end += 1
-        cone_offsets[g + 2] = end
+        offsets[g + 2] = end
     return stamp
 
 
 @njit
-def open_in_cone(edge_offsets, item_offsets, items, cone, acting, covered, marked, stamp, seen, i, actors, open_items):
-    """Fill ``actors`` with the distinct nodes of ``cone[:acting]``, ``open_items`` with what they may enter and ``covered`` lacks (``seen``
-    = ``i`` there); returns both counts."""
+def open_in_cone(graph, covered, cone, stamp, i):
+    """Fill ``actors`` with the distinct nodes that act, ``open`` with what they may enter and ``covered`` lacks (``seen`` = ``i`` there);
+    returns both counts."""
+    edge_offsets, _, item_offsets, items, _, _, _, layer_offsets, _ = graph
+    nodes, offsets, marked, actors, open_items, seen, _, _ = cone
     n_actors, n_open = 0, 0
-    for p in range(acting):
-        x = cone[p]
+    for p in range(offsets[len(layer_offsets) - 2]):
+        x = nodes[p]
         if marked[x] != stamp:
             marked[x] = stamp
             actors[n_actors] = x
@@ -183,20 +242,24 @@ def open_in_cone(edge_offsets, item_offsets, items, cone, acting, covered, marke
 
 
 @njit
-def values_in_cone(edge_offsets, targets, item_offsets, items, prices, cone, cone_offsets, actors, h, H, pay, values, greedy):
-    """Fill ``values`` and ``greedy`` (edges; ties: lowest) of the additive problem that pays ``prices``, on the cone."""
-    for x in actors:
+def values_in_cone(graph, prices, cone, n_actors, h, additive):
+    """Solve the additive problem that pays ``prices``, on the cone."""
+    edge_offsets, targets, item_offsets, items, _, _, _, layer_offsets, _ = graph
+    nodes, offsets, _, actors, _, _, _, _ = cone
+    pay, values, greedy = additive
+    H = len(layer_offsets) - 2
+    for x in actors[:n_actors]:
         for e in range(edge_offsets[x], edge_offsets[x + 1]):
             total = 0.0
             for j in range(item_offsets[e], item_offsets[e + 1]):
                 total += prices[items[j]]
             pay[e] = total
-    for p in range(cone_offsets[H], cone_offsets[H + 1]):
-        values[H, cone[p]] = 0.0
+    for p in range(offsets[H], offsets[H + 1]):
+        values[H, nodes[p]] = 0.0
     for g in range(H - 1, h - 1, -1):
         following = values[g + 1]
-        for p in range(cone_offsets[g], cone_offsets[g + 1]):
-            x = cone[p]
+        for p in range(offsets[g], offsets[g + 1]):
+            x = nodes[p]
             top, choice = -np.inf, 0
             for e in range(edge_offsets[x], edge_offsets[x + 1]):
                 q = pay[e] + following[targets[e]]
@@ -206,11 +269,13 @@ def values_in_cone(edge_offsets, targets, item_offsets, items, prices, cone, con
 
 
 @njit
-def greedy_walk(targets, item_offsets, items, weights, greedy, node, h, H, seen, i, counts, walked):
-    """Weight that the greedy path from ``node`` newly covers of the open items; their entries are added to ``counts``."""
+def greedy_walk(graph, weights, greedy, node, h, cone, i):
+    """Weight that the greedy path from ``node`` newly covers of the open items; their entries are added to the cone's ``counts``."""
+    _, targets, item_offsets, items, _, _, _, layer_offsets, _ = graph
+    _, _, _, _, _, seen, counts, walked = cone
     x, found = node, 0.0
     walked[h] = x
-    for g in range(h, H):
+    for g in range(h, len(layer_offsets) - 2):
         e = greedy[g, x]
         for j in range(item_offsets[e], item_offsets[e + 1]):
             u = items[j]
@@ -224,87 +289,73 @@ def greedy_walk(targets, item_offsets, items, weights, greedy, node, h, H, seen,
 
 
 @njit
-def step_prices(weights, open_items, counts, length, distance, prices):
-    """One projected subgradient step on the open items; False where none is left to make."""
-    square = 0.0
-    for u in open_items:
-        d = counts[u] - 1
-        if (d > 0 and prices[u] <= 0) or (d < 0 and prices[u] >= weights[u]):
-            d = 0.0
-        counts[u] = d
-        square += d * d
-    if square == 0.0:
-        return False
-    for u in open_items:
-        prices[u] = min(max(prices[u] - length * distance / square * counts[u], 0.0), weights[u])
-    return True
+def residual_bounds(graph, weights, h, labels, prices, parents, limits, residual):
+    """Fill the Residual of the Labels of layer h, by price descent on what each has not covered.
 
-
-@njit
-def residual_bounds(graph, weights, h, nodes, sets, value, prices, parents, incumbent, grain, iterations, bounds, kept, path):
-    """Fill ``bounds`` [n] on the value of any history that continues label i, by price descent on what it has not covered.
-
-    It starts from the prices of the parent, ``prices`` [parents[i]], and takes ``iterations`` steps, or fewer when the bound falls to
-    ``incumbent`` + ``grain``; ``kept`` [n, U] holds the best prices. The greedy paths are histories themselves: the best value found is
+    It starts from the prices of the parent, ``prices`` [parents[i]]. ``limits`` = (incumbent, grain, iterations): it takes ``iterations``
+    steps, or fewer when the bound falls to ``incumbent`` + ``grain``. The greedy paths are histories themselves: the best value found is
     returned with its label (-1: none above ``incumbent``), its nodes from layer h on in ``path``.
     """
-    edge_offsets, targets, item_offsets, items, _, _, _, layer_offsets, layer_nodes = graph
-    N, H, U = len(edge_offsets) - 1, len(layer_offsets) - 2, len(weights)
-    cone, cone_offsets, marked, actors = (
-        np.empty(len(layer_nodes), np.int64),
-        np.empty(H + 2, np.int64),
-        np.full(N, -1),
-        np.empty(N, np.int64),
-    )
-    values, greedy, pay = np.zeros((H + 1, N)), np.zeros((H, N), np.int64), np.empty(len(targets))
-    open_items, seen, counts, now = np.empty(U, np.int64), np.full(U, -1), np.empty(U), np.empty(U)
-    winner, stamp, walked = -1, 0, np.empty(H + 1, np.int64)
+    nodes, sets, value = labels
+    incumbent, grain, iterations = limits
+    N, H, U = len(graph.edge_offsets) - 1, len(graph.layer_offsets) - 2, len(weights)
+    cone = Cone(
+        np.empty(len(graph.layer_nodes), np.int64), np.empty(H + 2, np.int64), np.full(N, -1), np.empty(N, np.int64),
+        np.empty(U, np.int64), np.full(U, -1), np.empty(U), np.empty(H + 1, np.int64),
+    )  # fmt: skip
+    additive, now, counts = additive_problem(graph), np.empty(U), cone.counts
+    winner, stamp = -1, 0
     for i in range(len(nodes)):
-        stamp = 1 + cone_from(edge_offsets, targets, nodes[i], h, H, cone, cone_offsets, marked, stamp)
-        n_actors, n_open = open_in_cone(
-            edge_offsets, item_offsets, items, cone, cone_offsets[H], sets[i], marked, stamp, seen, i, actors, open_items
-        )
-        acting, uncovered = actors[:n_actors], open_items[:n_open]
-        now[:] = 0.0
+        stamp = 1 + cone_from(graph, nodes[i], h, cone, stamp)
+        n_actors, n_open = open_in_cone(graph, sets[i], cone, stamp, i)
+        uncovered = cone.open[:n_open]
+        for u in range(U):
+            now[u] = 0.0
         for u in uncovered:
             now[u] = prices[parents[i], u]
         best, length, failures = np.inf, 1.0, 0
         for k in range(iterations + 1):
-            values_in_cone(edge_offsets, targets, item_offsets, items, now, cone, cone_offsets, acting, h, H, pay, values, greedy)
-            bound = value[i] + values[h, nodes[i]]
+            values_in_cone(graph, now, cone, n_actors, h, additive)
+            bound = value[i] + additive.values[h, nodes[i]]
             for u in uncovered:
                 bound += weights[u] - now[u]
                 counts[u] = 0.0
             failures = 0 if bound < best - 1e-4 * abs(best) else failures + 1
             if bound < best:
                 best = bound
-                kept[i] = now
-            found = value[i] + greedy_walk(targets, item_offsets, items, weights, greedy, nodes[i], h, H, seen, i, counts, walked)
+                for u in range(U):
+                    residual.prices[i, u] = now[u]
+            found = value[i] + greedy_walk(graph, weights, additive.greedy, nodes[i], h, cone, i)
             if found > incumbent + 1e-9:
                 incumbent, winner = found, i
-                path[:] = walked
+                for g in range(h, H + 1):
+                    residual.path[g] = cone.walked[g]
             if best <= incumbent + grain:
                 break
             if failures >= 3:
                 length, failures = 0.6 * length, 0
-            if k < iterations and not step_prices(weights, uncovered, counts, length, bound - incumbent, now):
+            for u in uncovered:
+                counts[u] -= 1
+            if k < iterations and not step_prices(weights, uncovered, counts, length * (bound - incumbent), now):
                 break
-        bounds[i] = best
+        residual.bounds[i] = best
     return incumbent, winner
 
 
 @njit
-def replanned(graph, weights, place, reach, start, covered, already, slip, m, discount, rng, values, states):
-    """Fill ``values`` [n] and ``states`` [n, H + 1] with trajectories that replan at every step by ``label_search`` without slips."""
+def replanned(graph, weights, reach, start, slip, limits, rng, values, states):
+    """Fill ``states`` [n, H + 1] with trajectories that replan at every step by ``label_search`` without slips, and add to ``values`` [n]
+    the weight that they newly cover."""
     edge_offsets, targets, item_offsets, items, choices, _, _, layer_offsets, _ = graph
     H, A = len(layer_offsets) - 2, choices.shape[1]
-    nothing, now = np.zeros(place.shape), np.empty_like(covered)
+    nothing, now = np.zeros(reach.place.shape), np.empty_like(start.covered)
     for i in range(len(values)):
-        x, total = start, already
-        now[:] = covered
+        x, total = start.node, values[i]
+        for w in range(len(now)):
+            now[w] = start.covered[w]
         states[i, 0] = x
         for h in range(H):
-            _, path, _, _ = label_search(graph, weights, weights, nothing, place, reach, x, now, h, m, -np.inf, 0.0, discount)
+            _, path, _, _ = label_search(graph, reach, weights, weights, nothing, Start(x, now, h), limits)
             e = edge_offsets[x]
             while targets[e] != path[h + 1]:
                 e += 1

@@ -180,7 +180,7 @@ def priced_visits(mdp, weights, constant=0.0, iterations=500):
     prices = weights / 2
     target = 0.8 * graph.bound(prices)
     check.integer("iterations", iterations, 1)
-    kernels.price_descent(graph.arrays, graph.initial, graph.started, weights, target, prices, iterations, 60, 0.7)
+    kernels.price_descent(graph.arrays, graph.cover, target, prices, iterations, 60, 0.7)
     return _certificate(graph, weights, prices, constant, np.nan)
 
 

@@ -62,12 +62,11 @@ def _levels(similarity, weights):
 
 @dataclass(frozen=True, eq=False)
 class CoverageGraph:
-    """A coverage problem for ``kernels.submodular_graph``, whose head says what ``arrays`` are.
-
-    ``initial`` [N], ``weights`` [U], ``started`` [U]: the probability that the start covers u; ``sets``, ``elements`` [1 or H+1, S].
+    """A coverage problem: ``arrays``, the Graph of ``kernels.submodular.graph``; ``initial`` [N], ``weights`` [U], ``started`` [U]: the
+    probability that the start covers u; ``sets``, ``elements`` [1 or H+1, S].
     """
 
-    arrays: tuple[Any, ...]
+    arrays: Any
     initial: np.ndarray
     weights: np.ndarray
     started: np.ndarray
@@ -84,9 +83,16 @@ class CoverageGraph:
         """64-bit words of a set of items."""
         return (len(self.weights) + 63) // 64
 
+    @property
+    def cover(self):
+        """The Cover of ``kernels.submodular.graph``."""
+        from tabular_rl.kernels.submodular.graph import Cover
+
+        return Cover(self.weights, self.initial, self.started)
+
     @cached_property
     def reachable(self):
-        """(place, reach) of ``kernels.reachable_items``."""
+        """The Reach of ``kernels.submodular.graph``."""
         from tabular_rl.kernels.submodular.graph import reachable_items
 
         return reachable_items(self.arrays, self.words)
@@ -126,9 +132,8 @@ class CoverageGraph:
     def _evaluate(self, prices):
         from tabular_rl.kernels.submodular import graph as kernels
 
-        N, H = len(self.initial), len(self.arrays[7]) - 2
-        values, pay, greedy = np.zeros((H + 1, N)), np.empty(len(self.arrays[1])), np.zeros((H, N), np.int64)
-        return float(kernels.price_bound(self.arrays, self.initial, self.started, self.weights, prices, pay, values, greedy)), values
+        additive = kernels.additive_problem(self.arrays)
+        return float(kernels.price_bound(self.arrays, self.cover, prices, additive)), additive.values
 
     def grain(self, value):
         """What a bound may exceed ``value`` by without a better history existing: integer weights give integer values."""
@@ -169,7 +174,8 @@ def graph_of_sets(mdp, sets, weights, elements=None, slips=True, entering=True):
     offsets, items = np.array(sets.offsets), np.array(sets.items)
     item_offsets, entered = kernels.entered_items(edge_offsets, ends, elements, offsets, items, S, len(weights), entering)
     layer_offsets, layer_nodes = kernels.layers_of(edge_offsets, targets, np.flatnonzero(mdp.initial), H)
-    arrays = (edge_offsets, targets, item_offsets, entered, choices, odds, float(mdp.slip) if slips else 0.0, layer_offsets, layer_nodes)
+    slip = float(mdp.slip) if slips else 0.0
+    arrays = kernels.Graph(edge_offsets, targets, item_offsets, entered, choices, odds, slip, layer_offsets, layer_nodes)
     initial = np.zeros(len(edge_offsets) - 1)
     initial[:S] = mdp.initial
     started = np.zeros(len(weights))

@@ -122,7 +122,7 @@ def coverage_prices(mdp, iterations=1000, target=None, prices=None):
         target = 0.8 * graph.bound(now)
         if mdp.start is not None and (mdp.successors is not None or mdp.is_deterministic):
             target = (1.0 if mdp.slip == 0 else 0.8) * truncated_search(mdp).value
-    upper = kernels.price_descent(graph.arrays, graph.initial, graph.started, graph.weights, float(target), now, iterations, 60, 0.7)
+    upper = kernels.price_descent(graph.arrays, graph.cover, float(target), now, iterations, 60, 0.7)
     total = graph.weights.sum()
     return Prices(now, float(upper)) if upper < total else Prices(np.zeros_like(now), float(total))
 
@@ -176,31 +176,29 @@ def branch_and_bound(mdp, labels=3000, iterations=20, root_iterations=1000):
     if first.optimal:
         return first
     root = coverage_prices(mdp, root_iterations, first.value)
-    place, reach = graph.reachable
     H, incumbent, states, made, dropped = mdp.horizon, first.value, first.states, first.labels, -np.inf
     start = mdp.start
-    nodes, sets, value = np.array([start]), graph.covered_at(start)[None], np.array([graph.weight_at(start)])
+    prefixes = kernels.Labels(np.array([start]), graph.covered_at(start)[None], np.array([graph.weight_at(start)]))
     prices, history = root.prices[None], []
     for h in range(H):
         with np.errstate(over="ignore"):
-            nodes, sets, value, parents = kernels.expand(graph.arrays, graph.weights, place, reach, h, nodes, sets, value)
-        history.append((nodes, parents))
-        bounds, kept = np.empty(len(nodes)), np.empty((len(nodes), len(graph.weights)))
-        suffix, grain = np.empty(H + 1, np.int64), graph.grain(incumbent)
-        incumbent, winner = kernels.residual_bounds(
-            graph.arrays, graph.weights, h + 1, nodes, sets, value, prices, parents, incumbent, grain, iterations, bounds, kept, suffix
-        )
+            prefixes, parents = kernels.expand(graph.arrays, graph.weights, graph.reachable, h, prefixes)
+        n = len(parents)
+        history.append((prefixes.nodes, parents))
+        found = kernels.Residual(np.empty(n), np.empty((n, len(graph.weights))), np.empty(H + 1, np.int64))
+        limits = incumbent, graph.grain(incumbent), iterations
+        incumbent, winner = kernels.residual_bounds(graph.arrays, graph.weights, h + 1, prefixes, prices, parents, limits, found)
         if winner >= 0:
-            states = np.concatenate([[start], _prefix(history, winner), suffix[h + 2 :]]) % mdp.n_states
-        made += len(nodes)
-        order = np.argsort(-bounds, kind="stable")
-        alive = int(np.sum(bounds > incumbent + graph.grain(incumbent)))
+            states = np.concatenate([[start], _prefix(history, winner), found.path[h + 2 :]]) % mdp.n_states
+        made += n
+        order = np.argsort(-found.bounds, kind="stable")
+        alive = int(np.sum(found.bounds > incumbent + graph.grain(incumbent)))
         if alive > labels:
-            dropped = max(dropped, bounds[order[labels]])
+            dropped = max(dropped, found.bounds[order[labels]])
         order = order[: min(alive, labels)]
-        history[-1] = nodes[order], parents[order]
-        nodes, sets, value, prices = nodes[order], sets[order], value[order], kept[order]
-        if not len(nodes):
+        prefixes, prices = kernels.Labels(*(part[order] for part in prefixes)), found.prices[order]
+        history[-1] = prefixes.nodes, parents[order]
+        if not len(order):
             break
     return _path(mdp, states, min(first.upper, graph.floor(max(incumbent, dropped))), made)
 
@@ -218,18 +216,17 @@ def replan(mdp, n=1, seed=0, labels=1, discount=None):
     _check_one_path(mdp)
     if mdp.successors is None:
         raise ValueError("mdp must be given by successors, got transition probabilities")
-    place, reach = graph.reachable
     discount = check.number("discount", 1 - mdp.slip * (1 - 1 / mdp.n_actions) if discount is None else discount, above=0, at_most=1)
     rng = check.generator(seed)
-    values, states = np.empty(n), np.empty((n, mdp.horizon + 1), np.int64)
-    start = mdp.start, graph.covered_at(mdp.start), graph.weight_at(mdp.start)
+    values, states = np.full(n, graph.weight_at(mdp.start)), np.empty((n, mdp.horizon + 1), np.int64)
+    start, limits = kernels.Start(mdp.start, graph.covered_at(mdp.start), 0), kernels.Limits(labels, -np.inf, 0.0, discount)
     with np.errstate(over="ignore"):
-        kernels.replanned(graph.arrays, graph.weights, place, reach, *start, mdp.slip, labels, discount, rng, values, states)
+        kernels.replanned(graph.arrays, graph.weights, graph.reachable, start, mdp.slip, limits, rng, values, states)
     return values, states % mdp.n_states
 
 
 def everything(mdp):
-    """F of all elements, the bound that needs no thought; inf for objectives that are not monotone, or where elements repeat."""
+    """F of all elements, the trivial bound; inf for objectives that are not monotone, or where elements repeat."""
     if not mdp.objective.is_monotone or mdp.repeats:
         return np.inf
     return mdp.objective.value(np.arange(mdp.objective.n_elements)) * (1 + ROUNDING)
@@ -253,15 +250,13 @@ def _replayed(mdp, labels):
 def _search(graph: CoverageGraph, prices, values, labels, incumbent) -> tuple[float, Any, float, int]:
     from tabular_rl.kernels.submodular import search as kernels
 
-    place, reach = graph.reachable
-    values = np.zeros((place.shape[0], place.shape[1])) if values is None else values
-    start = int(np.argmax(graph.initial))
-    covered, already = graph.covered_at(start), graph.weight_at(start)
+    values = np.zeros(graph.reachable.place.shape) if values is None else values
+    node = int(np.argmax(graph.initial))
+    start, already = kernels.Start(node, graph.covered_at(node), 0), graph.weight_at(node)
     incumbent, grain = (incumbent, 0.0) if incumbent == -np.inf else (incumbent - already, graph.grain(incumbent))
+    limits = kernels.Limits(labels, incumbent, grain, 1.0)
     with np.errstate(over="ignore"):  # sets are hashed modulo 2^64; uncompiled, NumPy would warn of it
-        value, path, refused, made = kernels.label_search(
-            graph.arrays, graph.weights, prices, values, place, reach, start, covered, 0, labels, incumbent, grain, 1.0
-        )
+        value, path, refused, made = kernels.label_search(graph.arrays, graph.reachable, graph.weights, prices, values, start, limits)
     return value + already, path % graph.n_states, refused + already, made
 
 
