@@ -125,17 +125,6 @@ def test_every_ascent_is_monotone_and_block_ascent_ends_where_no_block_improves(
     assert np.all(np.diff([planning.submodular_value(mdp), *values]) >= -1e-12)
 
 
-def test_projection_onto_the_simplex_is_the_nearest_point():
-    from tabular_rl.planning.submodular.exact import onto_simplex
-
-    points = np.random.default_rng(3).normal(size=(50, 4)) * 3
-    x = onto_simplex(points)
-    np.testing.assert_allclose(x.sum(axis=1), 1)
-    assert x.min() >= 0
-    for corner in np.eye(4):  # variational inequality: the angle to every corner is obtuse
-        assert np.all(np.sum((points - x) * (corner - x), axis=1) <= 1e-12)
-
-
 def test_too_many_elements_are_refused():
     with pytest.raises(ValueError, match="at most 20 elements"):
         planning.submodular_value(instances.two_room())

@@ -181,7 +181,7 @@ def replayed(mdp, algorithm, n, key, late=False):
        given=(problems(), st.sampled_from(sorted(VARIANTS)), seeds), control={"late": True})  # fmt: skip
 def definition(mdp, variant, seed, late=False):
     """A run of SubPO is its definition: rollouts, marginal gains, windows, baseline, entropy, optimizer and their order, in every variant;
-    the restart of the best last batches is kept, or the start if that is better, and the best path is that of all restarts.
+    the restart of the best last batches is kept, the start is the output if that is better, and the best path is that of all restarts.
 
     Control: a baseline that learns from a batch before it serves it.
     """
@@ -193,15 +193,15 @@ def definition(mdp, variant, seed, late=False):
     finals = [run[0][-5:].mean() for run in runs]
     kept, top = int(np.argmax(finals)), max(run[1][-1] for run in runs)
     values, best, policy = runs[kept][:3]
-    if algorithm.init != "uniform" and finals[kept] < values[0]:
-        finals[kept], policy = values[0], softmax(starting_logits(mdp, algorithm.init, kappa=algorithm.kappa), axis=-1)
+    output, final = policy, finals[kept]
+    if algorithm.init != "uniform" and final < values[0]:
+        output, final = softmax(starting_logits(mdp, algorithm.init, kappa=algorithm.kappa), axis=-1), values[0]
     states, actions = found["path_states"], found["path_actions"]
     possible = mdp.probabilities[np.arange(H), states[:-1], actions, states[1:]].min() > 0
-    left = [trace["sampled_value"], trace["best_value"], trace["environment_steps"], trace.policy.ravel()]
+    left = [trace["sampled_value"], trace["best_value"], trace["environment_steps"], trace.policy.ravel(), trace.output.ravel()]
     left += [[found["final_value"], found["path_value"], mdp.value(states), found["environment_steps"]]]
     steps = algorithm.batch * H * np.arange(1, n + 1)
-    right = [values, best, steps, policy.ravel(), [max(finals) if algorithm.init == "uniform" else finals[kept], top, top]]
-    right += [[algorithm.restarts * steps[-1] if possible else np.inf]]
+    right = [values, best, steps, policy.ravel(), output.ravel(), [final, top, top, algorithm.restarts * steps[-1] * possible]]
     return np.concatenate(left), np.concatenate(right), 1e3 * (1 + mdp.table().max())
 
 

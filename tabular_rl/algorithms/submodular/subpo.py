@@ -22,6 +22,7 @@ from tabular_rl.algorithms.submodular.report import certified_share
 from tabular_rl.algorithms.submodular.starts import starting_logits
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit
+from tabular_rl.kernels.simplex import entropy, softmax
 from tabular_rl.kernels.submodular.objectives import workspace
 from tabular_rl.kernels.submodular.rollouts import Batch, rollouts
 from tabular_rl.models import SubmodularMDP
@@ -168,7 +169,7 @@ class SubPO:
         }
         index = np.arange(1, n + 1)
         series = {"environment_steps": index * self.batch * H, "sampled_value": values, "best_value": best}
-        output = policy if end else softmax(logits)
+        output = policy if end else softmax_policy(logits)
         if self.certify:
             parameters |= certified_share(problem, output, parameters["final_value"])
         return Trace(index, series, policy, parameters, seed, self.unit, output)
@@ -177,7 +178,7 @@ class SubPO:
         """One restart: values and best values [n], policy [H, S, A], states and actions of the best path."""
         H, S, A = problem.shape
         theta = logits.reshape(H * S, A).copy()
-        policy = softmax(logits)
+        policy = softmax_policy(logits)
         with np.errstate(over="ignore"):  # the random streams count modulo 2^64; uncompiled, NumPy would warn of it
             values, best, states, actions, failed = _run(
                 problem.world, problem.objective.packed, problem.objective.singles, self.windows(H), self.rules, theta, policy, n, key
@@ -206,15 +207,17 @@ class SubPO:
         return np.array([np.stack([h + 1, np.minimum(h + 1 + (H if k is None else k), H + 1)], axis=1) for k in phases])
 
 
-def softmax(logits):
-    """[H, S, A] probabilities."""
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)
+def softmax_policy(logits):
+    """The policy [H, S, A] of ``logits``."""
+    policy = np.empty_like(logits)
+    for row in np.ndindex(logits.shape[:-1]):
+        softmax(logits[row], policy[row])
+    return policy
 
 
 @njit
 def _run(world, objective, singles, windows, rules, theta, policy, n, key):
-    B, modular, optimizer, learning_rate, use_baseline, entropy, entropy_decay = rules
+    B, modular, optimizer, learning_rate, use_baseline, weight_of_entropy, entropy_decay = rules
     H, S, A = policy.shape
     pi, elements, work = policy.reshape(H * S, A), world.elements, workspace(objective, len(singles), H + 1)
     batch = Batch(np.empty((B, H + 1), np.int64), np.empty((B, H), np.int64), np.empty((B, H + 1)))
@@ -240,8 +243,8 @@ def _run(world, objective, singles, windows, rules, theta, policy, n, key):
         if modular:
             additive_gains(batch.states, elements, singles, paid.gains)
         visited = rows[: estimate(windows[it * len(windows) // n], paid, b, pi, sums, rows, gradient)]
-        if entropy > 0:
-            add_entropy_gradient(pi, sums, visited, entropy / (1 + it / entropy_decay), B, gradient)
+        if weight_of_entropy > 0:
+            add_entropy_gradient(pi, sums, visited, weight_of_entropy / (1 + it / entropy_decay), B, gradient)
         if use_baseline:  # after its use: what a batch learns serves the next ones
             update_baseline(sums, visited, weight, b)
         if optimizer == ADAM:
@@ -318,13 +321,10 @@ def add_entropy_gradient(pi, sums, rows, bonus, B, gradient):
     """
     A = pi.shape[1]
     for row in rows:
-        factor, entropy = bonus * sums[row, A + VISITS] / B, 0.0
+        factor, now = bonus * sums[row, A + VISITS] / B, entropy(pi[row])
         for a in range(A):
             if pi[row, a] > 0:
-                entropy -= pi[row, a] * np.log(pi[row, a])
-        for a in range(A):
-            if pi[row, a] > 0:
-                gradient[row, a] -= factor * pi[row, a] * (np.log(pi[row, a]) + entropy)
+                gradient[row, a] -= factor * pi[row, a] * (np.log(pi[row, a]) + now)
 
 
 @njit
@@ -377,15 +377,9 @@ def adam_step(theta, pi, moments, moving, gradient, rows, learning_rate, count):
 @njit
 def refresh(theta, pi):
     """pi = softmax(theta), theta clipped; whether all is finite."""
-    A, highest, total = len(theta), -np.inf, 0.0
-    for a in range(A):
+    for a in range(len(theta)):
         if not np.isfinite(theta[a]):
             return False
         theta[a] = min(max(theta[a], -CLIP), CLIP)
-        highest = max(highest, theta[a])
-    for a in range(A):
-        pi[a] = np.exp(theta[a] - highest)
-        total += pi[a]
-    for a in range(A):
-        pi[a] /= total
+    softmax(theta, pi)
     return True

@@ -214,6 +214,8 @@ def smoothness(mdp):
 
 def projected_ascent(mdp, iterations=100, scale=1.0, init="uniform"):
     """(values [iterations + 1], policy): projected gradient ascent with step ``scale`` / L. Monotone for scale <= 1 (the theory's)."""
+    from tabular_rl.kernels.simplex import project_rows
+
     check.integer("iterations", iterations, 1)
     arrays, policy = mask_arrays(mdp), _start(mdp, init)
     step = check.number("scale", scale, above=0) / max(smoothness(mdp), 1e-300)
@@ -222,14 +224,6 @@ def projected_ascent(mdp, iterations=100, scale=1.0, init="uniform"):
         found = _derivative(arrays, policy)
         values[k] = found.value
         if k < iterations:
-            policy = onto_simplex(policy + step * found.policy)
+            policy = policy + step * found.policy
+            project_rows(policy.reshape(-1, policy.shape[-1]))
     return values, policy
-
-
-def onto_simplex(points):
-    """Euclidean projection of every row of ``points`` [..., A] onto the simplex, by sorting."""
-    A = points.shape[-1]
-    ordered = -np.sort(-points, axis=-1)
-    excess = (np.cumsum(ordered, axis=-1) - 1) / np.arange(1, A + 1)
-    last = np.sum(ordered > excess, axis=-1, keepdims=True) - 1
-    return np.maximum(points - np.take_along_axis(excess, last, axis=-1), 0)

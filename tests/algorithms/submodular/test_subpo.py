@@ -6,7 +6,7 @@ import pytest
 from tabular_rl import planning
 from tabular_rl.algorithms import HistoryGreedy, RandomWalk, SubPO
 from tabular_rl.algorithms.submodular.starts import starting_logits, tracking_actions
-from tabular_rl.algorithms.submodular.subpo import softmax
+from tabular_rl.algorithms.submodular.subpo import softmax_policy
 from tabular_rl.instances import submodular as shelf
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.planning.simulation import sample_trajectories
@@ -70,9 +70,9 @@ def finite_differences(problem, theta, step=1e-5):
     worth = weight * A**H * problem.value(states)
 
     def J(logits):
-        return worth @ np.prod(softmax(logits)[np.arange(H), states[:, :-1], actions], axis=1)
+        return worth @ np.prod(softmax_policy(logits)[np.arange(H), states[:, :-1], actions], axis=1)
 
-    assert J(theta) == pytest.approx(exact_value(problem, softmax(theta)), rel=1e-12)
+    assert J(theta) == pytest.approx(exact_value(problem, softmax_policy(theta)), rel=1e-12)
     found = np.zeros(theta.shape)
     for index in np.ndindex(theta.shape):
         shift = np.zeros(theta.shape)
@@ -84,7 +84,7 @@ def finite_differences(problem, theta, step=1e-5):
 def sampled_direction(problem, theta, weights, batch, lookahead=None):
     """SubPO's direction in its first iteration, read off the policies before and after one step of rate 1; centred rows."""
     trace = SubPO(batch=batch, learning_rate=1.0, weights=weights, lookahead=lookahead, init=theta).run(problem, 2, seed=3)
-    move = np.log(trace.policy) - np.log(softmax(theta))
+    move = np.log(trace.policy) - np.log(softmax_policy(theta))
     return move - move.mean(axis=-1, keepdims=True)
 
 
@@ -92,7 +92,7 @@ THETA = np.random.default_rng(0).standard_normal(PROBLEM.shape)
 
 
 def test_gains_to_go_give_the_gradient():
-    policy = softmax(THETA)
+    policy = softmax_policy(THETA)
     gradient = finite_differences(PROBLEM, THETA)
     np.testing.assert_allclose(expected_direction(PROBLEM, policy, "togo"), gradient, atol=1e-8)
     np.testing.assert_allclose(expected_direction(PROBLEM, policy, "full"), gradient, atol=1e-8)
@@ -105,16 +105,16 @@ def test_gains_to_go_give_the_gradient():
 def test_the_sampled_direction_is_unbiased_for_its_own_weights(weights, lookahead):
     batch, largest = 400_000, PROBLEM.table()[-1]
     found = sampled_direction(PROBLEM, THETA, weights, batch, lookahead)
-    expected = expected_direction(PROBLEM, softmax(THETA), weights, lookahead)
+    expected = expected_direction(PROBLEM, softmax_policy(THETA), weights, lookahead)
     radius = largest * np.sqrt(2 * np.log(2 * THETA.size / 1e-6) / batch)  # Hoeffding and a union bound, at 1e-6
     assert np.abs(found - (expected - expected.mean(axis=-1, keepdims=True))).max() <= 2 * radius  # centred: twice at most
-    gradient = expected_direction(PROBLEM, softmax(THETA), "togo")
+    gradient = expected_direction(PROBLEM, softmax_policy(THETA), "togo")
     accepted = np.abs(found - (gradient - gradient.mean(axis=-1, keepdims=True))).max() <= 2 * radius
     assert accepted == (weights in ("togo", "full")) or lookahead == 2  # whose bias is too small to be seen here
 
 
 def test_gains_to_go_vary_less_than_whole_returns_when_f_is_monotone():
-    policy = softmax(THETA)
+    policy = softmax_policy(THETA)
     states, actions, weight = enumerate_paths(PROBLEM, policy)
     score = scores(PROBLEM, policy, states, actions)
     second = {w: np.einsum("m,mhsa->hsa", weight, (score * returns(PROBLEM, states, w)[..., None, None]) ** 2) for w in ("togo", "full")}
@@ -130,7 +130,7 @@ def replay(algorithm, problem, n, seed):
     key = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
     values = []
     for it in range(n):
-        policy = softmax(theta)
+        policy = softmax_policy(theta)
         states, actions, gains = draw(problem, policy, key, it, algorithm.batch)
         values.append(gains.sum(axis=1).mean())
         if algorithm.modular:
@@ -274,7 +274,7 @@ def test_path_starts_follow_the_path_and_return_to_it():
 def test_the_default_path_is_planned():
     problem = shelf.tiny(3, 4, 7, 0.0, "self", 3)
     logits = starting_logits(problem, "path", kappa=30.0)
-    played = sample_trajectories(problem, softmax(logits), 5)
+    played = sample_trajectories(problem, softmax_policy(logits), 5)
     np.testing.assert_allclose(played.values, 3.7784, atol=5e-5)  # the optimum
     trace = SubPO(init="path", kappa=30.0, batch=20).run(problem, 5)
     assert trace.parameters["final_value"] == pytest.approx(3.7784, abs=5e-5)
@@ -303,7 +303,7 @@ def test_learning_that_ends_below_its_start_returns_the_start():
         trace = SubPO(init=logits / 10, batch=4, learning_rate=1e-12).run(problem, 6, seed=seed)
         if trace["sampled_value"][-5:].mean() < trace["sampled_value"][0]:
             assert trace.parameters["kept"] == "start"
-            np.testing.assert_allclose(trace.output, softmax(logits / 10))
+            np.testing.assert_allclose(trace.output, softmax_policy(logits / 10))
             return
     raise AssertionError("no seed ended below its start")
 
