@@ -16,7 +16,7 @@ from tabular_rl.planning.submodular.graph import coverage_graph
 from tabular_rl.submodular import Concave, DDesign, Entropy, Tabulated, curvature
 
 FORMULAS = ("coverage", "truncated", "soft", "facility", "concave", "ddesign", "mixture", "modular", "cut", "count2")
-PHI = {"sqrt": np.sqrt, "log1p": np.log1p, "saturating": lambda x: 1 - np.exp(-x)}
+PHI: dict = {"sqrt": np.sqrt, "log1p": np.log1p, "saturating": lambda x: 1 - np.exp(-x)}
 
 
 def formula_objective(kind, n, seed):
@@ -37,8 +37,8 @@ def by_formula(f, chosen):
     """F of a list of elements, repeated ones as often as they stand there, from the formula of the objective ``f``."""
     chosen, distinct = list(chosen), sorted(set(chosen))
     name = type(f).__name__
-    covers = np.zeros((f.n_elements, len(f.weights))) if hasattr(f, "sets") else None
-    if covers is not None:
+    covers = np.zeros((f.n_elements, len(getattr(f, "weights", ()))))
+    if hasattr(f, "sets"):
         for e in range(f.n_elements):
             covers[e, f.sets.items[f.sets.offsets[e] : f.sets.offsets[e + 1]]] = 1
     if name == "Coverage":
