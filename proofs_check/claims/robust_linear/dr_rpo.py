@@ -356,11 +356,11 @@ theorem(
     provenance="derived",
     claims=(
         *_ALGEBRA, "dr-rpo.pigeonhole", "dr-rpo.tabular-radius", "dr-rpo.tabular-budget", "dr-rpo.determinant", "dr-rpo.plans",
-        "dr-rpo.pathwise", "dr-rpo.azuma",
+        "dr-rpo.pathwise", "dr-rpo.azuma", "dr-rpo.regret-bound",
     ),
     uses=_USES | {
         "dr-rpo.good-event": ("dr-rpo.tabular-radius", "dr-rpo.tabular-budget", "dr-rpo.twin"),
-        "dr-rpo.pathwise": ("dr-rpo.pigeonhole",),
+        "dr-rpo.pathwise": ("dr-rpo.pigeonhole", "dr-rpo.regret-bound"),
         "dr-rpo.run": ("dr-rpo.optimism-run", "dr-rpo.certificate-run", "dr-rpo.pathwise", "dr-rpo.azuma"),
         "dr-rpo.plans": ("dr-rpo.determinant",),
     },

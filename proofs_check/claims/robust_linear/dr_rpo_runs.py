@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_check import HighProbability, claim, inequality, strategies
+from proofs_check import HighProbability, claim, identity, inequality, strategies
 from proofs_check.claims.robust_linear.dr_rpo_factors import SOURCE, dual
 from tabular_rl.algorithms import DRRPO
-from tabular_rl.algorithms.robust_linear.dr_rpo import learn, make_plan, play
+from tabular_rl.algorithms.robust_linear.dr_rpo import learn, make_plan, play, regret_bound
 from tabular_rl.instances import robust_linear as instances
 from tabular_rl.kernels.linear import robust_induction as kernel
 from tabular_rl.planning.robust.linear import factor_coverage, feature_moments, robust_linear_evaluate, robust_linear_solve, state_laws
@@ -164,7 +164,7 @@ def pathwise_sum(mdp, tau, rng, factor=4.0):
     """
     beta, _, made = plans_of(mdp, 300, rng, tau, 0.1)
     total = sum(m.paid for m in made.values())
-    return bool(total <= factor * math.sqrt(np.sum(~mdp.known) * 300) * beta.sum())
+    return bool(total <= factor / 4 * regret_bound(beta, 0 * beta, np.sum(~mdp.known), 300, DELTA))
 
 
 @claim("dr-rpo.azuma", kind=HighProbability(failure=DELTA, replicates=12), source=f"{SOURCE} proof (d)", provenance="classical",
@@ -176,7 +176,7 @@ def azuma(mdp, tau, rng, deviation=1.0):
     """
     _, cap, made = plans_of(mdp, 60, rng, tau, 0.1)
     gap = sum(certified_gap(mdp, m, cap) - m.paid for m in made.values())
-    return bool(gap <= deviation * cap.sum() * math.sqrt(60 * math.log(1 / DELTA) / 2))
+    return bool(gap <= deviation * regret_bound(np.zeros(mdp.horizon), cap, 1, 60, DELTA))
 
 
 _LINEAR = {name: _WORLDS[name] for name in ("random linear", "off dynamics")}
@@ -217,6 +217,25 @@ def linear_run(mdp, tau, rng, scale=1.0):
     return bool(regret <= promised + 1e-9 and promised <= right + 1e-9 and math.isfinite(right))
 
 
+def even_visits(H, pairs, each, seed):
+    """(beta [H], cap [H], pairs, K, delta): every pair is met in ``each`` of the K = pairs * each episodes."""
+    rng = np.random.default_rng(seed)
+    return 5 * rng.random(H), 1 + 3 * rng.random(H), pairs, pairs * each, float(np.exp(rng.uniform(-7, -0.1)))
+
+
+@claim("dr-rpo.regret-bound", kind=identity, source=f"{SOURCE} proof (d)", provenance="derived",
+       given=(strategies.draw(even_visits, st.integers(1, 6), st.integers(1, 20), st.integers(1, 50)),), control={"twice": 1})  # fmt: skip
+def bound_of_regret(case, twice=2):
+    """Theorem 1's right side is made of its steps: 2 sum_h beta[h] sum over pairs of 2 sqrt(visits), and a deviation of probability delta.
+
+    Its tail is exp(-2 y^2 / (K c^2)), c = sum_h cap[h]; the pairs are met equally often.  Control: one width for two.
+    """
+    beta, cap, pairs, K, delta = case
+    widths = sum(twice * b * 2 * math.sqrt(K / pairs) for b in beta for _ in range(pairs))
+    y = regret_bound(beta, cap, pairs, K, delta) - widths
+    return np.array([math.exp(-2 * (y / cap.sum()) ** 2 / K)]), np.array([delta]), 10.0 + widths
+
+
 # --- whole runs of the learner
 
 
@@ -240,8 +259,7 @@ def run(mdp, episodes, rng, scale=1.0):
     beta, cap, SA = trace.parameters["beta"], trace.parameters["cap"], np.sum(~mdp.known)
     series = trace.series
     good = np.all(series["optimism"] >= -1e-9) and np.all(series["suboptimality"] <= _allowed(trace) + 1e-9)
-    bound = 4 * np.sqrt(SA * episodes) * beta.sum() + cap.sum() * np.sqrt(episodes * math.log(1 / DELTA) / 2)
-    return bool(good and (not mdp.one_hot or series["regret"][-1] <= bound))
+    return bool(good and (not mdp.one_hot or series["regret"][-1] <= regret_bound(beta, cap, SA, episodes, DELTA)))
 
 
 def switching(episodes, seed):

@@ -266,6 +266,11 @@ def linear_factor(H, d, n, ridge, delta):
     return (np.sqrt(inner) + 1) / 2 + np.sqrt(float(ridge) * d)
 
 
+def regret_bound(beta, cap, pairs, n, delta):
+    """Theorem 1, with probability 1 - 2 delta: 4 sqrt(pairs n) sum_h beta[h] + sum_h cap[h] sqrt(n log(1 / delta) / 2)."""
+    return 4 * np.sqrt(pairs * n) * beta.sum() + cap.sum() * np.sqrt(n * np.log(1 / delta) / 2)
+
+
 @njit
 def learn(nominal, world, rules, learner, plan, basis, scratch, best, every, index, rng):
     """The whole run: the series [8, len(index)]. ``plan`` is left as that of the last episode, ``learner`` has seen it.
