@@ -5,6 +5,7 @@ it: numbers of sections, labels (the bold words that a statement begins with), i
 """
 
 import re
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -28,7 +29,10 @@ _KINDS = ("theorem", "item", "check", "step", "proposition", "corollary", "lemma
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands: a document, the heading above it, that heading's anchor, the label below it if there is one."""
+    """Where something stands: a document, the heading above it, that heading's anchor, the label below it if there is one.
+
+    A short proof stands in the docstring of the file of its claims: then the document is the path of that file.
+    """
 
     document: str
     section: str
@@ -38,7 +42,7 @@ class Place:
     @property
     def path(self):
         """Of the document, from the root of the project."""
-        return f"{PATH}/{self.document}.md"
+        return self.document if self.document.endswith(".py") else f"{PATH}/{self.document}.md"
 
     def __str__(self):
         return f"{self.path}, {self.section}" + (f", {self.label}" if self.label else "")
@@ -136,12 +140,17 @@ def anchor(title):
 
 
 def proofs(entry):
-    """Where the proof of a claim or theorem stands: what its source cites, else the statements whose documents name it; maybe nothing."""
+    """Where the proof of a claim or theorem stands: what its source cites, else the statements whose documents name it; maybe nothing.
+
+    Where no document does, the docstring of the file that enters it may begin a paragraph with "Proof:".
+    """
     places = []
     for citation in find(entry.source):
         with suppress(LookupError):  # another's document
             places += citation.places()
     places = places or [place for name in documents() for place in read(name).named(entry.id)]
+    if not places and re.search(r"^Proof:", getattr(sys.modules.get(entry.module), "__doc__", None) or "", re.MULTILINE):
+        places = [Place(f"{entry.module.replace('.', '/')}.py", "Proof", "")]
     labelled = {(place.document, place.anchor) for place in places if place.label}  # "section 6, SEQ" is SEQ
     return list(dict.fromkeys(place for place in places if place.label or (place.document, place.anchor) not in labelled))
 

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -49,6 +50,11 @@ class Claim:
     no_control: str = ""
     exact: bool = False
 
+    @property
+    def module(self):
+        """Of the file that enters it."""
+        return self.sides.__module__
+
     @cached_property
     def statement(self):
         """What the docstring claims, without its control and proof."""
@@ -81,6 +87,8 @@ class Theorem:
         Ids of its lemmas, in the order of the proof.
     uses : dict
         Edges: {claim or theorem: ids of what it follows from}; the theorem itself follows from all claims that nothing else uses.
+    module : str
+        Of the file that states it.
     """
 
     id: str
@@ -89,6 +97,7 @@ class Theorem:
     provenance: str
     claims: tuple[str, ...]
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    module: str = ""
 
     @property
     def edges(self):
@@ -123,7 +132,8 @@ def theorem(id, *, statement, source, provenance, claims, uses=None):
     _check_provenance(id, provenance)
     if id in _THEOREMS:
         raise ValueError(f"theorem {id!r} is registered twice")
-    _THEOREMS[id] = Theorem(id, statement, source, provenance, tuple(claims), dict(uses or {}))
+    module = sys._getframe(1).f_globals["__name__"]  # of the file that states it
+    _THEOREMS[id] = Theorem(id, statement, source, provenance, tuple(claims), dict(uses or {}), module)
 
 
 def registered(id):

@@ -78,24 +78,21 @@ def _shelves():
     def put(heading, name, line, text):
         shelves.setdefault(heading, {})[name] = line, text
 
-    def home(id):  # that of its first claim, which may be a theorem
-        return _family(claims[id].sides.__module__) if id in claims else home(theorems[id].claims[0])
-
     for kind in instances.registry.KINDS:
         for entry in instances.catalogue(kind):
             put(f"Instances: {entry.kind}", entry.short_name, entry.description, _signed(entry.function, entry.name))
     for name, kind in algorithms.catalogue().items():
         text = f"{_signed(kind, name)}\n\nPlays: {kind.plays.__name__}, by the {kind.unit}; `tabular-rl run {name}` shows what fits."
         put(f"Algorithms: {_family(kind.__module__)}", name, _first_line(kind), text)
-    for id, theorem in sorted(theorems.items(), key=lambda item: home(item[0])):
+    for id, theorem in sorted(theorems.items(), key=lambda item: _family(item[1].module)):
         text = f"{id} ({theorem.provenance}; {theorem.source})\n\n{theorem.statement}\n\nClaims: {', '.join(theorem.claims)}"
-        put(f"Theorems: {home(id)}", id, f"{theorem.source} ({theorem.provenance}, {len(theorem.claims)} claims)", text)
+        put(f"Theorems: {_family(theorem.module)}", id, f"{theorem.source} ({theorem.provenance}, {len(theorem.claims)} claims)", text)
     for name, path in sorted(gallery.scripts().items(), key=lambda script: script[1].parent.name):
         text = gallery.docstring(name)
         put(f"Figures: {path.parent.name}", name, text.splitlines()[0], f"{text}\n\nScript: {path}")
-    for id, claim in sorted(claims.items(), key=lambda item: home(item[0])):
+    for id, claim in sorted(claims.items(), key=lambda item: _family(item[1].module)):
         text = f"{id} ({claim.provenance}; {claim.source})\n\n{inspect.getdoc(claim.sides)}"
-        put(f"Claims: {home(id)}", id, claim.statement, text)
+        put(f"Claims: {_family(claim.module)}", id, claim.statement, text)
     return shelves
 
 

@@ -32,12 +32,18 @@ def test_make_targets_exist(line):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_every_algorithm_is_in_the_table():
+def test_the_table_has_every_family_and_names_what_there_is():
     from tabular_rl import algorithms
 
-    for name in algorithms.__all__:
-        if hasattr(getattr(algorithms, name), "run"):
-            assert f"`{name}`" in TEXT
+    rows = dict(re.findall(r"^\| (\w+) \| (.*)$", TEXT[TEXT.index("## Algorithms") :], re.MULTILINE))
+    families = {kind.__module__.split(".")[2] for kind in algorithms.catalogue().values()}
+    assert set(rows) - {"family"} == families
+    for family in families:
+        named = [name for name in re.findall(r"`([A-Z]\w+)`", rows[family]) if hasattr(algorithms, name)]
+        assert named
+        assert all(getattr(algorithms, name).__module__.split(".")[2] == family for name in named)
+    shown = set(re.findall(r"`([A-Z]\w+)`", "".join(rows.values())))
+    assert all(hasattr(algorithms, name) for name in shown)
 
 
 def test_picture_is_there():
