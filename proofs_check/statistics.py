@@ -133,28 +133,28 @@ def _resampled_power(games, weights, level, n, resamples):
     return float(np.mean(mixed.max(axis=1) >= -np.log(level)))
 
 
-def power_of_mean(samples, bound, low, high, level, columns=4, resamples=100):
+def power_of_mean(samples, bound, low, high, level, n, columns=4, resamples=100):
     """Estimated probability to refute a mean twice as far above ``low`` as the ``bound``, or 0.2 of the range if that is more (and at most
     halfway from the bound to ``high``): the observed samples, mixed with ``high``, or stretched where there is no end.
 
     The least over the coordinates that scatter most; None where every bound is at or above the end of its range, so that no mean can
-    exceed it. [n, m] samples, [m] limits.
+    exceed it. ``samples`` [seen, m], [m] limits; ``n`` replicates of the test.
     """
-    n, powers = len(samples), []
+    seen, powers = len(samples), []
     spread = samples.std(axis=0) / np.where(bound > low, bound - low, 1.0)
     for j in np.argsort(-spread)[:columns]:
         x, room, mean = samples[:, j] - low[j], bound[j] - low[j], samples[:, j].mean() - low[j]
         if room <= 0:  # one sample above the bound refutes
             powers.append(1.0)
         elif np.isinf(high[j]):
-            stretched = x * (2 * room / mean) if mean > 0 else np.full(n, 2 * room)
-            powers.append(_resampled_power((stretched / room)[:, None], np.full(n, 1 / n), level, n, resamples))
+            stretched = x * (2 * room / mean) if mean > 0 else np.full(seen, 2 * room)
+            powers.append(_resampled_power((stretched / room)[:, None], np.full(seen, 1 / seen), level, n, resamples))
         elif high[j] > bound[j]:
             width = high[j] - low[j]
             goal = min(max(2 * room, LEAST_ALTERNATIVE * width), (room + width) / 2)
             share = (goal - mean) / (width - mean)
             games = np.append(x, width)[:, None] / room
-            powers.append(_resampled_power(games, np.append(np.full(n, (1 - share) / n), share), level, n, resamples))
+            powers.append(_resampled_power(games, np.append(np.full(seen, (1 - share) / seen), share), level, n, resamples))
     return min(powers, default=None)
 
 

@@ -20,6 +20,7 @@ from proofs_check import statistics
 
 ROUNDING = 2**14
 TINY = 1e-200
+LONGER = (1, 2, 4)
 FEWEST, MISSED = 24, 1e-3  # replicates before a mean counts as below its bound, and the probability that it is not
 LEVEL = 1e-6  # false alarms of a statistical claim, unless it says otherwise
 
@@ -148,8 +149,9 @@ class Expectation:
     of which one side suffices for an inequality (high may be inf). A fifth entry says for how many of them the bound is vacuous.
 
     Refuted by betting against it: a gambler who multiplies a stake of 1 to 1 / ``level`` in a game that is fair (or worse) if the claim
-    holds (Ville 1939; Waudby-Smith, Ramdas 2024), which may stop as soon as it is won. Coordinates and directions share the level. It also
-    stops when another gambler has refuted that the mean reaches the bound, who is wrong with probability 1e-3 at most.
+    holds (Ville 1939; Waudby-Smith, Ramdas 2024), which may stop as soon as it is won. Coordinates and directions share the level. It
+    also stops when another gambler has refuted that the mean reaches the bound, who is wrong with probability 1e-3 at most, and goes on
+    for up to four times as long when ``replicates`` have too little power.
     ``alternative_power`` is estimated for a mean twice as far above ``low`` as claimed, or 0.2 of the range if that is more.
     """
 
@@ -182,7 +184,10 @@ class Expectation:
         vacuous = np.mean([np.mean(batch[4]) for batch in batches]) if len(batches[0]) > 4 else None
         refuted, needed = bool(capital.max() >= -np.log(share)), int(np.ceil(self.replicates * effort))
         power = statistics.bootstrap_power(games, share, max(n, needed)) if refuted else 0.0
-        decided = refuted or n >= needed or (not control and n >= FEWEST * effort and self._is_below(samples, bound, low, high, effort))
+        decided = refuted or (control and n >= needed)
+        if not decided and not control and n >= FEWEST * effort:
+            decided = self._is_below(samples, bound, low, high, effort)
+            decided = decided or (n >= needed and n >= self._plan(samples, bound, low, high, level, effort)[1])
         return Test(refuted, level, power, ratio, summary, vacuous, decided, n)
 
     def _is_below(self, samples, bound, low, high, effort):
@@ -193,12 +198,20 @@ class Expectation:
 
     def alternative_power(self, batches, level, effort=1.0):
         """The estimated probability to refute at the alternative, of an equality in the worse direction; None where there is none."""
-        samples, bound, low, high = self._samples(batches)
+        return self._plan(*self._samples(batches), level, effort)[0]
+
+    def _plan(self, samples, bound, low, high, level, effort):
+        """(power, n): that of n replicates, ``replicates`` or, where they do not reach POWER, up to LONGER times as many."""
         share = level / (samples.shape[1] * (2 if self.equal else 1))
-        powers = [statistics.power_of_mean(samples, bound, low, high, share)]
-        if self.equal:
-            powers.append(statistics.power_of_mean(-samples, -bound, -high, -low, share))
-        return min((power for power in powers if power is not None), default=None)
+        for longer in LONGER:
+            n = int(np.ceil(longer * self.replicates * effort))
+            powers = [statistics.power_of_mean(samples, bound, low, high, share, n)]
+            if self.equal:
+                powers.append(statistics.power_of_mean(-samples, -bound, -high, -low, share, n))
+            power = min((power for power in powers if power is not None), default=None)
+            if power is None or power >= statistics.POWER:
+                break
+        return power, n
 
     def _samples(self, batches):
         """(samples [n, m], bound, low, high [m])."""

@@ -127,9 +127,8 @@ def write(path, rows, kinds):
     """The table as Markdown or CSV."""
     cells = []
     for row in rows:
-        seen = [
-            word(row[kind]) + f"; {row['reached']}" * ("reached" in row) if kind in kinds else "not run" for kind in ("claims", "tests")
-        ]
+        seen = [word(row[kind]) if kind in kinds else "not run" for kind in ("claims", "tests")]
+        seen[0] += f"; {row['reached']}" if "reached" in row else ""
         cells.append([row["family"], row["fault"], row["file"], *seen, f"{row['seconds']:.0f}"])
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8", newline="") as file:

@@ -72,6 +72,22 @@ def test_every_kind_of_mutation_is_made(tmp_path, monkeypatch):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("suffix", [".md", ".csv"])
+def test_the_table_says_who_noticed(tmp_path, suffix):
+    from teeth.__main__ import write
+    from teeth.running import Seen
+
+    row = {"family": "f", "fault": "a | b", "file": "x.py", "seconds": 3.2}
+    seen, none, late = (Seen("c.claim", "why", 3, 9)._asdict(), Seen("", "", 9, 9)._asdict(), Seen("", "", 2, 9, True)._asdict())
+    rows = [row | {"claims": seen, "tests": none}, row | {"claims": none, "tests": late, "reached": "never reached"}]
+    write(tmp_path / f"t{suffix}", rows, ["claims", "tests"])
+    text = (tmp_path / f"t{suffix}").read_text()
+    for word in ("c.claim", "none of 9", "none of 2, time ran out before the other 7", "none of 9; never reached"):
+        assert word in text
+    write(tmp_path / f"t{suffix}", [row | {"claims": seen}], ["claims"])
+    assert "not run" in (tmp_path / f"t{suffix}").read_text()
+
+
 @pytest.mark.slow
 def test_planted_faults_are_noticed(tmp_path):
     """One that a claim sees, and one that changes nothing that anybody could see."""

@@ -58,7 +58,7 @@ def test_more_effort_misses_less():
 def test_power_of_a_mean_is_that_of_a_simulation():
     rng = np.random.default_rng(10)
     limits = np.array([0.1]), np.array([0.0]), np.array([1.0])
-    power = statistics.power_of_mean((rng.random((150, 1)) < 0.05).astype(float), *limits, 1e-3, resamples=2000)
+    power = statistics.power_of_mean((rng.random((150, 1)) < 0.05).astype(float), *limits, 1e-3, 150, resamples=2000)
     won = [statistics.capital(statistics.stakes((rng.random((150, 1)) < 0.2).astype(float), *limits))[0] > np.log(1e3) for _ in range(500)]
     assert power - 0.05 < np.mean(won) < power + 0.2  # the estimate looks at the last stake alone
 
