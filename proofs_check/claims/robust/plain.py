@@ -71,10 +71,10 @@ def worst_kernel_at(mdp, policy, values):
 
 def robust_values(mdp, policy):
     """(values [S], worst kernel) of a policy against an L1 set: kernels improve until none does."""
-    kernel, best = mdp.nominal, None
+    kernel, best = mdp.nominal, np.full(mdp.n_states, -np.inf)
     for _ in range(200):
         values = values_of(mdp, policy, kernel)
-        if best is not None and np.max(values - best) <= 1e-14 * max(1.0, np.abs(values).max()):
+        if np.max(values - best) <= 1e-14 * max(1.0, np.abs(values).max()):
             break
         best, kernel = values, worst_kernel_at(mdp, policy, values)
     return np.maximum(values, best), kernel
