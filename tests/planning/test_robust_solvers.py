@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from tabular_rl import ambiguity, instances
+from tabular_rl.algorithms import DRPG
 from tabular_rl.models import DiscountedMDP, RobustMDP
 from tabular_rl.planning import constants, gradients, robust_backup, robust_evaluate, saddle_certificate, solve
 
@@ -185,6 +186,22 @@ def broken(**changes):
 def test_errors_name_what_is_wrong(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("kind", ["rows", "interval", "hull"])
+def test_a_nominal_kernel_outside_of_the_set_is_no_answer(kind):
+    """The nominal kernel stays in the dear state, which no member does."""
+    cheap = np.tile([0.9, 0.1], (2, 1, 1)).reshape(2, 1, 2)
+    outside = {
+        "rows": ambiguity.FiniteRows(cheap[None]),
+        "interval": ambiguity.Interval([0.9, 0.0], [1.0, 0.1]),
+        "hull": ambiguity.FiniteSRectangular(cheap[None]),
+    }[kind]
+    mdp = RobustMDP(np.tile([0.5, 0.5], (2, 1, 1)).reshape(2, 1, 2), [[0.0], [1.0]], 0.9, [0.5, 0.5], outside)
+    found, expected = robust_evaluate(mdp, np.ones((2, 1))), np.linalg.solve(np.eye(2) - 0.9 * cheap[:, 0], [0.0, 1.0])
+    np.testing.assert_allclose(found.values, expected, rtol=1e-12)
+    np.testing.assert_allclose(found.kernel, cheap, atol=1e-15)
+    np.testing.assert_allclose(DRPG().run(mdp, 2)["upper"], mdp.initial @ expected, rtol=1e-12)
 
 
 def test_rewards_outside_of_the_unit_interval_are_mapped_back():

@@ -156,7 +156,8 @@ def run_lists(S, M, rectangularity, seed, other=False):
 @claim("drpg.evaluation", kind=identity, source=f"{SOURCE} 5.1, 6.1", provenance="derived",
        given=(models, starts), control={"nominal": True})  # fmt: skip
 def evaluation(mdp, policy, nominal=False):
-    r"""``robust_evaluate`` and ``gradients`` against plain NumPy: values of the worst case by sorting, the kernel that attains them,
+    r"""``robust_evaluate`` and ``gradients`` against plain NumPy: values of the worst case by sorting, the kernel that attains them (and
+    in sets around pairs is the worst one of every pair),
     $d = (1-\gamma) (I - \gamma P_\pi^T)^{-1} \rho$, which sums to 1, q, and all partial derivatives in policy and kernel by complex steps.
 
     Control: the worst case is that of the nominal kernel.
@@ -170,12 +171,14 @@ def evaluation(mdp, policy, nominal=False):
     q = np.sum(kernel * (plain.costs(mdp) + mdp.discount * worst), axis=2)
     slope = plain.policy_gradient(mdp, policy, kernel)
     bend = plain.derivatives(lambda moved: mdp.initial @ plain.values_of(mdp, policy, moved), kernel)
-    there, reached = mdp.available, mdp.nominal > 0
-    J = mdp.initial @ worst
+    there, reached, J = mdp.available, mdp.nominal > 0, mdp.initial @ worst
+    everywhere = plain.worst_kernel_at(mdp, policy, worst)
+    most = np.sum(everywhere * (plain.costs(mdp) + mdp.discount * worst), axis=2)  # also where the policy does not go
+    most = np.where(there, most, 0.0) if mdp.ambiguity.rectangularity == "sa" else np.where(there, q, 0.0)
     pairs = [
         (found.values, worst), (plain.values_of(mdp, policy, kernel), worst), (at.values, worst), (at.occupancy, visits),
         (at.occupancy.sum(), 1.0), (at.objective, J), (found.objective, J), (at.q_values[there], q[there]),
-        (at.policy, np.where(there, slope, 0.0)), (at.kernel[reached], bend[reached]),
+        (at.policy, np.where(there, slope, 0.0)), (at.kernel[reached], bend[reached]), (np.where(there, q, 0.0), most),
     ]  # fmt: skip
     left, right = (np.concatenate([np.ravel(pair[side]) for pair in pairs]) for side in (0, 1))
     return left, right, _size(mdp)

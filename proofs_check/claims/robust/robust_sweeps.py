@@ -12,7 +12,7 @@ from proofs_check.strategies import draw
 from tabular_rl import ambiguity as sets
 from tabular_rl.kernels.robust import rows as codes
 from tabular_rl.models import RobustMDP
-from tabular_rl.planning import robust_backup, robust_evaluate, solve, worst_case
+from tabular_rl.planning import robust_backup, robust_evaluate, saddle_certificate, solve, worst_case
 from tabular_rl.planning.robust.solve import compiled
 
 METHODS = ("modified_policy_iteration", "value_iteration", "partial_policy_iteration")
@@ -125,7 +125,7 @@ def every_evaluation(drawn, seed, share=1.0):
        given=(small, st.sampled_from(METHODS)), control={"share": 0.01})  # fmt: skip
 def every_optimum(drawn, method, share=1.0):
     r"""``solve`` finds the fixed point $v = T v$ for every kind of set, by all methods: $|v - T v| \le (1+\gamma)$ times its certified
-    error, T row by row, which is at most the tolerance; the policy attains the least.
+    error, T row by row, which is at most the tolerance; the policy attains the least, and ``q_values`` are the worst cases of the pairs.
 
     Control: a hundredth of the error.
     """
@@ -135,8 +135,9 @@ def every_optimum(drawn, method, share=1.0):
     greedy = worst_rows(kind, mdp, found.lower)
     played = np.sum(found.policy * np.where(mdp.available, greedy, 0), axis=1)
     slack = 1e-10
-    lhs = [*np.abs(found.values - q.min(axis=1)), found.radius, *(played - found.upper)]
-    rhs = [*np.full(mdp.n_states, share * (1 + mdp.discount) * found.radius + slack), 0.05 + slack, *np.full(mdp.n_states, slack)]
+    off = np.abs(found.q_values[mdp.available] - q[mdp.available])
+    lhs = [*np.abs(found.values - q.min(axis=1)), found.radius, *(played - found.upper), off.max()]
+    rhs = [*np.full(mdp.n_states, share * (1 + mdp.discount) * found.radius + slack), 0.05 + slack, *np.full(mdp.n_states + 1, slack)]
     return lhs, rhs, 10.0
 
 
@@ -175,13 +176,31 @@ def saddle(mdp, method, nominal=False):
     return lhs, rhs, 10 / (1 - mdp.discount)
 
 
+@claim("sweep.certificate", kind=inequality, source=f"{SOURCE} 5.4", provenance="derived",
+       given=(draw(model, st.integers(2, 3), st.integers(2, 3), st.sampled_from([0.3, 0.9]), st.sampled_from(["sa", "s"])),
+              draw(first, fit=True), st.floats(0, 1)), control={"above": 0.01})  # fmt: skip
+def certificate(mdp, policy, share, above=0.0):
+    r"""``saddle_certificate`` of any policy and any kernel of the set: lower is the best answer to the kernel, by trying all deterministic
+    policies, upper the worst case of the policy, by sorting; and they are gap apart.
+
+    Control: lower is above that.
+    """
+    worst, kernel = plain.robust_values(mdp, policy)
+    kernel = mdp.nominal + share * (kernel - mdp.nominal)
+    found = saddle_certificate(mdp, policy, kernel)
+    low = min(mdp.initial @ plain.values_of(mdp, other, kernel) for other in plain.deterministic_policies(mdp))
+    high, slack = mdp.initial @ worst, 1e-8 / (1 - mdp.discount)
+    lhs = [found.lower + above, low - slack, found.upper - slack, high, abs(found.upper - found.lower - found.gap)]
+    return lhs, [low, found.lower, high, found.upper, 0.0], 10 / (1 - mdp.discount)
+
+
 theorem(
     "robust-sweeps",
     statement="Compiled sweeps are the worst cases of their rows, for every kind of set and layout; policy iteration of the adversary "
     "finds the fixed point of $T_\\pi$, the solvers that of T, within certified bounds, by all methods.",
     source=f"{SOURCE} 2 to 5, 11",
     provenance="derived",
-    claims=("sweep.rows", "sweep.evaluation", "sweep.optimum", "sweep.bounds", "sweep.saddle", "worst.certificate"),
+    claims=("sweep.rows", "sweep.evaluation", "sweep.optimum", "sweep.bounds", "sweep.saddle", "sweep.certificate", "worst.certificate"),
     uses={
         "sweep.rows": ("worst.certificate",),
         "sweep.evaluation": ("sweep.rows",),
