@@ -27,6 +27,7 @@ class Settings(NamedTuple):
     current: bool = False
     known: bool = True
     delta: float | None = None
+    radius_scale: float = 1.0
 
 
 class Replay:
@@ -51,7 +52,7 @@ class Replay:
 
     def __init__(self, mdp, means, T, settings, comparator=None):
         self.mdp, self.means, self.T, self.shape = mdp, means, T, mdp.shape
-        self.regularizer, constants, self.bonus_scale, self.current, self.known, delta = settings
+        self.regularizer, constants, self.bonus_scale, self.current, self.known, delta, scale = settings
         (H, S, A), barrier = self.shape, self.regularizer == "log_barrier"
         self.c0, self.eps, self.N0 = constants or formulas.theory(self.regularizer, H, S, A, T)
         self.R, self.log_T = formulas.to_go(H), math.log(T)
@@ -67,7 +68,7 @@ class Replay:
         self.N = self.N0 * (self.R**2 if barrier else 1) + np.zeros((H, S))
         self.beta = self.beta_before = self._beta(self.N)
         self.u, self.doubt, self.total = np.ones((H, S)), np.ones((H, S)), np.zeros((H, S, A))
-        self.transition = Transition(mdp, self.known, log_of_union(self.shape, T, delta or 1 / (4 * H * T)))
+        self.transition = Transition(mdp, self.known, log_of_union(self.shape, T, delta or 1 / (4 * H * T)), scale)
         self.vertices = vertices(self.regularizer, A, T)
         self.psi_vertex = psi(self.regularizer, self.vertices)  # [A]
         start = self.psi_vertex - psi(self.regularizer, np.full(A, 1 / A))

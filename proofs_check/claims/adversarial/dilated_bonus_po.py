@@ -117,7 +117,8 @@ def constants(H, S, A, n, preset, unknown, exploration=1):
 
 
 _learners = st.builds(DilatedBonusPO, preset=presets,
-                      learning_rate=st.sampled_from([None, 0.3, 0.003]), transition=st.sampled_from(["known", "unknown"]))  # fmt: skip
+                      learning_rate=st.sampled_from([None, 0.3, 0.003]), transition=st.sampled_from(["known", "unknown"]),
+                      confidence_scale=st.sampled_from([1.0, 1e-3]))  # fmt: skip
 
 
 @claim("dilated-bonus-po.run", kind=identity, source="Luo, Wei, Lee 2021; dapo spec 6", provenance="derived",
@@ -129,7 +130,7 @@ def whole_run(mdp, learner, kind, seed, dilated=True):
     (H, _, A), T, known = mdp.shape, 16, learner.transition == "known"
     (mdp, world, means_of), rng = world_of(mdp, kind), np.random.default_rng(seed)
     eta, gamma, c, proven = learner.resolve(mdp.shape, T)
-    transition, steps = Transition(mdp, known, log_of_union(mdp.shape, T, learner.delta)), np.arange(H)
+    transition, steps = Transition(mdp, known, learner.confidence_scale * log_of_union(mdp.shape, T, learner.delta)), np.arange(H)
     total, sums, paid, loss, found, rounding = np.zeros(mdp.shape), np.zeros(mdp.shape), 0.0, 0.0, [], 0.0
     for t in range(1, T + 1):
         pi = np.exp(-eta * (sums - sums.min(axis=-1, keepdims=True)))
@@ -205,7 +206,7 @@ def certificate(world, episodes, rng, learner="policy optimization"):
     return regret - promised, 0.0, -H * episodes - largest, np.inf, promised >= H * episodes
 
 
-@claim("dilated-bonus-po.rate", kind=Rate(exponent=0.5), source="Luo, Wei, Lee 2021; bobw spec 6.1",
+@claim("dilated-bonus-po.rate", kind=Rate(exponent=0.5, replicates=8), source="Luo, Wei, Lee 2021; bobw spec 6.1",
        provenance="reconstructed", given={"river swim, anti-greedy": lambda: (losses.anti_greedy(instances.river_swim(n=4, horizon=8)),)},
        control={"learner": "UCBVI"})  # fmt: skip
 def rate(world, rng, learner="policy optimization"):

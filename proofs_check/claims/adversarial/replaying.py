@@ -41,11 +41,11 @@ def least_loss(mdp, table):
 class Transition:
     """The transition of ``mdp``; if it is not ``known``, a confidence set of counts that is renewed when one of them doubles.
 
-    A row's set: the box around the frequencies with Bernstein's radii at ``log_term``, met with the simplex (bobw spec 3.8).
+    A row's set: the box around frequencies with ``scale`` times Bernstein's radii at ``log_term``, met with the simplex (bobw spec 3.8).
     """
 
-    def __init__(self, mdp, known, log_term):
-        self.mdp, self.known, self.log_term, self.epochs = mdp, known, log_term, 0
+    def __init__(self, mdp, known, log_term, scale=1.0):
+        self.mdp, self.known, self.log_term, self.scale, self.epochs = mdp, known, log_term, scale, 0
         self.visits, self.at_epoch, self.seen = np.zeros(mdp.shape), np.zeros(mdp.shape), np.zeros(mdp.transition.shape)
         self._renew()
 
@@ -63,7 +63,7 @@ class Transition:
         n = self.visits[..., None]
         center = np.where(n > 0, self.seen / np.maximum(n, 1), 1 / self.mdp.n_states)
         rate = self.log_term / np.maximum(n - 1, 1)
-        radius = np.where(n > 0, np.minimum(1, 2 * np.sqrt(center * rate) + 14 * rate / 3), 1)
+        radius = np.where(n > 0, np.minimum(1, self.scale * (2 * np.sqrt(center * rate) + 14 * rate / 3)), 1)
         self.low = np.maximum(0, center - radius)
         self.room = np.minimum(1, center + radius) - self.low
 
