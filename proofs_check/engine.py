@@ -1,10 +1,11 @@
 """Running a claim: its instances must satisfy it, and its negative control must be refuted by the same procedure."""
 
 import contextlib
+import functools
 import hashlib
 import inspect
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,18 @@ from tabular_rl.models.atomic import replacing
 
 @dataclass(frozen=True)
 class Profile:
-    """How much to try: ``examples`` per exact claim, as many fractions as ``exact``, ``replicates`` times what a statistical claim asks."""
+    """How much to try: ``examples`` per exact claim, as many fractions as ``exact``, ``replicates`` times what a statistical claim asks.
+
+    ``vary``: also with other values of what claims set by hand.
+    """
 
     examples: int
     exact: int
     replicates: float = 1.0
+    vary: bool = False
 
 
-PROFILES = {"quick": Profile(100, 10), "full": Profile(2_000, 100, 4.0), "nightly": Profile(100_000, 1_000, 16.0)}
+PROFILES = {"quick": Profile(100, 10), "full": Profile(2_000, 100, 4.0), "nightly": Profile(100_000, 1_000, 16.0, vary=True)}
 SIBLINGS = 16
 CONTROL_EXAMPLES = 400  # a control is given more draws than its claim: it must be caught, not merely be wrong somewhere
 
@@ -135,12 +140,26 @@ def verify(claim, profile=PROFILES["quick"], database=None):
     start = time.perf_counter()
     found = {"id": claim.id, "kind": claim.kind.name, "control_needed": bool(claim.control)}
     try:
-        found |= (_verify_statistical if claim.kind.statistical else _verify_exact)(claim, profile, database)
+        judge = _verify_statistical if claim.kind.statistical else _verify_exact
+        found |= judge(claim, profile, database)
+        for twin in _varied(claim) if profile.vary and found["holds"] else ():
+            other = judge(twin, profile, None)
+            if not other["holds"]:
+                found |= {"holds": False, "instance": f"# {twin.id}\n{other['instance']}", "test": other.get("test", "")}
+                break
     except Unsatisfiable:
         found["error"] = "the assumptions of the claim were met by no instance that its strategies drew"
     except Exception as problem:  # a claim that cannot be computed is an error, and the others go on
         found["error"] = f"{type(problem).__name__}: {problem}"
     return Verdict(**found, seconds=time.perf_counter() - start)
+
+
+def _varied(claim):
+    """The claim with other values of what it sets by hand, one at a time; their controls are the claim's own business."""
+    for keyword, values in claim.varied.items():
+        for value in values:
+            sides = functools.partial(claim.sides, **{keyword: value})
+            yield replace(claim, id=f"{claim.id}, {keyword}={value!r}", sides=sides, control={}, no_control="varied")
 
 
 # --- exact kinds

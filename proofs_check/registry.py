@@ -38,6 +38,9 @@ class Claim:
         The reason why none can exist; only then may ``control`` be empty.
     exact : bool
         Whether the function also runs on fractions, so that the engine verifies it without a tolerance as well.
+    varied : dict
+        {keyword: other values} of what was set by hand, a window or a number of episodes: the nightly profile puts each in its place, one
+        at a time, and the claim must hold there too.
     """
 
     id: str
@@ -49,6 +52,7 @@ class Claim:
     control: dict[str, Any]
     no_control: str = ""
     exact: bool = False
+    varied: Mapping[str, tuple] = field(default_factory=dict)
 
     @property
     def module(self):
@@ -107,7 +111,7 @@ class Theorem:
         return [(self.id, claim) for claim in self.claims if claim not in below] + inner
 
 
-def claim(id, *, kind, source, provenance, given, control=None, no_control="", exact=False):
+def claim(id, *, kind, source, provenance, given, control=None, no_control="", exact=False, varied=None):
     """Register the decorated function as a claim; without a negative control, or a reason why none can exist, it is refused."""
     if not control and not no_control:
         raise ValueError(f"claim {id!r} has no negative control, and no reason (no_control=) why none can exist")
@@ -121,7 +125,10 @@ def claim(id, *, kind, source, provenance, given, control=None, no_control="", e
         if control and "Control:" not in function.__doc__:
             raise ValueError(f"claim {id!r} does not say what its negative control is: its docstring has no 'Control:'")
         given_ = given if isinstance(given, Mapping) else tuple(given)
-        _CLAIMS[id] = Claim(id, function, kind, source, provenance, given_, control or {}, no_control, exact)
+        unknown_ = set(varied or {}) - set(inspect.signature(function).parameters)
+        if unknown_:
+            raise ValueError(f"claim {id!r} varies {min(unknown_)!r}, which its function does not take")
+        _CLAIMS[id] = Claim(id, function, kind, source, provenance, given_, control or {}, no_control, exact, varied or {})
         return function
 
     return register

@@ -67,7 +67,7 @@ def teeth(
     kept, rows, tree_digest = _kept(), [], digest()
     with tempfile.TemporaryDirectory(prefix="teeth-") as folder:
         bench = Bench(Path(folder), limit, patience)
-        bench.prepare(chosen)
+        bench.prepare(chosen, kinds)
         for number, entry in enumerate(chosen, 1):
             start, row = time.monotonic(), {}
             for kind in kinds:

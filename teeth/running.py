@@ -54,11 +54,11 @@ class Bench:
         shutil.copytree(ROOT, self.clean, ignore=shutil.ignore_patterns(*LEFT_OUT))
         self.fails_anyway, self.reach = {}, {}
 
-    def prepare(self, faults):
+    def prepare(self, faults, kinds):
         """Look up what reaches the faults' files, so that the repository may be edited from then on."""
         for fault in faults:
-            self._claims(fault.file, fault.family)
-            self._tests(fault.file, fault.family)
+            for kind in kinds:
+                (self._claims if kind == "claims" else self._tests)(fault.file, fault.family)
 
     def _claims(self, file, family):
         """["module:claim"] of those that reach the file."""

@@ -1,5 +1,7 @@
 """The engine catches false claims, toothless controls and claims that cannot be computed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume
@@ -130,6 +132,20 @@ def test_exact_claims_are_verified_in_fractions_as_well():
     verdict = verify(build(sides, identity, exact=True, off=1))
     assert not verdict.holds
     assert "fractions" in verdict.instance
+
+
+@pytest.mark.parametrize("kind", ["exact", "statistical"])
+def test_what_was_set_by_hand_is_varied_where_the_profile_says_so(kind):
+    if kind == "exact":
+        claim = build(lambda x, y, slope=1, flip=1: (flip * x, slope * x + y), flip=12)
+    else:
+        claim = build(lambda rng, slope=1, flip=0: rng.random(50) < slope - flip, HighProbability(0.1), {"": tuple}, flip=0.9)
+    good, bad = (replace(claim, varied={"slope": values}) for values in ((2, 1.5), (2, 0.5)))
+    assert verify(bad, Profile(100, 0)).ok
+    assert verify(good, Profile(100, 0, vary=True)).ok
+    verdict = verify(bad, Profile(100, 0, vary=True))
+    assert not verdict.holds
+    assert "slope=0.5" in verdict.reason
 
 
 # --- statistical kinds
