@@ -1,27 +1,18 @@
-"""The contributor's door: the templates are an algorithm, its claims and its figure that work, and the recipes say what is there."""
+"""The contributor's door: a new algorithm is four files and nothing else, and the recipes say what is there."""
 
-import importlib.util
+import os
 import re
-import runpy
+import shutil
 import subprocess
 import sys
 import textwrap
 import tomllib
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
 import pytest
 import yaml
 
-from proofs_check import citations, registry
-from proofs_check.engine import verify
-from tabular_rl import instances, losses, plotting
-from tabular_rl.experiments import Experiment
-
 ROOT = Path(__file__).parents[1]
-TEMPLATES = ROOT / "docs" / "contributing" / "templates"
 PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "contributing").glob("*.md"))]
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -31,132 +22,71 @@ def blocks(page, language):
     return [textwrap.dedent(text) for _, text in found]
 
 
-@pytest.fixture
-def moved_in(monkeypatch):
-    """Imports a template as the file of the house that a contributor would make of it; its claims are forgotten afterwards."""
-    registry.all_theorems()
-    for shelf in ("_CLAIMS", "_THEOREMS"):
-        monkeypatch.setattr(registry, shelf, {})
-
-    def load(template, name):
-        spec = importlib.util.spec_from_file_location(name, TEMPLATES / template)
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
+FOUR = [
+    "tabular_rl/algorithms/adversarial/explore_then_commit.py",
+    "proofs_check/claims/adversarial/explore_then_commit.py",
+    "figures/adversarial/plot_explore_then_commit.py",
+    "tests/algorithms/adversarial/test_explore_then_commit.py",
+]
+NAMES = {"ExploreThenCommit": "EpsilonGreedy", "explore_then_commit": "epsilon_greedy", "explore-then-commit": "epsilon-greedy"}
 
 
-@pytest.fixture
-def algorithm(moved_in):
-    return moved_in("algorithm.py", "tabular_rl.algorithms.adversarial.explore_then_commit")
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A copy of the house with one algorithm more: four files, which differ from those of another in its name alone."""
+    root = tmp_path_factory.mktemp("house")
+    leave = shutil.ignore_patterns("__pycache__", "output", "results")
+    for folder in ("tabular_rl", "proofs_check", "figures", "benchmarks", "teeth", "tests", "docs"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=leave)
+    for path in (*ROOT.glob("*.md"), ROOT / "pyproject.toml", ROOT / "Makefile"):
+        shutil.copy(path, root)
+    for path in FOUR:
+        text, new = (ROOT / path).read_text(encoding="utf-8"), path
+        for old, name in NAMES.items():
+            text, new = text.replace(old, name), new.replace(old, name)
+        (root / new).write_text(text, encoding="utf-8")
+    return root
 
 
-@pytest.fixture
-def claims(moved_in, algorithm):
-    moved_in("claim.py", "proofs_check.claims.adversarial.explore_then_commit")
-    return registry._CLAIMS
+def at_home(house, *words):
+    """What a Python program prints in the copy, and nowhere else; uncompiled, which is faster here."""
+    environment = os.environ | {"PYTHONPATH": str(house), "NUMBA_DISABLE_JIT": "1", "COLUMNS": "200"}
+    done = subprocess.run([sys.executable, *words], cwd=house, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
-def test_the_algorithm_runs_in_an_experiment_and_is_resumed(algorithm, tmp_path):
-    grid = Experiment("template", {"bandit": instances.bandit(3)}, {"default": algorithm.ExploreThenCommit()}, episodes=500, replicates=3)
-    once, again = (grid.run(tmp_path, progress=False) for _ in range(2))
-    pd.testing.assert_frame_equal(once, again)
-    assert len(list(tmp_path.rglob("*.parquet"))) == 3
-    assert (once.regret.diff()[once.episode > 1] >= 0).all()
+def test_a_new_algorithm_is_listed_with_its_theorem_its_figure_and_its_claims(house):
+    listed = at_home(house, "-m", "tabular_rl.cli", "list", "adversarial")
+    for name in ("EpsilonGreedy", "epsilon-greedy", "epsilon_greedy", "epsilon-greedy.regret"):
+        assert re.search(rf"^{name} ", listed, re.MULTILINE), name
+    assert "proofs_check/claims/adversarial/epsilon_greedy.py, Proof" in at_home(house, "-m", "tabular_rl.cli", "explain", "epsilon-greedy")
 
 
-def test_the_algorithm_explores_in_turn_and_commits_to_what_it_saw(algorithm):
-    world = losses.stochastic(instances.bandit([0.2, 0.9, 0.5]), bernoulli=False)
-    trace = algorithm.ExploreThenCommit(m=2).run(world, 100)
-    np.testing.assert_allclose(trace["regret"][-1], 2 * (0.7 + 0.4))
-    assert trace.policy[0, 0].tolist() == [0, 1, 0]
-    np.testing.assert_allclose(algorithm.ExploreThenCommit(m=50).run(world, 4)["loss"], [0.8, 0.9, 1.4, 2.2])
+def test_a_new_algorithm_runs(house):
+    assert at_home(house, "-m", "tabular_rl.cli", "run", "EpsilonGreedy").split()[:4] == ["EpsilonGreedy", "plays", "an", "AdversarialMDP:"]
+    assert "regret" in at_home(house, "-m", "tabular_rl.cli", "run", "EpsilonGreedy", "bandit", "means=3", "-n", "20", "--seeds", "2")
 
 
-def test_the_algorithm_refuses_what_it_cannot_play(algorithm):
-    with pytest.raises(ValueError, match="one step and one state"):
-        algorithm.ExploreThenCommit().run(instances.trap(), 10)
-    for m in (0, -1, 1.5, "2"):
-        with pytest.raises((ValueError, TypeError), match="m "):
-            algorithm.ExploreThenCommit(m)
-
-
-def test_the_claims_hold_and_their_controls_are_refuted(claims):
-    assert len(claims) == 2
-    for claim in claims.values():
-        verdict = verify(claim)
-        assert verdict.ok, verdict.reason
-        assert verdict.refuted_control
-    (theorem,) = registry._THEOREMS.values()
-    registry._check_acyclic(theorem)
-    assert set(theorem.claims) == set(claims)
-
-
-FAULTS = {
-    "argmin(seen)": "argmax(seen)",  # commits to the worst
-    "else np.argmin(seen)": "else t % A",  # never commits
-    "if t < m * len(arms) else": "if t < 2 * m * len(arms) else",  # explores twice as long
-    "loss += means[0, 0, arm]": "loss += means[0, 0].min()",  # reports too little
-}
-
-
-@pytest.mark.parametrize("line", FAULTS)
-def test_the_claims_see_a_fault_of_the_algorithm(moved_in, tmp_path, line):
-    source = (TEMPLATES / "algorithm.py").read_text(encoding="utf-8")
-    assert source.count(line) == 1
-    (tmp_path / "broken.py").write_text(source.replace(line, FAULTS[line]), encoding="utf-8")
-    moved_in(tmp_path / "broken.py", "tabular_rl.algorithms.adversarial.explore_then_commit")
-    moved_in("claim.py", "proofs_check.claims.adversarial.explore_then_commit")
-    verdicts = [verify(claim) for claim in registry._CLAIMS.values()]
-    assert not all(verdict.holds for verdict in verdicts)
-    assert [verdict.error for verdict in verdicts] == ["", ""]
-
-
-def test_the_figure_leaves_a_picture_a_vector_and_its_numbers(algorithm, monkeypatch, tmp_path):
-    monkeypatch.setenv("TABULAR_RL_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("TABULAR_RL_FIGURES", str(tmp_path / "output"))
-    monkeypatch.setattr(plotting, "size", lambda quick, full: quick[::3])
-    plt.switch_backend("Agg")
-    runpy.run_path(str(TEMPLATES / "plot_template.py"), run_name="__main__")
-    plt.close("all")
-    assert sorted(path.name for path in (tmp_path / "output").iterdir()) == [f"plot_template.{kind}" for kind in ("csv", "pdf", "png")]
-
-
-def test_the_figure_is_a_lecture():
-    text = (TEMPLATES / "plot_template.py").read_text(encoding="utf-8")
-    title, underline = text.splitlines()[1:3]
-    assert underline == "=" * len(title)
-    assert text.count("# %%") >= 3
-    assert "Exercises" in text
-    assert 50 <= len(text.splitlines()) <= 150
+def test_a_new_algorithm_is_held_to_the_contract_and_to_the_rules_of_the_house(house):
+    contract = ["tests/algorithms/test_every_algorithm.py", "tests/test_wrong_kinds.py", "tests/test_mistakes.py"]
+    rules = ["tests/test_citations.py", "tests/test_structure.py", "tests/test_readme.py"]
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    held = at_home(house, *words, *contract, "-k", "EpsilonGreedy")
+    assert int(re.search(r"(\d+) passed", held)[1]) >= 30
+    at_home(house, *words, *rules, "-k", "not python_example")
 
 
 @pages
 def test_what_a_recipe_names_is_there(page):
-    """Paths of the house; those of the algorithm that the templates make are where its family is."""
+    """Paths of the house; those of the algorithm that the recipes make are where its family is."""
     named = re.findall(r"`((?:[\w.*-]+/)+[\w.*-]*)`|\]\(([\w./-]+)\)", page.read_text(encoding="utf-8"))
     assert named
     for path in [path for pair in named for path in pair if path]:
         base = page.parent if (page.parent / path).exists() else ROOT
-        if "explore_then_commit" in path:
+        if "epsilon_greedy" in path:
             path = str(Path(path).parent)
         assert list(base.glob(path)), f"{page.name} names {path}"
-
-
-def test_the_test_of_the_recipe_passes(algorithm):
-    (block,) = blocks(ROOT / "docs" / "contributing" / "algorithm.md", "python")
-    namespace = {}
-    exec(block, namespace)
-    namespace["test_without_noise_only_exploration_costs"]()
-
-
-def test_the_proof_of_the_recipe_is_found_for_every_claim(claims):
-    (block,) = blocks(ROOT / "docs" / "contributing" / "claim.md", "markdown")
-    document = citations.Document("template", block)
-    for id in [*claims, *registry._THEOREMS]:
-        assert [(place.label, place.section) for place in document.named(id)] == [("ETC", "1. Explore-then-commit")]
 
 
 @pages
