@@ -26,12 +26,16 @@ from tabular_rl.planning.robust.linear import (
 
 
 def rectangular_model(S, A, d, H, hot, seed):
-    """A RobustLinearMDP whose fail state is the second, of any start; hot: a factor for every pair; every third one knows two factors."""
+    """A RobustLinearMDP of any start, whose fail state is the second.
+
+    hot: a factor for every pair, but two pairs share one in every fourth model. Otherwise every third model has two known factors.
+    """
     rng = np.random.default_rng(seed)
     d, more = (S - 1) * A + 1 if hot else d, seed % 3 == 0 and not hot
     features, factors = rng.dirichlet(np.full(d, 0.5), (S, A)), rng.dirichlet(np.full(S, 0.5), (H, d))
     if hot:
         features[np.arange(S) != 1] = np.eye(d)[1:].reshape(S - 1, A, d)
+        features[-1, -1] = features[0, 0] if seed % 4 == 1 else features[-1, -1]
     known = np.arange(d) <= more
     features[1], factors[:, known] = np.eye(d)[0], np.eye(S)[1]
     reward, radius = rng.random((H, S, A)) * (rng.random((S, 1)) < 0.6), rng.uniform(0, 0.6, (H, d)) * ~known
@@ -148,7 +152,8 @@ def constants(mdp, o, K):
         least = min(mdp.radius[h, unknown], default=1.0) if o.shrink and o.sigma is None else 0.0
         ranges.insert(0, 1 + (1 - least) * ranges[0])
     cap = np.array(ranges)
-    hot = mdp.one_hot and o.kind != "linear" and not o.elliptical
+    rows = [tuple(row) for s in range(S) if s != mdp.fail_state for row in mdp.features[s]]
+    hot = all(max(row) == 1 for row in rows) and len(set(rows)) == len(rows) and o.kind != "linear" and not o.elliptical
     if hot:
         events = 2.0 ** (o.successors or S) * H * unknown.sum() * K / o.delta
         theory = cap[1:] * (math.sqrt(math.log(events) / 2) + math.sqrt(o.ridge))
@@ -302,7 +307,10 @@ def twin_of_runs(mdp, which, K, width=2.0):
 def _two(model, name, o, K, width):
     """What the learner leaves, and what its twin does."""
     learner, o = learner_of(model, o, name, K)
-    trace, mdp = learner.run(model, K, 7), model if o.radius is None else model.with_radius(o.radius)
+    trace, mdp = learner.run(model, K, 7), model
+    if o.radius is not None:
+        radius = np.full(model.radius.shape, o.radius) * ~model.known
+        mdp = RobustLinearMDP(model.features, model.factors, model.reward, model.fail_state, radius, model.known, model.initial)
     rows, policy = twin(mdp, o, K, set(trace.index.tolist()), 7, width)
     beta, cap, proven = constants(mdp, o, K)
     columns = ["regret", "suboptimality", "plain_regret", "plain_suboptimality", "optimism"]
