@@ -129,16 +129,23 @@ def run(
     ] = "stochastic",
     delay: Annotated[str | None, typer.Option(help="Delays of feedback, for learners that know them, as in 'geometric(100)'.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="name=value as above; algorithm.name or instance.name where both have it.")
+        list[str] | None,
+        typer.Option("--set", help="name=value as above; algorithm.name or instance.name where both have it; ambiguity.name of the set."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the trace as CSV to this file.")] = None,
 ):
     """Run one algorithm on one instance and show what its trace records: regret, or the worst case of robust problems.
 
-    Examples: tabular-rl run DilatedBonusPO river_swim horizon=10 n=4 preset=practical -n 100000 --seeds 16;
-    tabular-rl run DAPO gap_instance --delay "geometric(100)" --set preset=practical;
-    tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400; tabular-rl run DRPG garnet "ambiguity=KL(0.1)" -n 200;
-    tabular-rl run LPO river_swim n=4 discount=0.8 rollouts=200 -n 1000; tabular-rl run DRRPO off_dynamics radius=0.3 tau=0.02
+    \b
+    tabular-rl run                      which instances fit which algorithms
+    tabular-rl run DAPO                 which fit this one
+    tabular-rl run DilatedBonusPO river_swim horizon=10 preset=practical --seeds 16
+    tabular-rl run DAPO gap_instance --delay "geometric(100)" --set preset=practical
+    tabular-rl run UCBVI bandit --world "switching(5000)" -n 20000 -o trace.csv
+    tabular-rl run LPO river_swim n=4 discount=0.8 rollouts=200 -n 1000
+    tabular-rl run DRPG garnet "ambiguity=KL(0.1)" -n 200
+    tabular-rl run DRRPO off_dynamics radius=0.3 tau=0.02
+    tabular-rl run SubPO gp30 "lookahead=(3, None)" -n 400
     """
     from rich.console import Console
     from rich.progress import track
@@ -153,11 +160,13 @@ def run(
     kind = _algorithm(algorithm, kinds)
     entry = instances.find(instance, *fitting.takes(kind))
     given = dict(_assignment(text) for text in (*(parameters or ()), *(settings or ())))
-    of_algorithm, of_instance, uncertain = _divided(kind, entry, given)
-    model = fitting.build(entry, uncertain, **of_instance)
+    parts, uncertain = _divided(kind, entry, given)
+    model = fitting.build(entry, uncertain, **parts["instance"])
     if not isinstance(model, fitting.takes(kind)):
         raise ValueError(_misfit(kind, entry, model))
-    learner, (problem, played) = kind(**of_algorithm), _played(kind, kinds, model, world, delay)
+    if parts["ambiguity"]:
+        model = fitting.build(entry, _changed(model.ambiguity, parts["ambiguity"]), **parts["instance"])
+    learner, (problem, played) = kind(**parts["algorithm"]), _played(kind, kinds, model, world, delay)
     progress = Console(stderr=True)
     numbers = range(seed, seed + seeds)
     shown = track(numbers, algorithm, console=progress, transient=True, disable=seeds == 1 or not progress.is_terminal)
@@ -206,7 +215,7 @@ def _with_article(kind):
 
 
 def _divided(kind, entry, given):
-    """({name: value} for the algorithm, the same for the instance, the ambiguity set or None) of what was ``given``.
+    """({"instance": {name: value}, "algorithm": ..., "ambiguity": ...}, the ambiguity set or None) of what was ``given``.
 
     A name that both have is the instance's, but its horizon is not asked for where nothing episodic can be played.
     """
@@ -219,19 +228,31 @@ def _divided(kind, entry, given):
         "instance": [name for name in entry.parameters if episodic or name != "horizon"],
         "algorithm": list(inspect.signature(kind).parameters),
     }
-    uncertain, parts = None, {"instance": {}, "algorithm": {}}
+    uncertain, parts = None, {"instance": {}, "algorithm": {}, "ambiguity": {}}
     for name, value in given.items():
         part, _, inner = name.rpartition(".")
         part = part or next((part for part, names in theirs.items() if inner in names), "")
         if inner == "ambiguity" and kind.plays is RobustMDP and not part:
             sets = {name: each for name in ambiguity.__all__ if isinstance(each := getattr(ambiguity, name), type)}
             uncertain = _call("ambiguity", value, sets, "a set of tabular_rl.ambiguity with its numbers, as in L1(0.2)")
+        elif part == "ambiguity" and kind.plays is RobustMDP:
+            parts[part][inner] = value  # whether it has that is seen when it is there
         elif inner not in theirs.get(part, ()):
             known = ", ".join(theirs["instance"]) or "none"
             raise TypeError(f"{entry.short_name} has no parameter {inner!r}; it has {known}; {kind.__name__} has {_parameters(kind)}")
         else:
             parts[part][inner] = value
-    return parts["algorithm"], parts["instance"], uncertain
+    return parts, uncertain
+
+
+def _changed(uncertain, given):
+    """The ambiguity set with other numbers."""
+    from dataclasses import replace
+
+    for name in given:
+        if name not in inspect.signature(type(uncertain)).parameters:
+            raise TypeError(f"{type(uncertain).__name__} has no parameter {name!r}; it has {_parameters(type(uncertain))}")
+    return replace(uncertain, **given)
 
 
 def _misfit(kind, entry, model):
@@ -299,7 +320,7 @@ def _parameters(maker):
 def _assignment(text):
     name, equals, value = text.partition("=")
     part, dot, inner = name.rpartition(".")
-    if not (equals and inner.isidentifier() and (not dot or part in ("algorithm", "instance"))):
+    if not (equals and inner.isidentifier() and (not dot or part in ("algorithm", "instance", "ambiguity"))):
         raise ValueError(f"expected a parameter as name=value, got {text!r}")
     try:
         return name, ast.literal_eval(value)

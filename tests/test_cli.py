@@ -158,6 +158,20 @@ def test_a_name_that_both_have_is_the_instances_unless_it_says_so(tmp_path):
         pd.testing.assert_frame_equal(pd.read_csv(path), learner.run(problem, 10).to_frame())
 
 
+def test_the_set_of_a_robust_problem_may_have_other_numbers(tmp_path):
+    from dataclasses import replace
+
+    from tabular_rl import algorithms, ambiguity, instances
+
+    problem = replace(instances.pennies(), ambiguity=replace(instances.pennies().ambiguity, radius=0.3))
+    words = ["run", "DRPG", "pennies", "-n", "5", "-o", str(tmp_path / "trace.csv"), "--set"]
+    assert call(*words, "ambiguity.radius=0.3").exit_code == 0
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "trace.csv"), algorithms.DRPG().run(problem, 5).to_frame())
+    assert call(*words, "ambiguity=L1(0.5)", "--set", "ambiguity.radius=0.2").exit_code == 0
+    problem = replace(problem, ambiguity=ambiguity.L1(0.2))
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "trace.csv"), algorithms.DRPG().run(problem, 5).to_frame())
+
+
 def test_list_has_sections():
     output = call("list").output
     for heading in (
@@ -286,6 +300,10 @@ MISTAKES = {
     "world of no episodes": (["run", "LPO", "chain", "--world", "anti_greedy"], "world is for those who play episodes with losses, LPO"),
     "unknown setting": (["run", "UCBVI", "bandit", "--set", "depth=3"], "bandit has no parameter 'depth'; it has means; UCBVI has "),
     "setting of nobody": (["run", "UCBVI", "bandit", "--set", "learner.scale=3"], "expected a parameter as name=value"),
+    "unknown number of a set": (
+        ["run", "DRPG", "garnet", "ambiguity=L1(1)", "--set", "ambiguity.size=3"],
+        "L1 has no parameter 'size'; it has",
+    ),
     "set of no robust problem": (["run", "UCBVI", "bandit", "ambiguity=L1(0.2)"], "bandit has no parameter 'ambiguity'"),
     "unknown profile": (["verify", "bonus", "--profile", "slow"], "profile must be one of"),
     "unknown report": (["verify", "bonus", "--report", "report.pdf"], "must end in .html or .json"),

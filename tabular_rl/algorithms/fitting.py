@@ -1,5 +1,6 @@
 """Which named problems an algorithm plays, and what they must be given for it."""
 
+from dataclasses import replace
 from functools import cache
 from math import prod
 
@@ -25,7 +26,7 @@ def build(entry, uncertain=None, **parameters):
     if uncertain is None:
         return problem
     if isinstance(problem, RobustMDP):
-        return RobustMDP(problem.nominal, problem.cost, problem.discount, problem.initial, uncertain, available=problem.packed_available)
+        return replace(problem, ambiguity=uncertain)
     return RobustMDP.from_mdp(problem, uncertain)
 
 
