@@ -1,4 +1,6 @@
-"""Objectives given by their table of all subsets, the checks that make such a table an objective, and two controls that are none."""
+"""Objectives given by their table of all subsets, the checks that make such a table an objective, and two negative controls: one that is
+not submodular, one that is not monotone.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Rulers for SubPO: the next gain only, with memory, and no thought at all.
+"""Baselines for SubPO: the largest next gain, with memory, and the uniform policy.
 
 Both play ``n`` trajectories and learn nothing. ``HistoryGreedy`` knows P and the whole history: it takes the action of largest expected
 next gain, ties at random. It has no constant factor (subpo spec, S4), is strong on small grids, and is not a Markov policy.
@@ -20,7 +20,7 @@ __all__ = ["HistoryGreedy", "RandomWalk"]
 class HistoryGreedy:
     """The largest expected marginal gain of the next step given the history; needs P.
 
-    It is no Markov policy: a trace's policy [H, S, A] counts the actions played, uniform where nobody was.
+    It is not a Markov policy: a trace's policy [H, S, A] counts the actions played, uniform in unvisited states.
     """
 
     plays = SubmodularMDP

@@ -59,7 +59,7 @@ class SubPO:
     batch : int
         Trajectories per iteration, >= 1.
     learning_rate : float
-        > 0, for unnormalised F of order 10 to 200; about 0.5 for "npg" and 0.1 for "adam".
+        > 0, for unnormalized F of order 10 to 200; about 0.5 for "npg" and 0.1 for "adam".
     optimizer : str
         "sgd", "adam" (0.9, 0.999, 1e-8), or "npg": the natural gradient, weighed by the policy, on visited rows.
     weights : str
@@ -79,7 +79,7 @@ class SubPO:
     path : array [H + 1], optional
         States of the path for ``init="path"``. Default: the best one that ``planning`` finds, which needs P.
     kappa : float
-        Logit of the favoured actions for "modpo" and "path"; 6 keeps a path when the batch is large (subpo spec, section 10.5).
+        Logit of the favored actions for "modpo" and "path"; 6 keeps a path when the batch is large (subpo spec, section 10.5).
     restarts : int
         Independent runs of n iterations each; the one with the best mean over its last 5 iterations is returned.
     certify : bool
@@ -143,7 +143,7 @@ class SubPO:
         Raises
         ------
         RuntimeError
-            When logits are not finite any more, naming the iteration and (h, s).
+            When logits are no longer finite, naming the iteration and (h, s).
         """
         problem = self.plays.of(problem)
         n = check.integer("n", n, 1)
@@ -329,7 +329,16 @@ def add_entropy_gradient(pi, sums, rows, bonus, B, gradient):
 
 @njit
 def update_baseline(sums, rows, weight, b):
-    """Move b [H S] to the mean of R over the visits of ``rows``, those of every earlier batch that came there counting half as much."""
+    """Move b [H S] to the mean of R over the visits of ``rows``, those of every earlier batch that came there counting half as much.
+
+    >>> weight, b = np.zeros(1), np.zeros(1)  # of one row; its sums: A[h] by action (one of them), A[h], R[h], visits
+    >>> update_baseline(np.array([[0.0, 0.0, 10.0, 2.0]]), np.array([0]), weight, b)
+    >>> b
+    array([5.])
+    >>> update_baseline(np.array([[0.0, 0.0, 1.0, 1.0]]), np.array([0]), weight, b)
+    >>> b  # (10 / 2 + 1) / (2 / 2 + 1)
+    array([3.])
+    """
     A = sums.shape[1] - 3
     for row in rows:
         visits = sums[row, A + VISITS]
@@ -339,7 +348,7 @@ def update_baseline(sums, rows, weight, b):
 
 @njit
 def gradient_step(theta, pi, gradient, sums, rows, learning_rate, natural):
-    """theta += learning_rate * gradient on ``rows``, and their policy; a row that is not finite any more, or -1.
+    """theta += learning_rate * gradient on ``rows``, and their policy; a row that is no longer finite, or -1.
 
     With ``natural`` = B > 0 the mean over the visits of the row replaces that over the B trajectories.
     """
@@ -355,7 +364,7 @@ def gradient_step(theta, pi, gradient, sums, rows, learning_rate, natural):
 
 @njit
 def adam_step(theta, pi, moments, moving, gradient, rows, learning_rate, count):
-    """Adam's step number ``count`` on all rows ever visited, and their policy; a row that is not finite any more, or -1.
+    """Adam's step number ``count`` on all rows ever visited, and their policy; a row that is no longer finite, or -1.
 
     ``moments`` [2, H S, A], ``moving`` [H S]: rows visited before; ``gradient`` is 0 outside of ``rows``.
     """

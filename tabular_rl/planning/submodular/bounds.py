@@ -136,7 +136,7 @@ def _ground_graph(mdp, ground):
 
 
 def concave_bound(mdp, iterations=30):
-    """U6: E F <= g(y) with y_v = P(v is visited) <= min(1, expected entries), g the concave extension of F, maximised by Frank-Wolfe.
+    """U6: E F <= g(y) with y_v = P(v is visited) <= min(1, expected entries), g the concave extension of F, maximized by Frank-Wolfe.
 
     DDesign and Entropy: g = 1/2 log det(I + sum_v y_v x_v x_v^T / noise) (+ offset); Concave: sum_u w_u phi(sum_v y_v m[v, u]). Every
     iterate gives a bound: g is below its tangents, and a tangent is a coverage problem. The smallest one is returned.

@@ -149,7 +149,7 @@ class CoverageGraph:
 
 
 def coverage_graph(mdp, slips=True, entering=True):
-    """The CoverageGraph of ``mdp``, None if its objective is no coverage.
+    """The CoverageGraph of ``mdp``, None if its objective is not a coverage.
 
     Without ``slips`` every action does what it means; without ``entering`` every visit counts, not only the first of a stay.
     """

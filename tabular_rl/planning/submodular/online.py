@@ -85,7 +85,7 @@ def _sampled(mdp, policy, m, seed):
 
 
 def submodular_upper_bound(mdp, policy=None, trajectories=200, seed=0):
-    """The smallest bound on what any policy reaches that is to be had within about a second: what a run reports beside its value.
+    """The smallest bound on what any policy reaches that is computable in about a second: what a run reports beside its value.
 
     Tried: F of everything; the additive problem that pays F({v}) for every visit; prices for coverages; linear programs for truncated
     groups, for all cuts of few elements and for the concave extension, where these are small; and where none of these applies, what
