@@ -14,7 +14,7 @@ from proofs_check.strategies import draw
 from tabular_rl import planning
 from tabular_rl.instances import submodular as instances
 from tabular_rl.models import SubmodularMDP
-from tabular_rl.submodular import Modular
+from tabular_rl.submodular import Coverage, Modular
 
 SOURCE = "subpo spec"
 MONOTONE = ("coverage", "truncated", "soft", "facility", "concave", "ddesign", "mixture", "modular")
@@ -32,14 +32,28 @@ def submodular_policy(mdp, seed):
 
 
 def deterministic_problem(S, A, H, kind, seed):
-    """Random successors, start 0."""
+    """Random successors, start 0; kinds "units" and "halves" are coverages whose weights are multiples of 1 and of 1/2."""
     rng = np.random.default_rng(seed)
-    return SubmodularMDP(rng.integers(S, size=(S, A)), 0, instances.random_objective(kind, S, rng), H)
+    successors, round_to = rng.integers(S, size=(S, A)), {"units": 1, "halves": 2}.get(kind, 0)
+    objective = instances.random_objective("coverage" if round_to else kind, S, rng)
+    if round_to:
+        objective = Coverage(np.ceil(3 * round_to * objective.weights) / round_to, objective.sensor)
+    return SubmodularMDP(successors, 0, objective, H)
 
 
 def monotone_objective(kind, n, seed):
     """A random objective over ``n`` elements."""
     return instances.random_objective(kind, n, seed)
+
+
+def tagged_problem(S, A, H, kind, seed):
+    """Random transitions, start and objective, time-tagged: every (time, state) is an element of its own, states share their types."""
+    rng, base = np.random.default_rng(seed), instances.random_problem(S, A, H, "coverage", seed=seed)
+    objective = instances.random_objective(kind, 2, rng)
+    return SubmodularMDP(base.transition, base.initial, objective, elements=rng.integers(-1, 2, (H + 1, S)), repeats=True)
+
+
+tagged_problems = draw(tagged_problem, st.integers(1, 2), 2, st.integers(1, 3), st.sampled_from(("soft", "concave", "ddesign", "mixture")))
 
 
 def problems(kinds=MONOTONE, horizons=(1, 3), states=(2, 3), actions=(2, 3)):

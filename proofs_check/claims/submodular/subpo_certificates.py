@@ -10,7 +10,14 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import claim, identity, inequality, theorem
-from proofs_check.claims.submodular.subpo import SOURCE, deterministic_problems, problems, seeds, submodular_policies
+from proofs_check.claims.submodular.subpo import (
+    SOURCE,
+    deterministic_problems,
+    problems,
+    seeds,
+    submodular_policies,
+    tagged_problems,
+)
 from proofs_check.claims.submodular.subpo_exact import formula_objective
 from proofs_check.strategies import draw
 from tabular_rl import planning
@@ -24,6 +31,7 @@ from tabular_rl.planning.submodular.search import _search
 from tabular_rl.submodular import CountSquared
 
 COVERAGES = ("coverage", "facility", "mixture", "modular")
+PATHS = (*COVERAGES, "units", "halves")  # of deterministic problems
 
 
 class TakenForSubmodular(CountSquared):
@@ -110,11 +118,9 @@ def descent(mdp, seed, iterations=400):
     Control: one step.
     """
     graph, rng = coverage_graph(mdp), np.random.default_rng(seed)
-    exact = planning.coverage_bound(mdp)
-    least, start = exact.relaxation, graph.weights * rng.random(len(graph.weights))
+    least, start = planning.coverage_bound(mdp).relaxation, graph.weights * rng.random(len(graph.weights))
     found = planning.coverage_prices(mdp, iterations, least, start)
-    G = np.sqrt(len(start)) * (mdp.horizon + 1)
-    within = np.linalg.norm(start - exact.prices) * G / np.sqrt(400)
+    within = _reach(mdp, start, 400)
     shown = min(graph.bound(found.prices), graph.weights.sum())
     left = [found.upper, least, found.upper, shown, found.upper]
     right = [least + within, found.upper, shown, found.upper, graph.bound(start)]
@@ -165,7 +171,8 @@ def caps(mdp, caps=True):
     return upper, optimum * (1 + 1e-6), everything
 
 
-@claim("subpo-certificates.cuts", kind=inequality, source=f"{SOURCE} U4", provenance="derived", given=(problems(),),
+@claim("subpo-certificates.cuts", kind=inequality, source=f"{SOURCE} U4", provenance="derived",
+       given=(st.one_of(problems(), tagged_problems),),
        control={"objective": "count2"})  # fmt: skip
 def cuts(mdp, objective="own"):
     """OPT <= max of min over sets A of F(A) + sum_v y_v F(v | A), for every monotone submodular F.  Control: F(A) = |A|^2."""
@@ -206,7 +213,8 @@ def extension(f, seed, factor=1.0):
     return np.array(left), np.array([tangent, F[mask] + slack, value + slack, last + 1e-7 * slack]), 1.0 + 0 * F.max()
 
 
-@claim("subpo-certificates.online", kind=inequality, source=f"{SOURCE} U7", provenance="derived", given=(problems(), submodular_policies),
+@claim("subpo-certificates.online", kind=inequality, source=f"{SOURCE} U7", provenance="derived",
+       given=(st.one_of(problems(), tagged_problems), submodular_policies),
        control={"factor": 0.5})  # fmt: skip
 def online(mdp, policy, factor=1.0):
     """OPT <= J(pi) + optimum of the additive problem with rewards E F({v} | what pi collects), for any Markov pi.
@@ -223,7 +231,7 @@ def online(mdp, policy, factor=1.0):
 
 
 @claim("subpo-certificates.online-sampled", kind=inequality, source="extends subpo spec U7", provenance="derived",
-       given=(problems(), submodular_policies, seeds), control={"factor": 0.5})  # fmt: skip
+       given=(st.one_of(problems(), tagged_problems), submodular_policies, seeds), control={"factor": 0.5})  # fmt: skip
 def online_sampled(mdp, policy, seed, factor=1.0):
     """The same for three sampled trajectories of pi in place of its law, surely: F(tau') <= F(B) + sum F(v | B) for every fixed set B.
 
@@ -283,7 +291,7 @@ def integer(mdp, integer=True):
 
 
 @claim("subpo-certificates.branching", kind=identity, source="prefixes with prices of their own; after subpo spec, 10.5",
-       provenance="derived", given=(deterministic_problems(COVERAGES, horizons=(2, 4)), st.integers(0, 5)),
+       provenance="derived", given=(deterministic_problems(PATHS, horizons=(2, 4)), st.integers(0, 5)),
        control={"branch": False})  # fmt: skip
 def branching(mdp, iterations, branch=True):
     """Branch and bound on prefixes, each with prices of its own, ends with value = upper = OPT when no prefix was dropped.
@@ -298,10 +306,10 @@ def branching(mdp, iterations, branch=True):
 
 
 @claim("subpo-certificates.brackets", kind=inequality, source=f"{SOURCE} 10.5", provenance="derived",
-       given=(deterministic_problems(COVERAGES, horizons=(2, 4)), st.integers(1, 3)), control={"upper": False})  # fmt: skip
+       given=(deterministic_problems(PATHS, horizons=(2, 4)), st.integers(1, 3)), control={"upper": False})  # fmt: skip
 def brackets(mdp, labels, upper=True):
     """With room for few histories a search still says what it knows: value <= OPT <= upper for the truncated one, the one with prices, and
-    branch and bound; value is F of its states, to which its actions lead.
+    branch and bound; value is F of its states, to which its actions lead. Prices aim at that value: they come within it and U2, mirrored.
 
     Control: that the value is the upper bound, on a grid where the best history is not always the best so far.
     """
@@ -317,7 +325,16 @@ def brackets(mdp, labels, upper=True):
             led.append(mdp.successors[led[-1], a])
         left += [path.value, optimum, mdp.value(np.array(led)), path.value, np.abs(np.array(led) - path.states).max()]
         right += [optimum, path.upper if upper else path.value, path.value, mdp.value(path.states), 0.0]
+    least, prices = planning.coverage_bound(mdp).upper, planning.coverage_prices(mdp, 300)
+    left.append(prices.upper - (least - planning.truncated_search(mdp).value))
+    right.append(least + _reach(mdp, coverage_graph(mdp).weights / 2, 300))
     return np.array(left), np.array(right), 1e4 * top
+
+
+def _reach(mdp, start, steps):
+    """How near to U2, or to its mirror image at what they aim at, Polyak's steps come from prices ``start``."""
+    G = np.sqrt(len(start)) * (mdp.horizon + 1)
+    return np.linalg.norm(start - planning.coverage_bound(mdp).prices) * G / np.sqrt(steps)
 
 
 @claim("subpo-certificates.replanning", kind=identity, source=f"{SOURCE} 10.5", provenance="derived",

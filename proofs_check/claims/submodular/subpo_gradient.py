@@ -19,7 +19,8 @@ from tabular_rl import planning
 from tabular_rl.algorithms import SubPO
 from tabular_rl.algorithms.submodular.subpo import additive_gains, estimate
 from tabular_rl.instances import submodular as instances
-from tabular_rl.kernels.submodular.rollouts import Batch
+from tabular_rl.kernels.submodular.objectives import workspace
+from tabular_rl.kernels.submodular.rollouts import Batch, rollouts
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.planning.submodular.exact import smoothness
 from tabular_rl.submodular import Cut, Modular
@@ -228,7 +229,7 @@ def slippery_grid():
     return mdp, np.exp(theta) / np.exp(theta).sum(axis=-1, keepdims=True)
 
 
-def tagged_problem():
+def tagged_world():
     """Random transitions of every step and a random start, two elements for three states, time-tagged, and a random softmax policy."""
     base = instances.random_problem(3, 2, 3, "soft", seed=5, concentration=1.0)
     objective = instances.random_objective("soft", 2, 1)
@@ -237,7 +238,7 @@ def tagged_problem():
     return mdp, np.exp(theta) / np.exp(theta).sum(axis=-1, keepdims=True)
 
 
-WORLDS = {"2 x 3 grid, slip 0.3": slippery_grid, "random transitions, time-tagged": tagged_problem}
+WORLDS = {"2 x 3 grid, slip 0.3": slippery_grid, "random transitions, time-tagged": tagged_world}
 
 
 @claim("subpo.sampled-gradient", kind=Expectation(replicates=8_000, equal=True), source=f"{SOURCE} L7", provenance="derived",
@@ -257,12 +258,16 @@ def sampled_gradient(mdp, policy, rng, weights="togo"):
 @claim("subpo.trajectories", kind=Expectation(replicates=8_000, equal=True), source=f"{SOURCE} 8.1", provenance="classical",
        given=WORLDS, control={"uniform": True})  # fmt: skip
 def trajectories(mdp, policy, rng, uniform=False):
-    """The rollout kernel visits (s_h, a_h, s_{h+1}) as often as d_h(s) pi_h(a|s) P_h(s'|s, a), for every step.
+    """The rollout kernel visits (s_h, a_h, s_{h+1}) as often as d_h(s) pi_h(a|s) P_h(s'|s, a), for every step, over 80 batches of one run.
 
     Control: trajectories of the uniform policy.
     """
-    (H, S, A), P, n = mdp.shape, mdp.probabilities, 8_000
-    drawn = planning.sample_trajectories(mdp, np.full(mdp.shape, 1 / A) if uniform else policy, n, seed=int(rng.integers(2**62)))
+    (H, S, A), P, n, objective, world = mdp.shape, mdp.probabilities, 8_000, mdp.objective, mdp.world
+    drawn, key = Batch(np.empty((n, H + 1), int), np.empty((n, H), int), np.empty((n, H + 1))), rng.integers(2**62, dtype=np.uint64)
+    played, work = np.full(mdp.shape, 1 / A) if uniform else policy, workspace(objective.packed, objective.n_elements, H + 1)
+    with np.errstate(over="ignore"):
+        for number, first in enumerate(range(0, n, 100)):  # no two batches have the same luck
+            rollouts(world, objective.packed, work, played, key, number, first, Batch(*(part[first : first + 100] for part in drawn)))
     law, at = np.empty((H, S, A, S)), mdp.initial
     for h in range(H):
         law[h] = at[:, None, None] * policy[h][..., None] * P[h]
@@ -321,7 +326,8 @@ def block_steps_ascend(mdp, policy, eta, seed, blocks="one"):
 @claim("subpo.smoothness", kind=inequality, source=f"{SOURCE} L10", provenance="derived",
        given=(problems(horizons=(2, 3)), submodular_policies, seeds), control={"factor": 1e-3})  # fmt: skip
 def smooth(mdp, policy, seed, factor=1.0):
-    """|D' Hess J D| <= L |D|^2 for D = another policy minus this one, L = F(V) A (H - 1); second differences of two blocks are exact.
+    """|D' Hess J D| <= L |D|^2 for D = another policy minus this one, L = F(V) A (H - 1), which is what ``smoothness`` says; second
+    differences of two blocks are exact.
 
     Control: L / 1000. (Random instances come to 1/50 of L: the constant is loose.)
     """
@@ -329,7 +335,8 @@ def smooth(mdp, policy, seed, factor=1.0):
     other = np.random.default_rng(seed).dirichlet(np.full(mdp.n_actions, 0.1), mdp.shape[:2])
     value = lambda *blocks: planning.submodular_value(mdp, np.where(np.isin(np.arange(H), blocks)[:, None, None], other, policy))
     mixed = [value(g, h) - value(g) - value(h) + value() for h in range(H) for g in range(h)]
-    return abs(2 * sum(mixed)), factor * smoothness(mdp) * np.sum((other - policy) ** 2), smoothness(mdp)
+    L, said = mdp.table().max() * mdp.n_actions * (H - 1), smoothness(mdp)
+    return np.array([abs(2 * sum(mixed)), L, said]), np.array([factor * said * np.sum((other - policy) ** 2), said, L]), said
 
 
 @claim("subpo.projected-ascent", kind=inequality, source=f"{SOURCE} L10", provenance="derived",

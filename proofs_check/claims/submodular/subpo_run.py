@@ -251,10 +251,12 @@ def path_start(mdp, seed, kappa, shift=0):
             total += distance[s, path[h + 1]]
         return total
 
-    wild, first = rng.integers(A, size=(H, S)), rng.integers(H)
+    first, least = rng.integers(H), np.zeros(S)
+    for h in range(H - 1, first - 1, -1):
+        least = np.min((distance[:, path[h + 1]] + least)[mdp.successors], axis=1)
     own = logits.argmax(axis=-1)
     left = [part * mdp.value(np.array(path[: H + 1])), far(own, 0)[path[0]], *far(own, first)]
-    return np.array(left), np.array([value, 0.0, *far(wild, first)]), mdp.table().max()
+    return np.array(left), np.array([value, 0.0, *least]), 99.0 * H + mdp.table().max()
 
 
 @claim("subpo-run.additive-start", kind=inequality, source=f"{SOURCE} 6, C1", provenance="derived",

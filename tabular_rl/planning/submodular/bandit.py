@@ -177,7 +177,7 @@ def block_stationary(bandit, x=None):
 class BanditCertificate(NamedTuple):
     """``value`` J(x) in the bandit, ``gap`` of stationarity, and ``upper``: no history-dependent policy has a larger value.
 
-    OPT <= 2 value + gap + error too. ``upper - value`` may be added to x's value in the problem that is nearly the bandit as well.
+    OPT <= 2 value + gap + error too, with the bandit's ``error``.
     """
 
     value: float
@@ -186,8 +186,8 @@ class BanditCertificate(NamedTuple):
 
 
 def bandit_certificate(bandit, x):
-    """The BanditCertificate of ``x`` [H, A] with rows that sum to 1: upper = J + sum_h max_a g[h, a], and twice the bandit's error."""
+    """The BanditCertificate of ``x`` [H, A] with rows that sum to 1: upper = J + sum_h max_a g[h, a], and the bandit's error."""
     x = check.distribution("x", x, _shape(bandit))
     value, g = relaxed_value(bandit, x), relaxed_gradient(bandit, x)
     best = g.max(axis=1)
-    return BanditCertificate(value, float(np.sum(best - np.sum(x * g, axis=1))), value + float(best.sum()) + 2 * bandit.error)
+    return BanditCertificate(value, float(np.sum(best - np.sum(x * g, axis=1))), value + float(best.sum()) + bandit.error)

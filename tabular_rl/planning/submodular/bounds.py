@@ -103,6 +103,8 @@ def cut_bound(mdp, sets=None):
     require_monotone_submodular(mdp)
     ground, F = mdp.ground_set(), mdp.table()
     n = ground.n
+    if n == 0:
+        return Certificate(0.0, np.zeros(0), np.zeros(0), 0.0)
     graph = _ground_graph(mdp, ground)
     program, bits = flow_program(graph), 1 << np.arange(n)
 
