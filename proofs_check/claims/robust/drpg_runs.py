@@ -95,7 +95,8 @@ def _size(mdp, scale=1.0):
        given=(models, starts, inner, st.sampled_from([0.0, 0.05, 0.3])), control={"gap": 0.0})  # fmt: skip
 def run_bounds(mdp, start, solver, loss, gap=1.0):
     r"""$J_t \le \Phi(\pi_t) \le U_t \le \Phi(\pi_t) + \epsilon_t$, the inner tolerances $\epsilon_t = \epsilon_0 \gamma^t$; and $J_t$ is
-    $\Phi(\pi_t)$ up to $\epsilon_t$ and what the inner solver gives away on purpose. $\Phi$ by sorting.
+    $\Phi(\pi_t)$ up to $\epsilon_t$ and what the inner solver gives away on purpose; in sets around pairs the exact kernel is the worst one
+    of every pair. $\Phi$ by sorting.
 
     Control: $J_t$ in place of $U_t$.
     """
@@ -107,6 +108,12 @@ def run_bounds(mdp, start, solver, loss, gap=1.0):
         U = J + gap * (trace["upper"][t] - J)
         lhs += [J, phi, U]
         rhs += [phi, U, phi + allowed]
+        if solver == "exact" and loss == 0 and mdp.ambiguity.rectangularity == "sa":  # greedy in all pairs: L19
+            z = plain.costs(mdp) + mdp.discount * worst
+            kernels = plain.worst_kernel_at(mdp, policy, worst), trace.parameters["kernels"][t]
+            most, found = (np.sum(kernel * z, axis=2)[mdp.available] for kernel in kernels)
+            lhs += [*most]
+            rhs += [*(found + 1e-9)]
         if solver == "exact":  # the loss, or all that there is to lose
             lost = min(loss * 0.5**t, phi - mdp.initial @ plain.values_of(mdp, policy, mdp.nominal))
             lhs += [J, phi - lost - 1e-9]
