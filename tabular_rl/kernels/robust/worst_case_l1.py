@@ -19,6 +19,12 @@ def worst_l1(z, p0, radius, p, order):
     """The receiver, the state of largest z, gets min(radius / 2, 1 - p0[receiver]) from the states of least z. O(n), no sort.
 
     Dual: z of the last donor, max z if the budget is not exhausted. ``order`` [n] is overwritten.
+
+    >>> z, p0, p = np.array([1.0, 3.0, 2.0, 0.0]), np.array([0.4, 0.1, 0.2, 0.3]), np.empty(4)
+    >>> p0.flags.writeable = False
+    >>> value, dual = worst_l1(z, p0, 0.4, p, np.empty(4, np.int64))
+    >>> round(float(value), 12), float(dual), p.round(12).tolist()
+    (1.7, 0.0, [0.4, 0.3, 0.2, 0.1])
     """
     receiver = 0
     for i in range(len(z)):
