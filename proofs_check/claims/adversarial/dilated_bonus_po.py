@@ -96,14 +96,14 @@ presets = st.sampled_from(["theory", "practical", "luo"])
 
 
 @claim("dilated-bonus-po.constants", kind=identity, source="dapo spec 6 and 6.1; bobw spec 6.1", provenance="derived",
-       given=(st.integers(1, 9), st.integers(1, 9), st.integers(2, 9), st.integers(1, 10**7), presets, st.booleans()),
+       given=(st.integers(1, 9), st.integers(1, 9), st.integers(2, 9), scales(0, 6), presets, st.booleans()),
        control={"exploration": 2})  # fmt: skip
 def constants(H, S, A, n, preset, unknown, exploration=1):
     """eta, gamma and c in force are those of the text, kappa = e - 2. theory: gamma = eta H, c = gamma H + kappa eta H^2, and eta the least
     of sqrt(log A / ((1 + kappa) (1 + 1/H)^H H^2 S A n)), 1 / m and 1 / (kappa H m), with m = H^2 ((1 + 1/H)^H - 1) (1 + kappa) the largest
     bonus per eta, 2 + kappa if the transition is unknown.  Control: twice the exploration.
     """
-    k, growth = math.e - 2, (1 + 1 / H) ** H
+    k, growth, n = math.e - 2, (1 + 1 / H) ** H, int(n)
     m = H * H * (growth - 1) * (1 + k + unknown)
     eta = {
         "theory": min(math.sqrt(math.log(A) / ((1 + k) * growth * H * H * S * A * n)), 1 / m, 1 / (k * H * m)),
@@ -116,7 +116,7 @@ def constants(H, S, A, n, preset, unknown, exploration=1):
     return np.array(found[:3]) / [eta, gamma, c], np.ones(3), 1.0
 
 
-_learners = st.builds(DilatedBonusPO, preset=presets,
+_learners = st.builds(DilatedBonusPO, preset=st.sampled_from(["theory", "practical", "luo", "theory"]),
                       learning_rate=st.sampled_from([None, 0.3, 0.003]), transition=st.sampled_from(["known", "unknown"]),
                       confidence_scale=st.sampled_from([1.0, 1e-3]))  # fmt: skip
 
