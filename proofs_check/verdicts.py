@@ -198,7 +198,8 @@ class Expectation:
 
     def alternative_power(self, batches, level, effort=1.0):
         """The estimated probability to refute at the alternative, of an equality in the worse direction; None where there is none."""
-        return self._plan(*self._samples(batches), level, effort)[0]
+        samples, bound, low, high = self._samples(batches)
+        return self._plan(samples, bound, low, high, level, effort)[0]
 
     def _plan(self, samples, bound, low, high, level, effort):
         """(power, n): that of n replicates, ``replicates`` or, where they do not reach POWER, up to LONGER times as many."""
