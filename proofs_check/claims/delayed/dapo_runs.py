@@ -65,7 +65,7 @@ def rate(H, gamma, share):
     return share * (1 - 1e-9) * constants(H, gamma, 1.0).eta
 
 
-_BATCHES, _SHARES, _EXPLORATIONS = ["sequential", "sequential", "joint"], (-2, 0.3), (-2, 0)
+_BATCHES, _SHARES, _EXPLORATIONS = ["sequential", "sequential", "joint"], (-1, 0.5), (-2, 0)
 
 
 @claim("dapo.replay", kind=identity, source="dapo spec 2 and 5.3", provenance="derived",
@@ -92,7 +92,7 @@ def known_transition(late, settings, dilation=None):
 
 
 @claim("dapo.replay-unknown", kind=identity, source="dapo spec 2.5 and 5.3", provenance="derived",
-       given=(late_worlds(S=2, episodes=12), chosen([*ADAPTED], _BATCHES, ["delayed", "delayed", "delayed", "immediate"], _SHARES,
+       given=(late_worlds(S=2, episodes=12), chosen([*ADAPTED], _BATCHES, ["delayed", "delayed", "immediate"], _SHARES,
                                                     _EXPLORATIONS, [1.0, 1.0, 1.0, 0.1, 0.01], [1.0, 1.0, 1.0, 0.5])),
        control={"failure": 0})  # fmt: skip
 def unknown_transition(late, settings, failure=4):
@@ -119,7 +119,7 @@ def unknown_transition(late, settings, failure=4):
 
 
 @claim("dapo.tuning", kind=identity, source="dapo spec 6 and 6.1", provenance="derived",
-       given=(late_worlds(H=4, episodes=40), chosen([1, 100, 10_000], [0.0, 1.0])), control={"drift": 0})  # fmt: skip
+       given=(late_worlds(H=4, episodes=40), chosen([0.02, 1, 100, 10_000], [0.0, 1.0])), control={"drift": 0})  # fmt: skip
 def tuning(late, settings, drift=1):
     """The presets: "theory" has gamma = eta H, c = gamma H + kappa eta H^2 and the eta that makes H log(A) / eta + eta X least under COND,
     with X added up pair by pair; "practical" has eta = 10 sqrt(log A / (H^2 (5 S A K + D~))), gamma = eta H / 2 and a tenth of c.

@@ -38,16 +38,16 @@ class LateWorld:
         """The DelayedMDP of the product."""
         made = {
             "noisy": lambda: losses.stochastic(self.mdp, self.table),
-            "switching": lambda: losses.switching(self.mdp, 3, self.table, bernoulli=False),
-            "drifting": lambda: losses.drifting(self.mdp, 5, self.table, bernoulli=False),
+            "switching": lambda: losses.periodic(self.mdp, np.stack([self.table, (1 - self.table) ** 2]), 3, bernoulli=False),
+            "drifting": lambda: losses.drifting(self.mdp, 23, self.table, bernoulli=False),
         }
         return delays.delayed(made[self.kind](), self.delays)
 
     def means(self, k):
-        """[H, S, A] of episode k."""
+        """[H, S, A] of episode k: such that their sums, and so best policies in hindsight, have no ties."""
         if self.kind == "switching":
-            return self.table if k // 3 % 2 == 0 else 1 - self.table
-        return 0.5 + (self.table - 0.5) * math.cos(2 * math.pi * k / 5) if self.kind == "drifting" else self.table
+            return self.table if k // 3 % 2 == 0 else (1 - self.table) ** 2
+        return 0.5 + (self.table - 0.5) * math.cos(2 * math.pi * k / 23) if self.kind == "drifting" else self.table
 
     @property
     def arrival(self):
@@ -67,13 +67,13 @@ class LateWorld:
 
 
 def late_world(H, S, A, episodes, seed):
-    """A LateWorld up to this size, of any kind."""
+    """A LateWorld up to this size, of any kind; rather a large one, and half of them with delays of a few episodes."""
     rng = np.random.default_rng(seed)
-    H, S, A = (int(rng.integers(1, most + 1)) for most in (H, S, A))
+    H, S, A = (int(rng.integers(1, most + 1, 2).max()) for most in (H, S, A))
     transition, _, initial = world(rng, (H,), S, A, rng.choice(MODEL_STYLES))
     mdp = FiniteHorizonMDP(transition, np.zeros((H, S, A)), initial)
     K, lost = int(max(rng.integers(1, episodes + 1, 2))), rng.choice([0.0, 0.0, 0.2])
-    d = lossy_delays(K, str(rng.choice(DELAYS)), lost, seed)
+    d = lossy_delays(K, str(rng.choice(DELAYS)), lost, seed) if rng.random() < 0.5 else rng.integers(0, 4, K)
     return LateWorld(mdp, rng.uniform(0.1, 0.9, (H, S, A)), str(rng.choice(KINDS)), d)
 
 
