@@ -100,7 +100,7 @@ def test_gaps_are_to_the_best_legal_policy_and_no_missing_action_is_ever_played(
     assert np.all(trace.policy[~available] == 0)
     np.testing.assert_allclose(trace.policy.sum(axis=1), 1)
     assert np.all(gap >= 0)
-    assert gap[-1] == pytest.approx(mdp.initial @ (best - evaluate(mdp, trace.policy).values), abs=1e-12)
+    assert gap[-1] == pytest.approx(mdp.initial @ (best - evaluate(mdp, trace.output).values), abs=1e-12)
     if hasattr(trace, "epochs"):
         epochs = trace.epochs
         assert np.all(epochs.policies[:, :, ~available] == 0)
