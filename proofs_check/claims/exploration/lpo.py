@@ -15,11 +15,15 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import HighProbability, Rate, claim, identity, inequality, theorem
-from proofs_check.claims.exploration.lpo_optimism import _optimal
+from proofs_check.claims.exploration.lpo_optimism import Optimistic, _optimal
+from proofs_check.claims.exploration.lpo_reuse import DELTA, stopping
 from proofs_check.strategies import draw
 from tabular_rl import instances
 from tabular_rl.algorithms import LPO, FiniteClass, LinearClass, TabularClass, pathwise_certificate, sampling_constant
 from tabular_rl.algorithms.exploration import lpo_constants as theory
+from tabular_rl.algorithms.exploration.lpo import KEPT, LOG_DET, ROLLOUTS, SAMPLES, Epochs, take_sample
+from tabular_rl.algorithms.exploration.sensitivity import no_data
+from tabular_rl.kernels.discounted.rollouts import world_of
 from tabular_rl.models import DiscountedMDP
 
 SOURCE = "lpo spec 5.9"
@@ -96,17 +100,17 @@ _FLAGS = [(), (("unknown", "bonus"),), (("warm_start", 0.7),), (("reuse", False)
 _recorded = draw(recorded, st.sampled_from(["tables", "linear", "finite"]), st.sampled_from(_FLAGS), st.integers(5, 60))
 
 
-def widths_of(mdp, features, learner, visits):
-    """w2 [S, A], the largest (f - f')^2 / (1 + sum n (f - f')^2) of the class, by the definitions."""
+def widths_of(mdp, features, learner, visits, lam=1.0):
+    """w2 [S, A], the largest (f - f')^2 / (lam + sum n (f - f')^2) of the class, by the definitions."""
     flat = features.reshape(-1, features.shape[-1])
     if isinstance(learner.function_class, LinearClass):
-        gram = np.eye(flat.shape[1]) + flat.T @ (visits.ravel()[:, None] * flat)
+        gram = lam * np.eye(flat.shape[1]) + flat.T @ (visits.ravel()[:, None] * flat)
         return np.einsum("ni,ni->n", flat, np.linalg.solve(gram, flat.T).T).reshape(mdp.shape)
     if isinstance(learner.function_class, FiniteClass):
         values = learner.function_class.functions
         squares = (values[:, None] - values) ** 2
-        return np.max(squares / (1 + np.sum(squares * visits, axis=(2, 3), keepdims=True)), axis=(0, 1))
-    return 1 / (1 + visits)
+        return np.max(squares / (lam + np.sum(squares * visits, axis=(2, 3), keepdims=True)), axis=(0, 1))
+    return 1 / (lam + visits)
 
 
 @claim("lpo.run", kind=identity, source="lpo spec section 2", provenance="derived", given=(_recorded,), control={"lag": True})
@@ -161,10 +165,12 @@ def _switches(run, before):
     as the visits of whole epochs show: by a factor of 2 at least, and of 4 at most, as one sample doubles nothing more than once.
     """
     _, features, learner, trace = run
+    total = before[-1] + trace.epochs.visits[-1]
     if learner.switch != "doubling":
-        return np.diff(trace.index), np.full(len(trace.index) - 1, learner.batch)
+        epochs = -(-int(total.sum()) // learner.batch)
+        return np.append(np.diff(trace.index), len(trace.index)), np.append(np.full(len(trace.index) - 1, learner.batch), epochs)
     flat, due = features.reshape(-1, features.shape[-1]), []
-    for old, new in pairwise(before):
+    for old, new in pairwise([*before, total]):
         if isinstance(learner.function_class, LinearClass):
             a, b = (np.linalg.slogdet(np.eye(3) + flat.T @ (n.ravel()[:, None] * flat))[1] for n in (old, new))
             growth = np.exp(b - a)
@@ -174,8 +180,59 @@ def _switches(run, before):
             growth = np.max(b / a)
         else:
             growth = np.max((1 + new) / (1 + old))
-        due.append(2 - 1e-9 <= growth <= 4)
+        due.append((growth >= 2 - 1e-9 or new is total) and growth <= 4)
     return np.array(due, float), np.ones(len(due))
+
+
+def samples(kind, constant, number, seed):
+    """(model, class, C, outer samples, generator)."""
+    rng = np.random.default_rng(seed)
+    features, factors, weights = rng.dirichlet(np.full(3, 0.3), (4, 2)), rng.dirichlet(np.full(4, 0.3), 3), rng.random(3)
+    functions = {"tables": TabularClass((4, 2)), "linear": LinearClass(features), "finite": FiniteClass.grid(features, 0.25, 1)}[kind]
+    return DiscountedMDP(features @ factors, features @ weights, 0.8), functions, constant, number, rng
+
+
+@claim("lpo.sample", kind=identity, source="lpo spec section 2", provenance="derived",
+       given=(draw(samples, st.sampled_from(["tables", "linear", "finite"]), st.sampled_from([0.7, 2.0]), st.integers(1, 40)),),
+       control={"power": 0.5})  # fmt: skip
+def sample_by_definition(case, power=1.0):
+    """Outer samples of LPO: each pair that was kept has got the weight 1 / p, p = min(1, C min(1, w2)) for the widths before it; one step,
+    rollout and visit more; log det of what is kept, over lambda I, is what the rule of doubling goes by.  Control: the root of p.
+    """
+    mdp, functions, C, number, rng = case
+    (S, A), lpo = mdp.shape, LPO(2, 1, functions, constant=C, lam=1.5)
+    (features, differences), rules = functions.packed, lpo.rules(lpo.resolve(functions, 0.8, 10))
+    data, counters, d = no_data(features, differences, 1.5), np.zeros(8), features.shape[1]
+    fields = dict.fromkeys(Epochs._fields, np.zeros(1)) | {"policies": np.full((1, 2, S, A), 1 / A), "known": np.ones((1, S, A), bool)}
+    epochs, lhs, rhs, kept = Epochs(**fields | {"visits": np.zeros((1, S, A)), "counts": np.zeros(1)}), [], [], 0
+    for n in range(1, number + 1):
+        weights, visits = data.weights.copy(), epochs.visits.copy()
+        take_sample(world_of(mdp), (features, differences, np.zeros((0, S * A))), data, rules, counters, epochs, np.empty(d), rng)
+        z = int(np.argmax(epochs.visits - visits))
+        w2 = widths_of(mdp, features.reshape(S, A, d) if d else np.zeros((S, A, 1)), lpo, weights.reshape(S, A), 1.5).ravel()[z]
+        p = min(1.0, C * min(1.0, w2)) ** power
+        added = data.weights - weights
+        kept += bool(added.any())
+        gram = 1.5 * np.eye(d) + features.T * data.weights @ features
+        lhs += [*added, epochs.visits.sum(), epochs.counts[0], counters[SAMPLES], counters[ROLLOUTS], counters[KEPT]]
+        rhs += [*(added.any() / p * (np.arange(S * A) == z)), n, n, n, n, kept]
+        if d:
+            lhs, rhs = [*lhs, counters[LOG_DET]], [*rhs, np.linalg.slogdet(gram / 1.5)[1]]
+    return np.array(lhs), np.array(rhs), 1e3
+
+
+@claim("lpo.outer-samples", kind=HighProbability(failure=DELTA, replicates=19), source="lpo spec section 2, 5.3 (O2)", provenance="derived",
+       given={"two rooms": lambda: (two_rooms(0)[0],)}, control={"last": True})  # fmt: skip
+def outer_samples(mdp, rng, last=False):
+    """The 20000 outer samples of an epoch stop by the occupancies in K of its iterates, each with the same chance: half of the l1 distance
+    is at most sqrt((n log 2 + log(1 / delta)) / (2 N)) (Weissman et al. 2003).  Control: all of them follow the last iterate.
+    """
+    trace = LPO(4, 200, learning_rate=2.0, batch=20_000).run(mdp, 40_000, rng)
+    epochs, (S, A) = trace.epochs, mdp.shape
+    K = Optimistic(mdp, np.stack([epochs.known[-1], epochs.bonus[-1], mdp.reward]), True)
+    law = np.mean([stopping(K, pi) for pi in epochs.policies[-1][-1 if last else 0 :]], axis=0)
+    error = np.abs(epochs.visits[-1] / epochs.counts[-1] - law).sum() / 2
+    return bool(error <= math.sqrt((S * A * math.log(2) + math.log(1 / DELTA)) / 40_000))
 
 
 @claim("lpo.charges", kind=inequality, source=f"{SOURCE} (T1)", provenance="derived",
@@ -192,13 +249,13 @@ def charges_of_a_run(run, bonus=1.0):
     return np.array(charged), np.array(allowed), 10.0
 
 
-@claim("lpo.kept", kind=HighProbability(failure=0.001, replicates=36), source="lpo spec 5.6 (S2)", provenance="derived",
+@claim("lpo.kept", kind=HighProbability(failure=DELTA, replicates=19), source="lpo spec 5.6 (S2)", provenance="derived",
        given={"two rooms, N = 3000": lambda: two_rooms(3000)}, control={"constant": 1.0})  # fmt: skip
 def kept_of_a_run(mdp, outer, rng, constant=None):
     """With C of ``sampling_constant`` the kept weight of every pair of a run is within 1/2 of its visits, plus lambda, with probability
-    99.9 %, and not all samples are kept.  Control: C = 1.
+    1 - 1e-6, and not all samples are kept.  Control: C = 1.
     """
-    C = constant or sampling_constant(TabularClass(mdp.shape), outer, delta=0.001)
+    C = constant or sampling_constant(TabularClass(mdp.shape), outer, delta=DELTA)
     trace = LPO(1, 1, constant=C, batch=300).run(mdp, outer, rng)
     visits, weights = trace.epochs.visits.sum(axis=0), np.array(trace.parameters["weights"])
     return bool(np.all(np.abs(weights - visits) <= (1 + visits) / 2) and np.any(weights != visits))
@@ -226,7 +283,7 @@ class Whole(NamedTuple):
     constants: Any
 
 
-LENGTH, KEEP, DELTA = 100, 12.0, 0.001  # iterations of each plan, C, and a delta that a few dozen replicates tell from 0.2
+LENGTH, KEEP = 100, 12.0  # iterations of each plan, and C
 
 
 def whole_run(mdp, outer, rng):
@@ -244,14 +301,14 @@ def whole_run(mdp, outer, rng):
     return Whole(gap, regret, slack, charges, accurate, trace.parameters)
 
 
-_worlds = {f"two rooms, N = {outer}": lambda outer=outer: two_rooms(outer) for outer in (20, 500, 4000)}
+_worlds = {f"two rooms, N = {outer}": lambda outer=outer: two_rooms(outer) for outer in (20, 500, 5000)}
 
 
-@claim("lpo.charged", kind=HighProbability(failure=DELTA, replicates=36), source=f"{SOURCE}, data-dependent version", provenance="derived",
+@claim("lpo.charged", kind=HighProbability(failure=DELTA, replicates=19), source=f"{SOURCE}, data-dependent version", provenance="derived",
        given=dict(list(_worlds.items())[:2]), control={"priced": False})  # fmt: skip
 def charged(mdp, outer, rng, priced=True):
     """With probability 1 - delta the average gap of the outer samples' mixtures is at most regret + slack + (1 / (1 - discount))
-    (sum of bonuses, or 1 where unknown, at which outer samples stopped + max(1, bmax) log(1 / delta)) / ((1 - 1/e) N), delta = 0.001.
+    (sum of bonuses, or 1 where unknown, at which outer samples stopped + max(1, bmax) log(1 / delta)) / ((1 - 1/e) N), delta = 1e-6.
 
     Control: optimism for nothing.  Proof: the pathwise inequality, and ``sensitivity.charges`` for what rollouts meet.
     """
@@ -261,7 +318,7 @@ def charged(mdp, outer, rng, priced=True):
 
 
 def explicit_bound(mdp, outer, slack, constants):
-    """The right side of T1 for eps = 1/2, delta = 0.001, with the measured ``slack``."""
+    """The right side of T1 for eps = 1/2, delta = 1e-6, with the measured ``slack``."""
     (S, A), delta = mdp.shape, DELTA
     potential = min(outer, S * A * math.log2(1 + outer / (S * A)))
     bracket = 2 * constants["bonus_scale"] * math.sqrt(2 * outer * potential) + 2 * potential / constants["known_width"]
@@ -269,14 +326,14 @@ def explicit_bound(mdp, outer, slack, constants):
     return slack + (gradient + (bracket + math.log(1 / delta)) / (outer * (1 - 1 / math.e))) / (1 - mdp.discount), gradient
 
 
-@claim("lpo.explicit", kind=HighProbability(failure=DELTA, replicates=36), source=f"{SOURCE} (T1)", provenance="derived",
-       given={name: world for name, world in _worlds.items() if "500" not in name}, control={"priced": False})  # fmt: skip
+@claim("lpo.explicit", kind=HighProbability(failure=DELTA, replicates=19), source=f"{SOURCE} (T1)", provenance="derived",
+       given={name: world for name, world in _worlds.items() if not name.endswith(" 500")}, control={"priced": False})  # fmt: skip
 def explicit(mdp, outer, rng, priced=True):
     """T1, where the kept weights of the run were at least half of the visits at all times, with the measured slack: with probability
     1 - delta the average gap is at most slack + (1 / (1 - discount)) {B sqrt(log A / (2 T)) + (2 alpha sqrt(2 N Pot) + 2 Pot / tau2 +
     log(1 / delta)) / ((1 - 1/e) N)}, Pot = S A log2(1 + N / (S A)).  Control: optimism for nothing.
 
-    At N = 4000 the bound is below V*, at N = 20 it is vacuous (above 1 / (1 - discount)): there only the control says something.
+    At N = 5000 the bound is below V*, at N = 20 it is vacuous (above 1 / (1 - discount)): there only the control says something.
     """
     run = whole_run(mdp, outer, rng)
     bound, gradient = explicit_bound(mdp, outer, run.slack, run.constants)
@@ -327,7 +384,8 @@ theorem(
         "lpo.bonus", "lpo.performance-difference", "lpo.optimism", "lpo.optimism-unknown", "lpo.half-bonus", "lpo.price-of-optimism",
         "lpo.price-of-bonuses", "lpo.exponential-weights", "lpo.policy-gradient", "lpo.rate", "lpo.warm-start", "lpo.window",
         "lpo.fixed-window", "lpo.stops", "lpo.regression", "lpo.importance-mean", "lpo.importance-square", "lpo.estimation",
-        "lpo.estimation-reused", "lpo.theory", "lpo.certificate", "lpo.plan", "lpo.run", "lpo.kept", "lpo.charges",
+        "lpo.estimation-reused", "lpo.theory", "lpo.certificate", "lpo.plan", "lpo.run", "lpo.kept", "lpo.sample",
+        "lpo.outer-samples", "lpo.charges",
         "sensitivity.increments", "sensitivity.two-sided", "sensitivity.size", "sensitivity.spent", "sensitivity.potential",
         "sensitivity.monotone", "sensitivity.widths", "sensitivity.charges", "lpo.pathwise", "lpo.charged", "lpo.explicit",
         "lpo.switches", "lpo.rollouts",
@@ -349,7 +407,8 @@ theorem(
             "lpo.warm-start", "lpo.certificate", "lpo.run", "lpo.plan", "lpo.regression",
         ),
         "lpo.charged": ("lpo.pathwise", "sensitivity.charges"),
-        "lpo.kept": ("sensitivity.two-sided",),
+        "lpo.kept": ("sensitivity.two-sided", "lpo.sample"),
+        "lpo.charges": ("lpo.outer-samples",),
         "lpo.explicit": ("lpo.charged", "sensitivity.widths", "sensitivity.potential", "lpo.kept", "lpo.charges", "lpo.rate"),
         "lpo.switches": ("sensitivity.size", "sensitivity.spent"),
         "lpo.rollouts": ("lpo.switches",),

@@ -136,10 +136,10 @@ def known_and_bonus(mdp, w2, terminal):
 
 
 def certificate(K, w2, pi, estimates):
-    """LPO's own certificate of an epoch of one iterate ``pi`` with these ``estimates`` of its action values [S, A]."""
+    """LPO's own certificate of an epoch of one iterate ``pi``, or some, with these ``estimates`` of action values [.., S, A]."""
     known, bonus = known_and_bonus(K.mdp, w2, K.terminal)
-    fields = dict.fromkeys(Epochs._fields) | {"policies": pi[None, None], "known": known[None], "bonus": bonus[None]}
-    epochs = Epochs(**fields | {"q_estimates": np.where(K.inside[:, None], estimates, 0)[None, None]})
+    fields = dict.fromkeys(Epochs._fields) | {"policies": pi.reshape(1, -1, *known.shape), "known": known[None], "bonus": bonus[None]}
+    epochs = Epochs(**fields | {"q_estimates": np.where(K.inside[:, None], estimates, 0).reshape(1, -1, *known.shape)})
     return pathwise_certificate(K.model, epochs, "terminal" if K.terminal else "bonus")
 
 
@@ -195,19 +195,20 @@ def optimism_with_slack(mdp, data, pi, errors, mode, slack=1.0):
 @claim("lpo.certificate", kind=identity, source=f"{SOURCE} 5.9", provenance="derived",
        given=(_models, _optimism, _policy, _noise, MODES), control={"width": 0.0})  # fmt: skip
 def certificate_by_definition(mdp, data, pi, errors, mode, width=1.0):
-    """The certificate's regret, slack and price are the sums of the pathwise inequality, computed from the definitions.
+    """The certificate's regret, slack and price are the sums of the pathwise inequality, computed from the definitions,
+    over two iterates.
 
     Control: the slack beyond no bonus.
     """
     K, g = Optimistic.of(mdp, data, mode == "terminal"), mdp.discount
-    pi, inside = K.policy(pi), K.inside[:, None]
+    pi, inside, errors = K.policy(np.stack([pi, np.roll(pi, 1, axis=1)])), K.inside[:, None], np.stack([errors, -errors / 2])
     _, q, d_pi, esc = K.solve(pi)
     d, estimates = K.solve(K.policy(planning.solve(K.model, tolerance="exact").policy))[2] * inside, q - errors
-    regret = np.sum(d * (estimates - np.sum(pi * estimates, axis=1, keepdims=True)))
-    slack = np.sum(d * (np.maximum(errors - width * K.data[1], 0) + np.sum(pi * np.maximum(-errors, 0), axis=1, keepdims=True)))
-    unknown = esc if K.terminal else np.sum(d_pi * (1 - K.data[0])) / (1 - g)
+    regret = np.sum(d * (estimates - np.sum(pi * estimates, axis=-1, keepdims=True))) / 2
+    slack = np.sum(d * (np.maximum(errors - width * K.data[1], 0) + np.sum(pi * np.maximum(-errors, 0), axis=-1, keepdims=True))) / 2
+    unknown = np.mean(esc) if K.terminal else np.sum(d_pi * (1 - K.data[0])) / 2 / (1 - g)
     terms = certificate(K, data[0], pi, estimates)
-    defined = np.array([regret, slack, np.sum(d_pi * K.data[1]) + unknown]) / (1 - g)
+    defined = np.array([regret, slack, np.sum(d_pi * K.data[1]) / 2 + unknown]) / (1 - g)
     return np.ravel(terms), defined, K.scale() * (1 + np.abs(errors).max())
 
 

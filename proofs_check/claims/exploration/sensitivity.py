@@ -175,9 +175,9 @@ def constant_by_its_union(case, factor=1.0):
         return levels * freedman((1 + eps) / C, (1 + eps) / C, threshold)
 
     if isinstance(functions, LinearClass) and not adaptive:
-        chance = functions.dimension * n * freedman((1 + eps) / C, (1 + eps) / C, eps)
+        chance = functions.features.shape[-1] * n * freedman((1 + eps) / C, (1 + eps) / C, eps)
     elif isinstance(functions, LinearClass):
-        chance = (1 + 2 / (eps * lam / (10 * (lam + n)))) ** functions.dimension * level(eps / 4)
+        chance = (1 + 2 / (eps * lam / (10 * (lam + n)))) ** functions.features.shape[-1] * level(eps / 4)
     elif isinstance(functions, FiniteClass):
         values = functions.functions
         distinct = {tuple(np.round((f - g) ** 2, 12)) for f, g in combinations(values, 2)}
@@ -237,7 +237,7 @@ def potential_bound(functions, points, lam=1.0):
     """S4: what the sensitivities of all points can sum to."""
     n = len(points)
     if isinstance(functions, LinearClass):
-        d = functions.dimension
+        d = functions.features.shape[-1]
         return d * math.log(1 + n / (d * lam)) / math.log(2)
     counts = np.bincount(points, minlength=functions.n_points)
     visits = float(np.sum(np.where(counts > 0, 1 + np.log(np.maximum(counts, 1)), 0)))
