@@ -379,6 +379,7 @@ NUMBER = r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
         ("run", "LPO", "river_swim", "n=4", "discount=0.8", "iterations=5", "rollouts=50", "-n", "100"),
         ("run", "DRPG", "garnet_robust", "seed=1", "-n", "200"),
         ("run", "UCBVI", "river_swim", "horizon=5", "n=3", "-n", "3"),
+        ("run", "DilatedBonusPO", "river_swim", "horizon=3", "n=3", "-n", "20", "--seeds", "3"),
         ("verify", "mw", "bonus", "--examples", "5", "--jobs", "1", "--resume"),
         ("explain", "dilated-bonus"),
         ("list",),
