@@ -21,7 +21,7 @@ N = 4  # steps
 
 
 def model(S, A, discount, rectangularity, seed):
-    """An L1 game with costs of moves in [-1, 2], zeros in its kernel, and pairs that do not exist."""
+    """An L1 game with costs in [-1, 2], of moves or of pairs, zeros in its kernel, and pairs that do not exist."""
     rng = np.random.default_rng(seed)
     nominal = rng.dirichlet(np.ones(S), (S, A)) * (rng.random((S, A, S)) < 0.8)
     nominal[nominal.sum(axis=2) == 0] = 1
@@ -30,7 +30,8 @@ def model(S, A, discount, rectangularity, seed):
     start, radius = 0.1 + rng.random(S), rng.uniform(0.1, 0.8, (S, A))
     balls = ambiguity.L1(radius) if rectangularity == "sa" else ambiguity.SRectangularL1(radius.sum(axis=1))
     nominal /= nominal.sum(axis=2, keepdims=True)
-    return RobustMDP(nominal, rng.uniform(-1, 2, (S, A, S)), discount, start / start.sum(), balls, available=available)
+    cost = rng.uniform(-1, 2, (S, A, S) if seed % 3 else (S, A))
+    return RobustMDP(nominal, cost, discount, start / start.sum(), balls, available=available)
 
 
 def first(mdp, seed):

@@ -30,7 +30,7 @@ def contaminated(S, A, discount, by_pairs, seed):
     """A game of contamination with costs in [-1, 2], of pairs or of moves, and pairs that do not exist."""
     mdp = model(S, A, discount, "sa", seed)
     fraction = np.random.default_rng([seed, 1]).uniform(0.05, 0.6, (S, A))
-    cost = mdp.cost[:, :, 0] if by_pairs else mdp.cost
+    cost = plain.costs(mdp)[:, :, 0] if by_pairs else plain.costs(mdp)
     return RobustMDP(mdp.nominal, cost, discount, mdp.initial, ambiguity.Contamination(fraction), available=mdp.available)
 
 
@@ -38,22 +38,29 @@ contaminations = draw(contaminated, st.integers(2, 3), st.integers(2, 3), st.sam
 
 
 def smoothed_values(mdp, policy, sigma):
-    """[S]: the smoothed fixed point by plain iteration; complex policies are allowed. sigma None: without smoothing."""
-    values, share = np.zeros(mdp.n_states), mdp.ambiguity.fraction
-    for _ in range(int(np.ceil(40 / (1 - mdp.discount)))):
-        z = plain.costs(mdp) + mdp.discount * values
-        top = np.take_along_axis(z, z.real.argmax(axis=2)[:, :, None], 2)
+    """[S]: where v = sum pi q(v), by Newton on that equation; complex policies are allowed. sigma None: without smoothing."""
+    values, share, cost = np.zeros(mdp.n_states), mdp.ambiguity.fraction[:, :, None], plain.costs(mdp)
+    for _ in range(60):
+        z = cost + mdp.discount * values
+        best = z.real.argmax(axis=2)[:, :, None]
+        top, weights = np.take_along_axis(z, best, 2), np.arange(mdp.n_states) == best
         soft = top[:, :, 0]
         if sigma is not None:
-            soft = soft + mdp.discount / sigma * np.log(np.exp(sigma / mdp.discount * (z - top)).sum(axis=2))
-        values = np.sum(policy * ((1 - share) * np.sum(mdp.nominal * z, axis=2) + share * soft), axis=1)
+            weights = np.exp(sigma / mdp.discount * (z - top))
+            soft = soft + mdp.discount / sigma * np.log(weights.sum(axis=2))
+            weights = weights / weights.sum(axis=2, keepdims=True)
+        off = values - np.sum(policy * ((1 - share[:, :, 0]) * np.sum(mdp.nominal * z, axis=2) + share[:, :, 0] * soft), axis=1)
+        if np.abs(off).max() <= 1e-15 * max(1.0, np.abs(values).max()):
+            break
+        chain = np.einsum("sa,sat->st", policy, (1 - share) * mdp.nominal + share * weights)
+        values = values - np.linalg.solve(np.eye(mdp.n_states) - mdp.discount * chain, off)
     return values
 
 
 @claim("contamination.run", kind=identity, source=f"{SOURCE} 8.3; after Wang, Zou 2022", provenance="reconstructed",
        given=(contaminations, starts, st.sampled_from([1.0, 20.0]), st.floats(0.05, 1)), control={"normalised": True})  # fmt: skip
 def contamination_run(mdp, start, sigma, scale, normalised=False):
-    r"""The loop: $\Phi(\pi_t)$ and $J_\sigma(\pi_t)$ by plain iteration of their fixed points, $|G_t|$ and
+    r"""The loop: $\Phi(\pi_t)$ and $J_\sigma(\pi_t)$ by Newton's method on their equations, $|G_t|$ and
     $\pi_{t+1} = \operatorname{proj}(\pi_t - \alpha G_t)$ from the derivatives of $J_\sigma$ by complex steps; the policy returned is
     that of the least $\Phi$.
 

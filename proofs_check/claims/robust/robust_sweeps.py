@@ -156,6 +156,26 @@ def bounds(mdp, method, tolerance, share=1.0):
     return [*low, *best, *low, *played, found.radius], [*best, *high, *played, *high, tolerance + 1e-12], 10 / (1 - mdp.discount)
 
 
+@claim("sweep.elimination", kind=identity, source=f"{SOURCE} 5.2", provenance="derived",
+       given=(st.floats(0.1, 0.9), st.floats(0.05, 0.95), st.floats(0.1, 0.6), st.sampled_from(METHODS), st.booleans()),
+       control={"tight": 1.05})  # fmt: skip
+def elimination(share, late, discount, method, by_moves, tight=1.0):
+    r"""Actions leave when the bounds prove them suboptimal, and no sooner. From v = 0 the one that leads to the free state costs
+    ``late`` times the width $\tfrac{\gamma}{1-\gamma}$ of the bounds more at once, and less in the end; both ends are absorbing, so
+    the bounds are tight there.
+
+    Control: 1.05 times the width, where it does not pay.
+    """
+    width = share * discount / (1 - discount)
+    gain = late if tight == 1.0 else tight
+    cost = np.array([[0.0, gain * width], [share, share], [0.0, 0.0]])  # of the ends: share and 0
+    P = np.zeros((3, 2, 3))
+    P[0, 0, 1] = P[0, 1, 2] = P[1, :, 1] = P[2, :, 2] = 1
+    cost = np.repeat(cost[:, :, None], 3, axis=2) if by_moves else cost
+    found = solve(RobustMDP(P, cost, discount, 0, sets.L1(0.3)), method, tolerance=1e-10)
+    return found.values, [gain * width, share / (1 - discount), 0.0], 1e3 / (1 - discount)
+
+
 @claim("sweep.saddle", kind=inequality, source=f"{SOURCE} 5.4", provenance="derived",
        given=(draw(model, st.integers(2, 3), st.integers(2, 3), st.sampled_from([0.3, 0.9]), "s"), st.sampled_from(METHODS)),
        control={"nominal": True})  # fmt: skip
@@ -200,7 +220,16 @@ theorem(
     "finds the fixed point of $T_\\pi$, the solvers that of T, within certified bounds, by all methods.",
     source=f"{SOURCE} 2 to 5, 11",
     provenance="derived",
-    claims=("sweep.rows", "sweep.evaluation", "sweep.optimum", "sweep.bounds", "sweep.saddle", "sweep.certificate", "worst.certificate"),
+    claims=(
+        "sweep.rows",
+        "sweep.evaluation",
+        "sweep.optimum",
+        "sweep.bounds",
+        "sweep.saddle",
+        "sweep.certificate",
+        "sweep.elimination",
+        "worst.certificate",
+    ),
     uses={
         "sweep.rows": ("worst.certificate",),
         "sweep.evaluation": ("sweep.rows",),
