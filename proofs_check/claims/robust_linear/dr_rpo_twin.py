@@ -171,9 +171,9 @@ def constants(mdp, o, K):
 
 
 def uneven(mdp):
-    """A positive policy [H, S, A] that prefers the first action."""
-    weights = np.linspace(2, 1, mdp.shape[2]) * np.ones(mdp.shape)
-    return weights / weights.sum(axis=-1, keepdims=True)
+    """A positive policy [H, S, A], different at every step and state."""
+    (H, S, A), rng = mdp.shape, np.random.default_rng(1)
+    return 0.8 * rng.dirichlet(np.ones(A), (H, S)) + 0.2 / A
 
 
 def learner_of(mdp, o, name, K):

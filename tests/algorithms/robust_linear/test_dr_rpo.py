@@ -188,6 +188,34 @@ def test_variants_run_and_repeat_bit_for_bit(learner):
     assert (one["plain_suboptimality"] >= -1e-9).all()
 
 
+class Fixed:
+    """Draws the given numbers."""
+
+    def __init__(self, *numbers):
+        self.numbers = iter(numbers)
+
+    def random(self):
+        return next(self.numbers)
+
+
+def test_draws_stay_within_their_row():
+    """Also where rounding leaves a sum below the number drawn; a number on a border belongs to what follows."""
+    from tabular_rl.algorithms.robust_linear.learning import successor
+
+    draw = getattr(successor, "py_func", successor)
+    pointer, column, amount = np.array([0, 2, 4]), np.array([0, 2, 1, 2]), np.array([0.25, 0.75 - 1e-9, 0.5, 0.5])
+    cumulative = np.array([[0.5, 1.0], [0.0, 1.0], [0.5, 1 - 1e-9]])
+    last = 1 - 2**-53
+    for row, numbers, found in [
+        (0, (0.0, 0.0), (0, 0)),
+        (0, (0.25, 0.5), (2, 1)),
+        (0, (last, last), (2, 1)),
+        (1, (0.0, 0.0), (1, 1)),
+        (1, (0.5, 0.4), (2, 0)),
+    ]:
+        assert draw(pointer, column, amount, cumulative, row, Fixed(*numbers)) == found
+
+
 def test_degenerate_problems():
     start_failed = replace(OFF, initial=3)
     assert (DRRPO().run(start_failed, 20)["suboptimality"] == 0).all()
