@@ -302,23 +302,22 @@ def delay_ratio(played, arrived, adapted, ratio):
 def propagate(P, features, inverse, ratio, policy, beta, beta_p, bonus):
     """Fill the ``bonus`` [H, S, A]: B = b + (1 + 1/H) E B of the policy now, b = beta r x2 + beta' sum_a p r x2, x2 = phi^T G phi."""
     H, S, A = bonus.shape
-    x2, values, following = np.empty(A), np.zeros(S), np.zeros(S)
+    x2, values = np.empty(A), np.zeros((H + 1, S))
     for h in range(H - 1, -1, -1):
-        phi, stage = features[h % len(features)], P[h % len(P)]
+        phi, stage, following = features[h % len(features)], P[h % len(P)], values[h + 1]
         for s in range(S):
             shared = 0.0
             for a in range(A):
                 x2[a] = max(0.0, quadratic_form(inverse[h], phi[s, a], phi[s, a]))
                 shared += policy[h, s, a] * ratio[h, s, a] * x2[a]
-            values[s] = 0.0
+            value = 0.0
             for a in range(A):
                 expected = 0.0
                 for t in range(S):
                     expected += stage[s, a, t] * following[t]
                 bonus[h, s, a] = beta * ratio[h, s, a] * x2[a] + beta_p * shared + (1 + 1 / H) * expected
-                values[s] += policy[h, s, a] * bonus[h, s, a]
-        for s in range(S):
-            following[s] = values[s]
+                value += policy[h, s, a] * bonus[h, s, a]
+            values[h, s] = value
 
 
 @njit
@@ -340,5 +339,4 @@ def learn(log_weights, eta, features, inverse, ratio, bonus, states, actions, lo
                 estimate = 0.0
                 for m in range(d):
                     estimate += phi[s, a, m] * direction[m]
-                log_weights[h, s, a] -= eta * ratio[h, s, a] * estimate * to_go
-                log_weights[h, s, a] += eta * bonus[h, s, a]
+                log_weights[h, s, a] = log_weights[h, s, a] - eta * ratio[h, s, a] * estimate * to_go + eta * bonus[h, s, a]

@@ -209,9 +209,9 @@ def estimate(occupancies, x, mixture, adapted, states, actions, losses, estimate
 def learn(log_weights, eta, occupancies, states, actions, estimated):
     """log weights -= eta <occ, lhat>, ``log_weights`` [N]."""
     for h in range(len(estimated)):
-        column = occupancies[h, states[h], actions[h]]
+        charge, column = eta * estimated[h], occupancies[h, states[h], actions[h]]
         for i in range(len(log_weights)):
-            log_weights[i] -= eta * estimated[h] * column[i]
+            log_weights[i] -= charge * column[i]
 
 
 @njit
