@@ -216,7 +216,8 @@ class _Plain:
         return policy
 
 
-_untied = draw(episodic, st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.sampled_from(["smooth", "peaked"]))
+_sizes = st.sampled_from([3, 2, 4]), st.sampled_from([2, 3, 1]), st.sampled_from([2, 3, 1])
+_untied = draw(episodic, *_sizes, st.sampled_from(["smooth", "peaked"]))
 _learners = st.builds(UCBVI, scale=st.sampled_from([0.05, 0.2, 1.0]), delta=st.sampled_from([0.05, 1.0]),
                       transition=st.sampled_from(["known", "unknown"]), anytime=st.booleans(), share_steps=st.booleans())  # fmt: skip
 
