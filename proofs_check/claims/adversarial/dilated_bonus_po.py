@@ -116,6 +116,25 @@ def constants(H, S, A, n, preset, unknown, exploration=1):
     return np.array(found[:3]) / [eta, gamma, c], np.ones(3), 1.0
 
 
+@claim("dilated-bonus-po.condition", kind=identity, source="dapo spec 6", provenance="derived",
+       given=(st.integers(1, 9), scales(-1, 1), st.sampled_from([0.9, 1.0, 1.5]), st.sampled_from([1.0, 0.5]), st.booleans()),
+       control={"extra": 0})  # fmt: skip
+def condition(H, factor, scale, confidence, unknown, extra=1):
+    """There is a guarantee if and only if c >= gamma H + kappa eta H^2, theta <= 1 and kappa H theta <= 1, where theta =
+    eta (c / gamma + H if the transition is unknown) H ((1 + 1/H)^H - 1), and the confidence sets are the theory's.
+
+    eta is ``factor`` times where these turn, and never that by itself, where rounding would decide. Control: theta without the unknown
+    transition.
+    """
+    k, growth = math.e - 2, H * ((1 + 1 / H) ** H - 1)
+    largest = (scale * H * (1 + k) + extra * unknown * H) * growth * max(1, k * H)
+    eta = 1.001 * factor / ((scale * H * (1 + k) + unknown * H) * growth * max(1, k * H))
+    kind = "unknown" if unknown else "known"
+    learner = DilatedBonusPO(learning_rate=eta, bonus_scale=scale, transition=kind, confidence_scale=confidence)
+    expected = scale >= 1 and eta * largest <= 1 and (confidence == 1 or not unknown)
+    return float(learner.resolve((H, 3, 2), 10)[3]), float(expected)
+
+
 _learners = st.builds(DilatedBonusPO, preset=st.sampled_from(["theory", "practical", "luo", "theory"]),
                       learning_rate=st.sampled_from([None, 0.3, 0.003]), transition=st.sampled_from(["known", "unknown"]),
                       confidence_scale=st.sampled_from([1.0, 1e-3]))  # fmt: skip
@@ -229,12 +248,13 @@ theorem(
     provenance="derived",
     claims=(
         "mdp.performance-difference-episodic", "dilated-bonus-po.estimator", "mw.identity", "bonus.dilated-telescoping", "bonus.unrolled",
-        "bonus.at-most-e", "dilated-bonus-po.kappa", "dilated-bonus-po.constants", "dilated-bonus-po.local-bonus",
-        "dilated-bonus-po.largest-bonus", "dilated-bonus-po.run", "dilated-bonus-po.certificate", "dilated-bonus-po.rate",
+        "bonus.at-most-e", "dilated-bonus-po.kappa", "dilated-bonus-po.constants", "dilated-bonus-po.condition",
+        "dilated-bonus-po.local-bonus", "dilated-bonus-po.largest-bonus", "dilated-bonus-po.run", "dilated-bonus-po.certificate",
+        "dilated-bonus-po.rate",
     ),
     uses={
         "bonus.at-most-e": ("bonus.unrolled",),
-        "dilated-bonus-po.largest-bonus": ("dilated-bonus-po.constants",),
+        "dilated-bonus-po.largest-bonus": ("dilated-bonus-po.constants", "dilated-bonus-po.condition"),
         "dilated-bonus-po.certificate": (
             "mdp.performance-difference-episodic", "dilated-bonus-po.estimator", "mw.identity",
             "bonus.dilated-telescoping", "bonus.at-most-e", "dilated-bonus-po.kappa", "dilated-bonus-po.local-bonus",
