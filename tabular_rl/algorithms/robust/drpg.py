@@ -184,8 +184,8 @@ def _family(problem):
     S, A = problem.shape
     if hasattr(problem.ambiguity, "phi"):
         f = problem.ambiguity
-        arrays = (np.array(x) for x in (f.phi, f.zeta, f.theta, f.lam))  # writable, as the empty ones: no second version is compiled
-        return Family(*arrays, float(f.theta_radius), float(f.lam_radius))
+        phi, zeta, theta, lam = (np.array(x) for x in (f.phi, f.zeta, f.theta, f.lam))  # writable: no second version is compiled
+        return Family(phi, zeta, theta, lam, float(f.theta_radius), float(f.lam_radius))
     return Family(np.empty((S, 0)), np.empty((S, A, 0)), np.empty(0), np.empty(0), 0.0, 0.0)
 
 
