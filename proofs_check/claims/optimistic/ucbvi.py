@@ -250,7 +250,7 @@ def whole_run(mdp, learner, drifts, same, seed, late=0):
 
 
 def _bandit():
-    return losses.stochastic(instances.bandit([0.0, 1.0])), 2_000
+    return losses.stochastic(instances.bandit([0.0, 1.0])), 20_000
 
 
 def _model():
