@@ -105,13 +105,13 @@ def ball_is_fail(f, negative=False):
 
 
 def divergence(name, other, mass):
-    """Df(other || mass); the two are on the same support."""
+    """Df(other || mass); ``other`` is on the support of ``mass``, unless in total variation."""
     if name == "tv":
         return np.sum(np.abs(other - mass)) / 2
     if name == "kl":
         positive = other > 0
         return np.sum(other[positive] * np.log(other[positive] / mass[positive]))
-    return np.sum((other - mass) ** 2 / mass)
+    return np.sum((other - mass)[mass > 0] ** 2 / mass[mass > 0])
 
 
 def penalised_worst(name, values, mass, sigma):

@@ -33,6 +33,8 @@ def rectangular_model(S, A, d, H, hot, seed):
     rng = np.random.default_rng(seed)
     d, more = (S - 1) * A + 1 if hot else d, seed % 3 == 0 and not hot
     features, factors = rng.dirichlet(np.full(d, 0.5), (S, A)), rng.dirichlet(np.full(S, 0.5), (H, d))
+    factors = np.where(factors < 0.05, 0, factors)  # not every state follows every factor
+    factors /= factors.sum(axis=-1, keepdims=True)
     if hot:
         features[np.arange(S) != 1] = np.eye(d)[1:].reshape(S - 1, A, d)
         features[-1, -1] = features[0, 0] if seed % 4 == 1 else features[-1, -1]
