@@ -15,10 +15,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import HighProbability, Rate, claim, identity, inequality, theorem
-from proofs_check.claims.exploration.lpo_optimism import Optimistic, _optimal
+from proofs_check.claims.exploration.lpo_optimism import Optimistic
 from proofs_check.claims.exploration.lpo_reuse import DELTA, stopping
 from proofs_check.strategies import draw
-from tabular_rl import instances
+from tabular_rl import instances, planning
 from tabular_rl.algorithms import LPO, FiniteClass, LinearClass, TabularClass, pathwise_certificate, sampling_constant
 from tabular_rl.algorithms.exploration import lpo_constants as theory
 from tabular_rl.algorithms.exploration.lpo import KEPT, LOG_DET, ROLLOUTS, SAMPLES, Epochs, take_sample
@@ -40,7 +40,7 @@ class Terms(NamedTuple):
 
 def mixture_gaps(mdp, policies):
     """[E]: V* - mean_t V^{pi_t} at the start, for ``policies`` [E, T, S, A]."""
-    best, _ = _optimal(mdp, mdp.reward)
+    best = planning.solve(mdp, method="policy_iteration").values
     move = np.eye(len(best)) - mdp.discount * np.einsum("etsa,sap->etsp", policies, mdp.transition)
     values = np.linalg.solve(move, np.sum(policies * mdp.reward, axis=-1)[..., None])[..., 0]
     return mdp.initial @ best - np.mean(values @ mdp.initial, axis=1)
@@ -89,7 +89,9 @@ def recorded(problem, flags, outer, seed):
     rng = np.random.default_rng(seed)
     features, factors, weights = rng.dirichlet(np.full(3, 0.3), (6, 2)), rng.dirichlet(np.full(6, 0.3), 3), rng.random(3)
     mdp = instances.river_swim(4, discount=0.8) if problem == "tables" else DiscountedMDP(features @ factors, features @ weights, 0.8)
-    functions = {"tables": None, "linear": LinearClass(features), "finite": FiniteClass.grid(features, 0.25, 1)}[problem]
+    if problem == "missing":  # three states lack an action
+        mdp = DiscountedMDP(mdp.transition, mdp.reward, 0.8, available=[[1, 1], [0, 1], [1, 1], [1, 0], [1, 1], [0, 1]])
+    functions = {"missing": None, "tables": None, "linear": LinearClass(features), "finite": FiniteClass.grid(features, 0.25, 1)}[problem]
     settings = {"learning_rate": 0.3, "bonus_scale": 0.2, "known_width": 0.2, "subsample": False, "mixture": True, "window": 0.05}
     learner = LPO(7, 40, functions, **settings | dict(flags))
     return mdp, features, learner, learner.run(mdp, outer, seed, keep_q=True)
@@ -97,7 +99,7 @@ def recorded(problem, flags, outer, seed):
 
 _FLAGS = [(), (("unknown", "bonus"),), (("warm_start", 0.7),), (("reuse", False),), (("fixed_window", True), ("learning_rate", 0.02)),
           (("switch", "doubling"),), (("batch", 7),), (("explore", False), ("switch", "every"))]  # fmt: skip
-_recorded = draw(recorded, st.sampled_from(["tables", "linear", "finite"]), st.sampled_from(_FLAGS), st.integers(5, 60))
+_recorded = draw(recorded, st.sampled_from(["tables", "linear", "finite", "missing"]), st.sampled_from(_FLAGS), st.integers(5, 60))
 
 
 def widths_of(mdp, features, learner, visits, lam=1.0):
@@ -124,23 +126,24 @@ def run_by_definition(run, lag=False):
     mdp, features, learner, trace = run
     epochs, c, (T, M), (S, A) = trace.epochs, trace.parameters, (learner.iterations, learner.rollouts), mdp.shape
     before = np.cumsum(epochs.visits, axis=0) - epochs.visits
-    theta, drawn, lhs, rhs, interval = np.zeros((S, A)), 0, [], [], 0
+    theta, drawn, lhs, rhs, interval = np.where(mdp.available, 0.0, -np.inf), 0, [], [], 0
     if learner.fixed_window:
         interval = max(1, math.floor(2 * math.sqrt(c["window"]) / (c["learning_rate"] * c["B"]) + 1e-12))
     for e, visits in enumerate(before):
         if lag and visits.any():
             visits = visits - np.eye(S * A)[np.argmax(visits)].reshape(S, A)
-        w2 = widths_of(mdp, features, learner, visits)
+        w2 = np.where(mdp.available, widths_of(mdp, features, learner, visits), 0)  # what does not exist leaves nothing open
         known = (w2 <= 0.2 + 1e-9) | (not learner.explore)
         bonus = np.where(known, 2 * 0.2 * np.sqrt(w2), 5.0 * (learner.unknown == "bonus")) * learner.explore
-        inside, theta = known.all(axis=1), theta * (learner.warm_start if learner.explore else 1)
+        inside, theta = known.all(axis=1), np.where(mdp.available, theta, 0) * (learner.warm_start if learner.explore else 1)
+        theta[~mdp.available] = -np.inf
         policies, refreshes, then, age = [], 0, None, 0
         for t in range(T):
             weights = np.exp(theta - theta.max(axis=1, keepdims=True))
             pi = np.where(inside[:, None], weights / weights.sum(axis=1, keepdims=True), ~known / np.maximum((~known).sum(1), 1)[:, None])
             policies.append(pi)
             if e and inside.any():
-                moved = 0 if then is None else np.log(np.max(np.sum(pi[inside] ** 2 / then[inside], axis=1)))
+                moved = 0 if then is None else np.log(np.max(np.sum(pi**2 / np.where(then > 0, then, 1), axis=1)[inside]))
                 stale = age >= interval if interval else moved > c["window"]
                 if then is None or stale or not learner.reuse:
                     then, age, refreshes = pi, 0, refreshes + 1
@@ -149,7 +152,7 @@ def run_by_definition(run, lag=False):
         drawn += refreshes * M
         gaps = mixture_gaps(mdp, np.array(policies)[None]), mixture_gaps(mdp, np.array(policies)[None, -1:])
         began = before[e].sum()
-        own = [known, bonus, policies, np.sum(known), refreshes, drawn + began, began, began, *gaps]
+        own = [known, bonus, policies, np.sum(known & mdp.available), refreshes, drawn + began, began, began, *gaps]
         same = [epochs.known[e], epochs.bonus[e], epochs.policies[e], trace["known"][e], epochs.refreshes[e], epochs.rollouts[e]]
         same += [trace.index[e], trace["kept"][e], trace["gap_mixture"][e], trace["gap_last"][e]]
         lhs += [np.ravel(x) for x in same]

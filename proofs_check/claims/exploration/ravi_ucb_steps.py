@@ -220,20 +220,26 @@ def certificate_of_rollouts(x, price=1.0):
 def increments_by_definition(x, occupancy=1.0):
     """What the learner adds to its regret and its certificate in each rollout, and reports as optimism, from occupancies by linear solves.
 
-    Also its first policy is uniform, and a miss is an error beyond the bonus.  Control: half of the bonuses.
+    Also its first policy is uniform over the actions that a state has, and a miss is an error beyond the bonus.
+
+    Control: half of the bonuses.
     """
     made, (S, A) = play(x), x.mdp.shape
     gaps = made.best @ x.mdp.initial - np.einsum("ks,ksa,sa->k", made.d, made.policy, x.mdp.reward)
     extra = np.einsum("ks,ksa,ksa->k", made.d, made.policy, np.minimum(2 * occupancy * x.bonus, x.H))
     extra += np.sum((made.d - x.mdp.initial) * (made.values[:-1] - made.values[1:]), axis=1)
     total, K, logs, first = made.values[1:].sum(axis=0), len(x.bonus), np.empty((S, A)), np.empty((S, A))
-    product.uniform_policy(x.mdp.reward, first, logs)
+    barred, there = x.mdp.reward.copy(), np.ones((S, A), bool)
+    there[0, 0] = there[-1, -1] = False
+    barred[~there], first[:], logs[:] = -np.inf, 0, -np.inf
+    product.uniform_policy(barred, first, logs)
+    uniform = (there / there.sum(axis=1, keepdims=True)).ravel()
     estimates, missed = [x.mdp.transition @ V + 1.01 * e / x.mdp.discount for V, e in zip(made.values, x.error, strict=False)], []
     for V, estimate, bonus in zip(made.values, estimates, x.bonus, strict=False):
         missed.append(product.wrong(x.mdp.transition, x.mdp.reward, V, x.mdp.discount, estimate, bonus))
     beyond = np.any(1.01 * np.abs(x.error) > x.bonus + 1e-9, axis=(1, 2))
     lhs = [*increments(x, made), [product.optimism(total, made.best, 0.7, K)], missed, first.ravel(), np.exp(logs).ravel()]
-    rhs = [gaps, extra, [np.min(total - K * made.best + 0.7) / K], beyond, np.full(S * A, 1 / A), np.full(S * A, 1 / A)]
+    rhs = [gaps, extra, [np.min(total - K * made.best + 0.7) / K], beyond, uniform, uniform]
     return np.concatenate(lhs), np.concatenate(rhs), 1000.0 + 10 / x.eta
 
 
