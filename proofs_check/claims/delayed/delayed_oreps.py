@@ -15,7 +15,7 @@ from proofs_check.calculus import occupancy
 from proofs_check.claims.delayed.dapo_estimator import explorations, trajectories
 from proofs_check.claims.delayed.dapo_runs import bound_of_runs, problems
 from proofs_check.claims.delayed.dapo_steps import interior, rates
-from proofs_check.claims.delayed.delayed_replay import SlowOREPS, both_sides, chosen, late_worlds, replay, scaled
+from proofs_check.claims.delayed.delayed_replay import SlowOREPS, SlowUOB, both_sides, chosen, late_worlds, replay, scaled
 from proofs_check.strategies import Model, draw, enumerable_mdps, episodic, policies, scales
 from tabular_rl.algorithms import DelayedOREPS, DelayedUOB
 from tabular_rl.algorithms.delayed import oreps
@@ -217,6 +217,26 @@ def uob_projection(mdp, comparator, lhat, eta, width, seed, size=1):
     return np.array(lhs), np.zeros(len(lhs)), SOLVED * (1 + eta * lhat.max())
 
 
+@claim("delayed-uob.replay", kind=identity, source="dapo spec, section 4 item 6", provenance="derived",
+       given=(late_worlds(3, 2, 2), chosen([True, False], [0.01, 0.1, 0.3], (-1, 0), [1.0, 0.1, 0.01])),
+       control={"delay": 1})  # fmt: skip
+def uob_replay(late, settings, delay=0):
+    """A run of UOB-REPS or UOB-FTRL is that of the pseudo-code, draw by draw: sets, upper occupancies, adapted estimates; the default eta
+    is sqrt(log(S^2 A) / (S A K + D~ sqrt(S A))), the default gamma half of it.
+
+    Control: all feedback comes one episode later.
+    """
+    (lazy, eta, gamma, radii, seed), (H, S, A), K = settings, late.shape, late.episodes
+    trace = DelayedUOB(lazy, eta, gamma, delta=0.2, confidence_scale=radii).run(late.problem, K, seed=seed)
+    slow = SlowUOB(late, lazy, eta, gamma, radii * math.log(H * S * A * K / 0.2))
+    found = replay(late, slow, seed, delay=delay)
+    widths = zip(trace["uncertainty"], np.cumsum(slow.width)[trace.index - 1], strict=True)
+    best = math.sqrt(math.log(max(S * S * A, 2)) / (S * A * K + sum(late.waits) * math.sqrt(S * A)))
+    default = DelayedUOB(lazy).resolve(late.shape, K, late.problem.schedule(K))
+    lhs, rhs, _ = both_sides(trace, found, *widths, (default[0], best), (default[1], best / 2))
+    return lhs, rhs, 100 * SOLVED * (H * K + 1 / gamma)
+
+
 @claim("delayed-uob.radius-zero", kind=identity, source="dapo spec, section 4 item 6", provenance="derived",
        given=(late_worlds(3, 2, 2), chosen([True, False], [0.01, 0.1], (-1, 0))), control={"prior": 4.0})  # fmt: skip
 def uob_radius_zero(late, settings, prior=2.0**60):
@@ -261,6 +281,9 @@ theorem(
     r"set; where the set holds one transition both are delayed O-REPS.",
     source="Jin, Jin, Luo, Sra, Yu 2020; dapo spec, section 4 item 6",
     provenance="derived",
-    claims=("delayed-oreps.projection", "delayed-uob.projection", "delayed-uob.radius-zero"),
-    uses={"delayed-uob.radius-zero": ("delayed-oreps.projection", "delayed-uob.projection")},
+    claims=("delayed-oreps.projection", "delayed-uob.projection", "delayed-uob.replay", "delayed-uob.radius-zero"),
+    uses={
+        "delayed-uob.replay": ("delayed-uob.projection",),
+        "delayed-uob.radius-zero": ("delayed-oreps.projection", "delayed-uob.replay"),
+    },
 )

@@ -14,8 +14,9 @@ import numpy as np
 from proofs_check.claims.delayed.delays import lossy_delays
 from proofs_check.strategies import DELAYS, MODEL_STYLES, draw, world
 from tabular_rl import delays, losses
-from tabular_rl.algorithms.delayed import oreps
-from tabular_rl.kernels.episodic.flow_projection import mirror_step
+from tabular_rl.algorithms.delayed import oreps, uob
+from tabular_rl.algorithms.delayed.uob_projection import confidence_step
+from tabular_rl.kernels.episodic.flow_projection import mirror_step, reachable_cells
 from tabular_rl.models import FiniteHorizonMDP
 
 KINDS = ("noisy", "switching", "drifting")
@@ -227,16 +228,16 @@ class Sets:
 
     def interval(self, seen):
         """The least and the largest probability of state 0, after the successors that were ``seen``."""
-        n = len(seen)
-        if n == 0:
+        if not seen:
             return 0.0, 1.0
-        m, low, high = max(n - 1, 1), [], []
-        for state in range(2):
-            p = seen.count(state) / n
-            width = min(1.0, 2 * math.sqrt(p * self.log_term / m) + 14 * self.log_term / (3 * m))
-            low.append(max(0.0, p - width))
-            high.append(min(1.0, p + width))
-        return max(low[0], 1 - high[1]), min(high[0], 1 - low[1])
+        (low, high), (low_1, high_1) = (self.entry(seen, state) for state in range(2))
+        return max(low, 1 - high_1), min(high, 1 - low_1)
+
+    def entry(self, seen, state):
+        """The ends of the probability of one ``state``, up to a Bernstein radius from its frequency."""
+        p, m = seen.count(state) / len(seen), max(len(seen) - 1, 1)
+        width = min(1.0, 2 * math.sqrt(p * self.log_term / m) + 14 * self.log_term / (3 * m))
+        return max(0.0, p - width), min(1.0, p + width)
 
     @staticmethod
     def occupancies(ends, policy, initial, best):
@@ -500,3 +501,64 @@ class SlowOREPS:
     def project(self):
         mirror_step(self.late.mdp.transition, self.late.mdp.initial, -self.waiting, self.log_q, oreps.RESIDUAL, oreps.MOST_STEPS)
         self.q, self.waiting = np.exp(self.log_q), np.zeros(self.late.shape)
+
+
+@dataclass
+class SlowUOB:
+    """DelayedUOB for at most two states, with the product's projection, which a claim of its own characterizes."""
+
+    late: LateWorld
+    lazy: bool
+    eta: float
+    gamma: float
+    log_term: float
+    width: list = field(default_factory=list)
+    memory: list = field(default_factory=list)
+
+    def __post_init__(self):
+        H, S, A = self.late.shape
+        self.sets, self.changed = Sets(self.late.mdp, self.late.shape, self.log_term), True
+        self.log_weights, self.log_moves = np.zeros((H, S, A)), np.full((H, S, A, S), -math.log(S))
+        self.now = self.upper = self.lower = np.zeros(0)
+
+    def boxes(self):
+        """Both ends of all entries of all rows: [H, S, A, S] each."""
+        H, S, A = self.late.shape
+        low, high = np.zeros((H, S, A, S)), np.ones((H, S, A, S))
+        for h, s, a in np.ndindex(H - 1, S, A):
+            seen = [path[h + 1][0] for path in self.sets.epoch if path[h][:2] == (s, a)]
+            for t in range(S if seen else 0):
+                low[h, s, a, t], high[h, s, a, t] = self.sets.entry(seen, t)
+        return low, high
+
+    def policy(self):
+        if self.changed:
+            H, S, A = self.late.shape
+            low, high = self.boxes()
+            log_q, moves, v = np.empty((H, S, A)), np.zeros((H, S, A, S)), np.zeros((H + 1, S))
+            reachable_cells(high, self.late.mdp.initial, log_q)
+            numbers = v, log_q, moves, uob.RESIDUAL, uob.MOST_STEPS
+            confidence_step(low, high, self.late.mdp.initial, self.log_weights, self.log_moves, *numbers)
+            if not self.lazy:
+                self.log_weights = log_q
+                self.log_moves = np.where(moves > 0, np.log(np.where(moves > 0, moves, 1.0)), -np.inf)
+            q = np.exp(log_q)
+            mass = q.sum(axis=-1, keepdims=True)
+            self.now, self.changed = np.where(mass > 0, q / np.where(mass > 0, mass, 1), 1 / A), False
+            ends, initial = self.sets.ends(), self.late.mdp.initial
+            self.upper, self.lower = (Sets.occupancies(ends, self.now, initial, best) for best in (np.max, np.min))
+        return self.now
+
+    def plays(self, policy, path, rng):
+        self.width.append(np.sum(self.upper - self.lower))
+        self.memory.append((path, [self.upper[h, s] * policy[h, s, a] for h, (s, a, _) in enumerate(path)]))
+
+    def hears(self, j):
+        path, then = self.memory[j]
+        for h, (s, a, loss) in enumerate(path):
+            self.log_weights[h, s, a] -= self.eta * loss / (max(then[h], self.upper[h, s] * self.now[h, s, a]) + self.gamma)
+        self.sets.heard.append(path)
+        self.changed = True
+
+    def closes(self):
+        self.sets.renew()

@@ -183,7 +183,7 @@ def fixed_processes(n, mean, longer=0):
     return np.array([Fraction(int(x)) for x in lhs]), np.array([Fraction(int(x)) for x in rhs])
 
 
-@claim("delays.random-processes", kind=Expectation(replicates=8000, equal=True), source="dapo spec 7.1", provenance="derived",
+@claim("delays.random-processes", kind=Expectation(replicates=4000, equal=True), source="dapo spec 7.1", provenance="derived",
        given={"mean 3": lambda: (3,), "mean 1": lambda: (1,)}, control={"shift": 1})  # fmt: skip
 def random_processes(mean, rng, shift=0):
     """The laws of the delays: uniform on 0 .. 2 mean; geometric with success 1 / (1 + mean); Pareto of index 3/2 from mean / 3 on, rounded
