@@ -21,8 +21,10 @@ MONOTONE = ("coverage", "truncated", "soft", "facility", "concave", "ddesign", "
 
 
 def submodular_problem(S, A, H, kind, seed):
-    """Random transitions, start and objective of a kind, over the states."""
-    return instances.random_problem(S, A, H, kind, seed=seed)
+    """Random transitions, start and objective of a kind, over the states; with an odd ``seed`` what a state holds changes with time."""
+    mdp = instances.random_problem(S, A, H, kind, seed=seed)
+    elements = np.random.default_rng(seed).integers(-1, S, (H + 1, S))
+    return SubmodularMDP(mdp.transition, mdp.initial, mdp.objective, elements=elements) if seed % 2 else mdp
 
 
 def submodular_policy(mdp, seed):
@@ -44,6 +46,13 @@ def deterministic_problem(S, A, H, kind, seed):
 def monotone_objective(kind, n, seed):
     """A random objective over ``n`` elements."""
     return instances.random_objective(kind, n, seed)
+
+
+def prefix_values(mdp, states):
+    """[N, H + 1] F of what the first j + 1 states collect, from the table of all sets."""
+    ground, F = mdp.ground_set(), mdp.table()
+    e = ground.elements[np.arange(mdp.horizon + 1), states]
+    return F[np.bitwise_or.accumulate(np.where(e >= 0, 1 << np.maximum(e, 0), 0), axis=1)]
 
 
 def tagged_problem(S, A, H, kind, seed):
@@ -115,8 +124,7 @@ def gains_telescope(mdp, seed, modular=False):
     H, S, _ = mdp.shape
     paths = np.random.default_rng(seed).integers(S, size=(20, H + 1))
     gains = mdp.additive_reward[np.arange(H + 1), paths] if modular else mdp.gains(paths)
-    masks = np.bitwise_or.reduce(1 << paths, axis=1)
-    return gains.sum(axis=1), mdp.table()[masks]
+    return np.cumsum(gains, axis=1), prefix_values(mdp, paths)
 
 
 @claim("subpo.block-affine", kind=identity, source=f"{SOURCE} S1, L8", provenance="derived",

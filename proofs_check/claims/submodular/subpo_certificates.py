@@ -19,12 +19,14 @@ from proofs_check.claims.submodular.subpo import (
     tagged_problems,
 )
 from proofs_check.claims.submodular.subpo_exact import formula_objective
+from proofs_check.claims.submodular.subpo_gradient import all_paths
 from proofs_check.strategies import draw
 from tabular_rl import planning
 from tabular_rl.instances import submodular as instances
 from tabular_rl.kernels.submodular import graph as kernels
 from tabular_rl.models import SubmodularMDP
 from tabular_rl.planning.submodular.bounds import _extension
+from tabular_rl.planning.submodular.exact import additive_optimum
 from tabular_rl.planning.submodular.flows import flow_program, optimal_flow
 from tabular_rl.planning.submodular.graph import coverage_graph
 from tabular_rl.planning.submodular.search import _search
@@ -32,6 +34,14 @@ from tabular_rl.submodular import CountSquared
 
 COVERAGES = ("coverage", "facility", "mixture", "modular")
 PATHS = (*COVERAGES, "units", "halves")  # of deterministic problems
+
+
+def small_grid(H, seed):
+    """A 3 x 4 grid, where the best history is not always the best so far, and the prices of the start often leave a gap."""
+    return instances.tiny(3, 4, H, 0, "self", seed)
+
+
+path_problems = st.one_of(deterministic_problems(PATHS, horizons=(2, 4)), draw(small_grid, st.integers(5, 7)))
 
 
 class TakenForSubmodular(CountSquared):
@@ -113,7 +123,7 @@ def polyak(mdp, seed, beta, length=1.0):
        control={"iterations": 1})  # fmt: skip
 def descent(mdp, seed, iterations=400):
     """The prices of K steps that aim at U2 show a bound within |lambda_0 - lambda*| sqrt(U) (H + 1) / sqrt(K) of it, the optimum of the
-    linear program, and no better than U2; it is U of the prices returned, and no more than at the start.
+    linear program, and no better than U2; it is U of the prices returned, no more than at the start, and more steps do not raise it.
 
     Control: one step.
     """
@@ -122,8 +132,9 @@ def descent(mdp, seed, iterations=400):
     found = planning.coverage_prices(mdp, iterations, least, start)
     within = _reach(mdp, start, 400)
     shown = min(graph.bound(found.prices), graph.weights.sum())
-    left = [found.upper, least, found.upper, shown, found.upper]
-    right = [least + within, found.upper, shown, found.upper, graph.bound(start)]
+    early = [planning.coverage_prices(mdp, k, least, start).upper for k in (1, 2, 3, 5)]
+    left = [found.upper, least, found.upper, shown, found.upper, *early[1:]]
+    right = [least + within, found.upper, shown, found.upper, graph.bound(start), *early[:-1]]
     return np.array(left), np.array(right), 1e3 * graph.weights.sum()
 
 
@@ -224,10 +235,23 @@ def online(mdp, policy, factor=1.0):
     if factor != 1.0:
         mdp, policy = instances.tiny(3, 3, 4, 0, "self", 0), None
     found = planning.online_bound(mdp, policy)
-    left = [_optimum(mdp), found.gap, found.value, planning.submodular_value(mdp, policy), found.upper]
-    most = planning.submodular.exact.additive_optimum(mdp, mdp.additive_reward)[0]
-    right = [found.value + factor * found.gap, most, left[3], found.value, found.value + found.gap]
-    return np.array(left), np.array(right), mdp.table().max()
+    if factor != 1.0:
+        return _optimum(mdp), found.value + factor * found.gap, mdp.table().max()
+    paths = all_paths(mdp, policy)
+    value, most = paths.probability @ mdp.value(paths.states), _on_top(mdp, paths.states, paths.probability)
+    left, right = [_optimum(mdp), found.gap, most, found.value, value], [found.upper, most, found.gap, value, found.value]
+    return np.array([*left, found.upper]), np.array([*right, value + most]), mdp.table().max()
+
+
+def _on_top(mdp, states, chances):
+    """The optimum of the additive problem that pays the expected gain of every visit on top of a path drawn with ``chances``."""
+    F, e, times = mdp.table(), mdp.ground_set().elements, np.arange(mdp.horizon + 1)
+    collected = np.where(e[times, states] >= 0, 1 << np.maximum(e[times, states], 0), 0)
+    masks, which = np.unique(np.bitwise_or.reduce(collected, axis=1), return_inverse=True)
+    rewards = np.zeros(e.shape)
+    for mask, chance in zip(masks, np.bincount(which.ravel(), chances), strict=True):
+        rewards += chance * np.where(e >= 0, F[mask | 1 << np.maximum(e, 0)] - F[mask], 0)
+    return additive_optimum(mdp, rewards)[0]
 
 
 @claim("subpo-certificates.online-sampled", kind=inequality, source="extends subpo spec U7", provenance="derived",
@@ -241,27 +265,24 @@ def online_sampled(mdp, policy, seed, factor=1.0):
         mdp, policy = instances.tiny(3, 3, 4, 0, "self", 0), None
     found = planning.online_bound(mdp, policy, 3, seed)
     policy = np.full(mdp.shape, 1 / mdp.n_actions) if policy is None else policy
-    drawn, H = planning.sample_trajectories(mdp, policy, 3, seed).states, mdp.horizon
-    rewards = np.zeros((H + 1, mdp.n_states))  # F of one visit more, on average over the three
-    F, e = mdp.table(), mdp.ground_set().elements
-    masks = np.bitwise_or.reduce(np.where(e[np.arange(H + 1), drawn] >= 0, 1 << e[np.arange(H + 1), drawn], 0), axis=1)
-    for mask in masks:
-        rewards += np.where(e >= 0, F[mask | 1 << np.maximum(e, 0)] - F[mask], 0) / 3
-    most = planning.submodular.exact.additive_optimum(mdp, rewards)[0]
-    left = [_optimum(mdp), found.gap, found.value, F[masks].mean()]
-    return np.array(left), np.array([found.value + factor * found.gap, most, F[masks].mean(), found.value]), 1e5 * F.max()
+    drawn = planning.sample_trajectories(mdp, policy, 3, seed).states
+    most, value = _on_top(mdp, drawn, np.full(3, 1 / 3)), mdp.value(drawn).mean()
+    left = [_optimum(mdp), found.gap, found.value, value, found.upper]
+    right = [found.value + factor * found.gap, most, value, found.value, value + most]
+    return np.array(left), np.array(right), 1e5 * mdp.table().max()
 
 
 @claim("subpo-certificates.search", kind=identity, source=f"{SOURCE} 10.5 b", provenance="derived", given=(deterministic_problems(),),
        control={"labels": 1})  # fmt: skip
 def search_without_refusal(mdp, labels=3000):
-    """Truncated dynamic programming that refuses no history finds OPT, in deterministic worlds, for every objective.
+    """Truncated dynamic programming that refuses no history finds OPT, in deterministic worlds, for every objective; with one step one
+    history for each state is enough.
 
     Control: one history for each (h, s), on a grid where the best history is not always the best so far.
     """
     if labels == 1:
         mdp = instances.tiny(3, 4, 7, 0, "self", 8)
-    return planning.truncated_search(mdp, labels).value, _optimum(mdp), mdp.table().max()
+    return planning.truncated_search(mdp, 1 if mdp.horizon == 1 else labels).value, _optimum(mdp), mdp.table().max()
 
 
 @claim("subpo-certificates.pruning", kind=identity, source=f"{SOURCE} 10.5 c", provenance="derived",
@@ -291,7 +312,7 @@ def integer(mdp, integer=True):
 
 
 @claim("subpo-certificates.branching", kind=identity, source="prefixes with prices of their own; after subpo spec, 10.5",
-       provenance="derived", given=(deterministic_problems(PATHS, horizons=(2, 4)), st.integers(0, 5)),
+       provenance="derived", given=(path_problems, st.integers(0, 5)),
        control={"branch": False})  # fmt: skip
 def branching(mdp, iterations, branch=True):
     """Branch and bound on prefixes, each with prices of its own, ends with value = upper = OPT when no prefix was dropped.
@@ -306,7 +327,7 @@ def branching(mdp, iterations, branch=True):
 
 
 @claim("subpo-certificates.brackets", kind=inequality, source=f"{SOURCE} 10.5", provenance="derived",
-       given=(deterministic_problems(PATHS, horizons=(2, 4)), st.integers(1, 3)), control={"upper": False})  # fmt: skip
+       given=(path_problems, st.integers(1, 3)), control={"upper": False})  # fmt: skip
 def brackets(mdp, labels, upper=True):
     """With room for few histories a search still says what it knows: value <= OPT <= upper for the truncated one, the one with prices, and
     branch and bound; value is F of its states, to which its actions lead. Prices aim at that value: they come within it and U2, mirrored.
@@ -337,11 +358,40 @@ def _reach(mdp, start, steps):
     return np.linalg.norm(start - planning.coverage_bound(mdp).prices) * G / np.sqrt(steps)
 
 
+@claim("subpo-certificates.reach", kind=identity, source=f"{SOURCE} 10.5 b", provenance="derived",
+       given=(st.one_of(problems(COVERAGES), deterministic_problems(COVERAGES)),), control={"steps": 1})  # fmt: skip
+def reach(mdp, steps=None):
+    """Histories count as one where they agree on all items that may still be entered: those covered by some later state of some policy and
+    not by the state before it, by recursion over successors.
+
+    Control: of the next step only.
+    """
+    graph, (H, S, _) = coverage_graph(mdp), mdp.shape
+    moves = [mdp.probabilities[h].max(axis=1) > 0 for h in range(H)]
+    row = lambda h, s: set(graph.sets.items[graph.sets.offsets[e] : graph.sets.offsets[e + 1]]) if (e := mdp.elements[h, s]) >= 0 else set()
+    later: list = [set() for _ in range(S)]
+    found, expected, expanded = [], [], len(graph.initial) > S
+    for h in range(H, -1, -1):
+        if h < H:
+            ahead = [
+                [(row(h + 1, t) - row(h, s)) | (later[t] if steps is None else set()) for t in np.flatnonzero(moves[h][s])]
+                for s in range(S)
+            ]
+            later = [set().union(*sets) for sets in ahead]
+        for s in range(S):
+            place = graph.reachable.place[h, h * S + s if expanded else s]
+            if place >= 0:
+                words = graph.reachable.items[place]
+                found.append([bool(words[u >> 6] >> np.uint64(u & 63) & np.uint64(1)) for u in range(len(graph.weights))])
+                expected.append([u in later[s] for u in range(len(graph.weights))])
+    return np.array(found, float), np.array(expected, float)
+
+
 @claim("subpo-certificates.replanning", kind=identity, source=f"{SOURCE} 10.5", provenance="derived",
        given=(deterministic_problems(COVERAGES, horizons=(2, 3)), st.sampled_from((0.0, 0.4)), seeds), control={"labels": 1})  # fmt: skip
 def replanning(mdp, slip, seed, labels=3000):
     """Replanning with room for all histories attains OPT where nothing slips; what it says of its trajectories under slips is F of them,
-    and every step is one that some action makes.
+    and every step is one that some action makes; where all slips, 64 trajectories do not begin alike.
 
     Control: one history for each (h, s).
     """
@@ -352,7 +402,10 @@ def replanning(mdp, slip, seed, labels=3000):
     possible = np.all([np.isin(path[1:], mdp.successors[path[:-1]]) for path in states]) and np.all(states[:, 0] == mdp.start)
     true = world.value(states)
     goal = np.full(4, _optimum(mdp)) if slip == 0 else true
-    return np.concatenate([values, values, [possible]]), np.concatenate([goal, true, [1]]), mdp.table().max()
+    chaos = SubmodularMDP(mdp.successors, mdp.start, mdp.objective, mdp.horizon, slip=1.0)
+    first = len(np.unique(planning.replan(chaos, 64, seed, 1)[1][:, 1])) > 1
+    several = len(np.unique(mdp.successors[mdp.start])) > 1
+    return np.concatenate([values, values, [possible, first]]), np.concatenate([goal, true, [1, several]]), mdp.table().max()
 
 
 theorem(
@@ -368,6 +421,7 @@ theorem(
         "subpo-certificates.search", "subpo-certificates.pruning", "subpo-certificates.integer",
         "subpo-certificates.branching", "subpo-certificates.subgradient", "subpo-certificates.polyak", "subpo-certificates.descent",
         "subpo-certificates.extension", "subpo-certificates.brackets", "subpo-certificates.replanning",
+        "subpo-certificates.reach",
     ),
     uses={
         "subpo-certificates.coverage": ("subpo-certificates.duals",),

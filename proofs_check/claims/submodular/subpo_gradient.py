@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import Expectation, claim, identity, inequality, theorem
-from proofs_check.claims.submodular.subpo import SOURCE, problems, seeds, submodular_policies
+from proofs_check.claims.submodular.subpo import SOURCE, prefix_values, problems, seeds, submodular_policies
 from proofs_check.strategies import scales
 from tabular_rl import planning
 from tabular_rl.algorithms import SubPO
@@ -79,13 +79,6 @@ def expected_scores(paths, policy, weights):
         taken = np.bincount(s * A + paths.actions[:, h], mass, S * A).reshape(S, A)
         means[h] = taken - np.bincount(s, mass, S)[:, None] * policy[h]
     return means
-
-
-def prefix_values(mdp, states):
-    """[N, H + 1] F of what the first j + 1 states collect, from the table of all sets."""
-    ground, F = mdp.ground_set(), mdp.table()
-    e = ground.elements[np.arange(mdp.horizon + 1), states]
-    return F[np.bitwise_or.accumulate(np.where(e >= 0, 1 << np.maximum(e, 0), 0), axis=1)]
 
 
 @claim("subpo.to-go-gradient", kind=identity, source=f"{SOURCE} L3", provenance="paper", given=(LISTED, submodular_policies),

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from proofs_check import claim, identity, inequality, theorem
-from proofs_check.claims.submodular.subpo import MONOTONE, SOURCE, deterministic_problems, problems, seeds
-from proofs_check.claims.submodular.subpo_gradient import prefix_values
+from proofs_check.claims.submodular.subpo import MONOTONE, SOURCE, deterministic_problems, prefix_values, problems, seeds
 from proofs_check.strategies import draw
 from tabular_rl import planning
 from tabular_rl.algorithms import HistoryGreedy, RandomWalk, SubPO
