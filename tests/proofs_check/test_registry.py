@@ -35,6 +35,7 @@ GOOD = {
         ({"control": {}}, sides, "has no negative control, and no reason"),
         ({"provenance": "rumour"}, sides, "must be one of paper"),
         ({"id": "mw.identity"}, sides, "registered twice"),
+        ({"varied": {"window": (1, 2)}}, sides, "varies 'window', which its function does not take"),
         ({}, lambda x: (x, x), "no docstring"),
         ({}, silent, "no 'Control:'"),
     ],

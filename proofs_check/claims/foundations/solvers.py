@@ -12,7 +12,7 @@ from proofs_check import claim, identity, inequality, theorem
 from proofs_check.strategies import Box, discounted_mdps, draw, finite_horizon_mdps, policies, state_tables
 from tabular_rl.kernels.discounted import markov_systems
 from tabular_rl.models import DiscountedMDP, FiniteHorizonMDP
-from tabular_rl.planning import bellman_backup, deterministic_policy, evaluate, evaluation, occupancy, solve
+from tabular_rl.planning import Solution, bellman_backup, deterministic_policy, evaluate, evaluation, occupancy, solve
 from tabular_rl.planning.discounted import METHODS, DenseSweeps, SparseSweeps, span_bounds, two_sided_bounds
 
 
@@ -219,6 +219,14 @@ def ties(mdp, sparse, method, last=False):
 # --- what is computed of a policy
 
 
+@claim("solver.radius", kind=identity, source="docs of Solution.radius", provenance="derived",
+       given=(discounted_mdps(), state_tables(), state_tables(0.0, 1.0), state_tables(0.0, 1.0)), control={"sides": 1})  # fmt: skip
+def radius(mdp, v, up, down, sides=2):
+    """The certified error of values is the largest distance to a bound, above or below.  Control: above alone."""
+    found = Solution(mdp, v, np.zeros(len(v), int), v - down, v + up, 1, 0, "by hand")
+    return found.radius, max(np.max(distance) for distance in (up, down)[:sides])
+
+
 @claim("solver.gap", kind=identity, source="Kakade, Langford 2002", provenance="classical",
        given=(discounted_mdps(), policies()), control={"steps": False})  # fmt: skip
 def gap(mdp, pi, steps=True):
@@ -312,8 +320,8 @@ theorem(
     provenance="classical",
     claims=(
         "solver.certificate", "solver.span-bounds", "solver.imperfect-sweeps", "solver.rounding", "solver.episodic-rounding",
-        "solver.improvement", "solver.evaluation-sweeps", "solver.ties", "solver.gap", "solver.gap-episodic", "solver.backup-episodic",
-        "solver.sparse-chain", "solver.refinement", "solver.factors",
+        "solver.improvement", "solver.evaluation-sweeps", "solver.ties", "solver.radius", "solver.gap", "solver.gap-episodic",
+        "solver.backup-episodic", "solver.sparse-chain", "solver.refinement", "solver.factors",
     ),
     uses={
         "solver.certificate": ("solver.imperfect-sweeps", "solver.rounding", "solver.improvement", "solver.evaluation-sweeps"),
