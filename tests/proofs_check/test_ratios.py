@@ -59,7 +59,8 @@ def test_most_bounds_are_on_record():
 
 def falls(claim, factor):
     """Whether the recorded instance tells that the claim was weakened."""
-    found = engine._replay(weakened(claim, factor), engine.Search(claim))
+    other = weakened(claim, factor)
+    found = engine._replay(other, engine.Search(other))
     return ratios.fallen("inequality", found["replayed"], found["recorded"])
 
 
