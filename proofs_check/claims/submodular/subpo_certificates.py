@@ -362,7 +362,7 @@ def _reach(mdp, start, steps):
        given=(st.one_of(problems(COVERAGES), deterministic_problems(COVERAGES)),), control={"steps": 1})  # fmt: skip
 def reach(mdp, steps=None):
     """Histories count as one where they agree on all items that may still be entered: those covered by some later state of some policy and
-    not by the state before it, by recursion over successors.
+    not by the state before it, by recursion over successors. ``started`` is the probability that the start covers an item.
 
     Control: of the next step only.
     """
@@ -384,6 +384,9 @@ def reach(mdp, steps=None):
                 words = graph.reachable.items[place]
                 found.append([bool(words[u >> 6] >> np.uint64(u & 63) & np.uint64(1)) for u in range(len(graph.weights))])
                 expected.append([u in later[s] for u in range(len(graph.weights))])
+    covered = np.array([[u in row(0, s) for u in range(len(graph.weights))] for s in range(S)], float)
+    found.append(graph.started)
+    expected.append(mdp.initial @ covered)
     return np.array(found, float), np.array(expected, float)
 
 

@@ -16,6 +16,7 @@ from tabular_rl.algorithms.submodular.starts import starting_logits
 from tabular_rl.algorithms.submodular.subpo import adam_step, add_entropy_gradient, gradient_step, update_baseline
 from tabular_rl.kernels.submodular.objectives import workspace
 from tabular_rl.kernels.submodular.rollouts import Batch, rollouts
+from tabular_rl.planning.submodular.exact import additive_optimum
 
 ADAM = "Kingma, Ba 2015, algorithm 1"
 VARIANTS = {
@@ -208,14 +209,16 @@ def definition(mdp, variant, seed, late=False):
        given=(problems(), st.sampled_from(("uniform", "modpo")), seeds), control={"factor": 0.9})  # fmt: skip
 def report(mdp, init, seed, factor=1.0):
     """The upper bound that a run reports is one: OPT <= upper; and its share is the final value as a part of it: share * upper <= final
-    value, with equality where that is below the bound, and share <= 1.
+    value, with equality where that is below the bound, and share <= 1. It is no larger than F of everything and the additive optimum.
 
     Control: that 0.9 of the bound is one.
     """
     found = SubPO(batch=10, init=init).run(mdp, 3, seed).parameters
     upper, share, value = factor * found["upper_bound"], found["share"], found["final_value"]
     least = min(value, upper)
-    left, right = [planning.history_optimum(mdp).value, share * upper, least, share], [upper, value, share * upper, 1.0]
+    trivial = [mdp.table()[-1] * (1 + 2e-9), additive_optimum(mdp, mdp.additive_reward)[0] * (1 + 2e-9)]
+    left = [planning.history_optimum(mdp).value, share * upper, least, share, upper, upper]
+    right = [upper, value, share * upper, 1.0, *trivial]
     return np.array(left), np.array(right) + 1e-9, 1.0 + mdp.table().max()
 
 
