@@ -260,6 +260,7 @@ RUNS: list[tuple[dict[str, Any], int, str]] = [
     ({"beta": np.ones(2)}, 10, "beta"),
     ({"beta": np.array([1, np.nan, 1])}, 10, "beta"),
     ({"reference": np.zeros(OFF.shape)}, 10, "reference must be positive"),
+    ({"reference": np.eye(OFF.shape[-1])[0] + np.zeros(OFF.shape)}, 10, "reference must be positive"),
     ({"reference": np.full(OFF.shape, 1 / 8)}, 10, "reference .* sum to 1"),
     ({"reference": np.ones((2, 2))}, 10, "reference"),
     ({"radius": 1.5}, 10, "radius"),
