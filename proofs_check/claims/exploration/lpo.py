@@ -133,9 +133,9 @@ def run_by_definition(run, lag=False):
         if lag and visits.any():
             visits = visits - np.eye(S * A)[np.argmax(visits)].reshape(S, A)
         w2 = np.where(mdp.available, widths_of(mdp, features, learner, visits), 0)  # what does not exist leaves nothing open
-        known = (w2 <= 0.2 + 1e-9) | (not learner.explore)
+        known = np.logical_or(w2 <= 0.2 + 1e-9, np.full((S, A), not learner.explore))
         bonus = np.where(known, 2 * 0.2 * np.sqrt(w2), 5.0 * (learner.unknown == "bonus")) * learner.explore
-        inside, theta = known.all(axis=1), np.where(mdp.available, theta, 0) * (learner.warm_start if learner.explore else 1)
+        inside, theta = np.array(known.all(axis=1)), np.where(mdp.available, theta, 0) * (learner.warm_start if learner.explore else 1)
         theta[~mdp.available] = -np.inf
         policies, refreshes, then, age = [], 0, None, 0
         for t in range(T):
@@ -158,8 +158,9 @@ def run_by_definition(run, lag=False):
         lhs += [np.ravel(x) for x in same]
         rhs += [np.ravel(np.asarray(x, float)) for x in own]
     total = epochs.visits.sum(axis=0)
-    lhs += [np.ravel(c["weights"]), [c["rollouts"], *epochs.counts], *_switches(run, before)[:1]]
-    rhs += [total.ravel(), [drawn + total.sum(), *epochs.visits.sum(axis=(1, 2))], *_switches(run, before)[1:]]
+    switches, due = _switches(run, before)
+    lhs += [np.ravel(c["weights"]), np.append(epochs.counts, c["rollouts"]), switches]
+    rhs += [total.ravel(), np.append(epochs.visits.sum(axis=(1, 2)), drawn + total.sum()), due]
     return np.concatenate(lhs), np.concatenate(rhs), 1e4
 
 

@@ -165,7 +165,8 @@ def performance_difference(mdp, data, p, q, mode, occupancy="policy"):
     K, largest, start = Optimistic.of(mdp, data, mode == "terminal"), 1 / (1 - mdp.discount), mdp.initial
     p, q = K.policy(p), K.policy(q)
     values_p, values_q = K.solve(p)[0], K.solve(q)[0]
-    own = optimistic_mdp(K.model, *known_and_bonus(mdp, data[0], K.terminal), np.stack([p, q]), K.terminal)
+    known, bonus = known_and_bonus(mdp, data[0], K.terminal)
+    own = optimistic_mdp(K.model, known, bonus, np.stack([p, q]), K.terminal)
     advantage = (own.q_values[1] - own.values[1][:, None]) * K.inside[:, None]
     d = own.occupancy[0 if occupancy == "policy" else 1][:, None] * p
     lhs = [largest * np.sum(own.occupancy[0][:, None] * p * K.paid) + own.escapes[0] * largest, largest * np.sum(d * advantage)]

@@ -175,22 +175,18 @@ def all_paths(K, then, L):
     step = g * np.einsum("xt,ta->xta", K.mdp.transition.reshape(S * A, S), then).reshape(S * A, S * A)
     unknown = (K.data[0] == 0).ravel() & K.terminal
     first = np.arange(S * A)
-    pairs, chance, firsts, rows_, lengths, chances = np.empty((S * A, 0), int), np.ones(S * A), [], [], [], []
+    pairs, chance, found = np.empty((S * A, 0), int), np.ones(S * A), []
     for length in range(L + 1):
         last = pairs[:, -1] if length else first
         ended = unknown[last] if length else np.zeros(len(last), bool)
         stops = np.where(ended | (length == L), 1.0, 1 - g)
-        firsts.append(first), lengths.append(np.full(len(first), length)), chances.append(chance * stops)
-        rows_.append(np.concatenate([pairs, np.zeros((len(pairs), L - length), int)], axis=1))
+        padded = np.concatenate([pairs, np.zeros((len(pairs), L - length), int)], axis=1)
+        found.append((chance * stops, first, padded.astype(np.int32), np.full(len(first), length), ended))
         source, target = np.nonzero((step[last] > 0) & ~ended[:, None])
-        first, pairs, chance = (
-            first[source],
-            np.concatenate([pairs[source], target[:, None]], axis=1),
-            chance[source] * step[last][source, target],
-        )
-    lengths, rows_, firsts = np.concatenate(lengths), np.concatenate(rows_).astype(np.int32), np.concatenate(firsts)
-    ends = np.array([n > 0 and unknown[row[n - 1]] for n, row in zip(lengths, rows_, strict=True)])
-    return Paths(np.concatenate(chances), firsts, Rollouts(np.arange(len(firsts)), rows_, lengths, ends))
+        chance, first = chance[source] * step[last][source, target], first[source]
+        pairs = np.concatenate([pairs[source], target[:, None]], axis=1)
+    chance, first, pairs, lengths, ends = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Paths(chance, first, Rollouts(np.arange(len(first)), pairs, lengths, ends))
 
 
 def cut_values(K, pi, L):

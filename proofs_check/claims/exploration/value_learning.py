@@ -157,12 +157,12 @@ def replay_of_q_learning(case, restart=1.0):
         a = ties = 0
         for b in np.flatnonzero(mdp.available[s]):  # what is better starts the count of ties anew
             if ties == 0 or q[s, b] > q[s, a]:
-                a, ties = b, 1
+                a, ties = int(b), 1
             elif q[s, b] == q[s, a]:
                 ties += 1
-                a = b if rng.random() * ties < 1 else a
+                a = int(b) if rng.random() * ties < 1 else a
         if rng.random() < epsilon:
-            a = np.flatnonzero(mdp.available[s])[int(rng.random() * mdp.available[s].sum())]
+            a = int(np.flatnonzero(mdp.available[s])[int(rng.random() * mdp.available[s].sum())])
         t = walk.step(s, a)
         visits[s, a] += 1
         q[s, a] += (H + 1) / (H + visits[s, a]) * (mdp.reward[s, a] + mdp.discount * q[t].max() - q[s, a])
