@@ -229,7 +229,8 @@ def mirror_run(drawn, rate, growth, late=0):
        given=(complete_pairs, st.sampled_from(["hull", "minq"]), st.booleans()), control={"above": 1})  # fmt: skip
 def iwocs_bounds(drawn, variant, whole, above=0):
     r"""Both variants, with responses that are worst everywhere or only where the policy goes: $LB_k \le J^* \le UB_k$, the optimum by
-    trying all deterministic policies; the first LB is the nominal optimum, UB the worst case of the policy returned; "hull" ends where
+    trying all deterministic policies; the first LB is the nominal optimum, the second one no less than the optimum against the first
+    response, UB the worst case of the policy returned; "hull" ends where
     they meet.
 
     Control: LB is above $J^*$.
@@ -239,9 +240,22 @@ def iwocs_bounds(drawn, variant, whole, above=0):
     optimum = mdp.initial @ plain.optimal_values(mdp)
     nominal = min(mdp.initial @ plain.values_of(mdp, policy, mdp.nominal) for policy in plain.deterministic_policies(mdp))
     phi, low, high = mdp.initial @ plain.robust_values(mdp, trace.output)[0], trace["lower"], trace["upper"]
+    first_kernel = np.array(mdp.nominal)  # its best answer, and the response to that
+    answer = min(plain.deterministic_policies(mdp), key=lambda policy: plain.values_of(mdp, policy, first_kernel).sum())
+    response = plain.worst_kernel_at(mdp, answer, plain.robust_values(mdp, answer)[0])
+    second = min(mdp.initial @ plain.values_of(mdp, policy, response) for policy in plain.deterministic_policies(mdp))
     ends = high[-1] - low[-1] if trace.parameters["status"] == "optimal" or variant == "hull" else 0.0
-    lhs = [*low, *np.full(len(high), optimum), low[0], nominal, phi, high[-1], ends]
-    rhs = [*np.full(len(low), optimum + 1e-8), *(high + 1e-8), nominal + 1e-8, low[0] + 1e-8, high[-1] + 1e-8, phi + 1e-8, 2e-8]
+    lhs = [*low, *np.full(len(high), optimum), low[0], nominal, phi, high[-1], ends, second if whole and len(low) > 1 else low[0]]
+    rhs = [
+        *np.full(len(low), optimum + 1e-8),
+        *(high + 1e-8),
+        nominal + 1e-8,
+        low[0] + 1e-8,
+        high[-1] + 1e-8,
+        phi + 1e-8,
+        2e-8,
+        low[min(1, len(low) - 1)] + 1e-8,
+    ]
     return (rhs, lhs, 10.0) if above else (lhs, rhs, 10.0)
 
 

@@ -175,29 +175,30 @@ def target(first, spread, seed):
 
 
 @claim("projection.variational", kind=inequality, source=f"{SOURCE} section 4", provenance="derived",
-       given=(states, st.sampled_from(tuple(PROJECTED)), radii, draw(target, st.sampled_from([0.01, 0.3, 3.0]), fit=True)),
-       control={"clip": True})  # fmt: skip
-def variational(pair, kind, radius, x, clip=False):
-    """p projects x onto the set exactly if (x - p).(y - p) <= 0 for every member y; the one that maximises (x - p).y stands for all.
+       given=(states, radii, draw(target, st.sampled_from([0.01, 0.3, 3.0]), fit=True)), control={"clip": True})  # fmt: skip
+def variational(pair, radius, x, clip=False):
+    """p projects x onto the set exactly if it is a member and (x - p).(y - p) <= 0 for every member y; the one that maximises (x - p).y
+    stands for all. Every kind of set.
 
     Control: negative entries cut off and the rest scaled to sum 1.
     """
     from tabular_rl.kernels.robust.sweeps import project
 
-    p0, n = pair[1, 0], len(x)
-    ambiguity = PROJECTED[kind](radius)
-    rows = sets.rows(np.tile(p0, (n, 1, 1)), np.zeros((n, 1, n)), ambiguity)
-    out = np.empty(len(rows.nominal))
-    project(ambiguity.code, rows, sets.flat(rows, np.tile(x, (n, 1, 1))), out, codes.workspace(rows, ambiguity.code))
-    p = sets.kernel(rows, out)[0, 0]
-    if clip:
-        p = np.maximum(x, 0) * (p0 > 0)
-        p = p / p.sum() if p.sum() > 0 else p0
-    off = x - p if ambiguity.is_full else np.where(p0 > 0, x - p, 0)
-    alone = sets.L1(radius) if kind == "joint L1" else ambiguity  # of one action
-    far = np.array([worst_case(sign * x, p0, alone).distribution @ x for sign in (1, -1)])  # p is a member: no further than these
-    return ([worst_case(off, p0, alone).value - off @ p, p @ x - far[0], far[1] - p @ x, abs(p.sum() - 1), -p.min()], 0.0,
-            10 * max(1.0, np.abs(x).max()))  # fmt: skip
+    p0, n, lhs = pair[1, 0], len(x), []
+    for kind, make in PROJECTED.items():
+        ambiguity = make(radius)
+        rows = sets.rows(np.tile(p0, (n, 1, 1)), np.zeros((n, 1, n)), ambiguity)
+        out = np.empty(len(rows.nominal))
+        project(ambiguity.code, rows, sets.flat(rows, np.tile(x, (n, 1, 1))), out, codes.workspace(rows, ambiguity.code))
+        p = sets.kernel(rows, out)[0, 0]
+        if clip:
+            p = np.maximum(x, 0) * (p0 > 0)
+            p = p / p.sum() if p.sum() > 0 else p0
+        off = x - p if ambiguity.is_full else np.where(p0 > 0, x - p, 0)
+        alone = sets.L1(radius) if kind == "joint L1" else ambiguity  # of one action
+        far = [worst_case(sign * x, p0, alone).distribution @ x for sign in (1, -1)]  # p is a member: no further than these
+        lhs += [worst_case(off, p0, alone).value - off @ p, p @ x - far[0], far[1] - p @ x, abs(p.sum() - 1), -p.min()]
+    return lhs, 0.0, 10 * max(1.0, np.abs(x).max())
 
 
 @claim("projection.joint", kind=inequality, source=f"{SOURCE} section 4", provenance="derived",
