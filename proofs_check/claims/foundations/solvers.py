@@ -70,7 +70,8 @@ def slips(mdp, seed):
 
 _discounts = st.sampled_from([0.9, 0.5, 0.99])
 _models = st.one_of(discounted_mdps(), draw(late_reward, st.sampled_from([0.5, 0.7, 0.9]), st.floats(0, 1)))
-_sparse_mdps = draw(few_successors, st.integers(1, 11), st.integers(1, 3), st.sampled_from([1, 2, 3, 5, 6, 8, 11]), _discounts)
+_sizes, _entries = st.sampled_from([1, 2, 3, 5, 6, 9, 11, 11]), st.sampled_from([1, 2, 4, 6, 8, 11, 11, 11])  # each kind of row
+_sparse_mdps = draw(few_successors, _sizes, st.integers(1, 3), _entries, _discounts)
 _noises = draw(slips, space=Box(-1.0, 1.0), fit=True)
 _methods = st.sampled_from(["auto", *METHODS])
 
