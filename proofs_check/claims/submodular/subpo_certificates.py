@@ -132,7 +132,7 @@ def descent(mdp, seed, iterations=400):
     found = planning.coverage_prices(mdp, iterations, least, start)
     within = _reach(mdp, start, 400)
     shown = min(graph.bound(found.prices), graph.weights.sum())
-    early = [planning.coverage_prices(mdp, k, least, start).upper for k in (1, 2, 3, 5)]
+    early = [planning.coverage_prices(mdp, k, 0.0, start).upper for k in (1, 2, 3, 5)]  # far too long steps
     left = [found.upper, least, found.upper, shown, found.upper, *early[1:]]
     right = [least + within, found.upper, shown, found.upper, graph.bound(start), *early[:-1]]
     return np.array(left), np.array(right), 1e3 * graph.weights.sum()
