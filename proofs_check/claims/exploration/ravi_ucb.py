@@ -202,8 +202,8 @@ def replay_of_a_run(case, late=0):
     mdp, basis, eta, n, delta, seed = case
     trace = RAVIUCB(eta, basis=basis, delta=delta).run(mdp, n, seed)
     regret, certificate, policy, rollouts = replay(mdp, n, seed, eta, basis, delta, late)
-    lhs = [trace["regret"][-1], trace["certificate"][-1], trace["rollouts"][-1], *trace.policy.ravel()]
-    return np.array(lhs), np.array([regret, certificate, rollouts, *policy.ravel()]), 1e4
+    lhs = [trace["regret"][-1], trace["certificate"][-1], trace["rollouts"][-1], trace["rollouts"].min(), *trace.policy.ravel()]
+    return np.array(lhs), np.array([regret, certificate, rollouts, 1, *policy.ravel()]), 1e4
 
 
 @claim("ravi.run", kind=HighProbability(failure=1e-6, replicates=19), source="ravi_ucb spec 5", provenance="derived",
