@@ -60,11 +60,11 @@ def table(title, records):
 
 
 def goal(record):
-    """The goal in words and the verdict in colour; empty without a goal."""
+    """The goal in words and the verdict in color; empty without a goal."""
     if not record["verdict"]:
         return ""
-    colour = {"reached": "green", "missed": "red"}.get(record["verdict"], "yellow")
-    return f"{'≥' if record['goal_kind'] == 'faster' else '≤'} {record['goal']:g}\n[{colour}]{record['verdict']}[/{colour}]"
+    color = {"reached": "green", "missed": "red"}.get(record["verdict"], "yellow")
+    return f"{'≥' if record['goal_kind'] == 'faster' else '≤'} {record['goal']:g}\n[{color}]{record['verdict']}[/{color}]"
 
 
 def span(record, name):

@@ -25,7 +25,7 @@ def ucbvi(repeats, n, H, episodes):
 
 @benchmark([("known", 20_000, 6.0), ("unknown", 5_000, None)], tiny=[("known", 20, None), ("unknown", 20, None)])
 def dilated_bonus_po(repeats, transition, episodes, goal):
-    """Policy optimisation on the small instance of the experiments, H = S = 3, A = 2."""
+    """Policy optimization on the small instance of the experiments, H = S = 3, A = 2."""
     world = trl.losses.stochastic(trl.instances.delay_instance(), bernoulli=False)
     learner = trl.algorithms.DilatedBonusPO(transition=transition)
     seconds = race({"ours": lambda: learner.run(world, episodes)}, repeats)["ours"]

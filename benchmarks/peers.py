@@ -33,7 +33,7 @@ def occupancy(P, policy, initial):
 def ucbvi(P, loss, start, H, episodes, seed, delta=0.05):
     """UCBVI with one count per (s, a), as in ``algorithms.UCBVI(share_steps=True)``; the total loss of all episodes.
 
-    H vectorised backups per episode, steps by ``rng.choice``; P [S, A, S], ``loss`` [S, A] its means, which are seen.
+    H vectorized backups per episode, steps by ``rng.choice``; P [S, A, S], ``loss`` [S, A] its means, which are seen.
     """
     S, A = loss.shape
     rng = np.random.default_rng(seed)

@@ -21,7 +21,7 @@ KINDS = {
     "Wasserstein": lambda S: sets.Wasserstein(np.abs(np.subtract.outer(np.arange(S), np.arange(S))) / S, 0.05),
     "contamination": lambda S: sets.Contamination(0.1),
     "s-rectangular L1, evaluation": lambda S: sets.SRectangularL1(1.0),
-    "s-rectangular L1, optimisation": lambda S: sets.SRectangularL1(1.0),
+    "s-rectangular L1, optimization": lambda S: sets.SRectangularL1(1.0),
 }
 GOALS = {("L1, shared order", 10): 0.1, ("L1, shared order", 100): 0.5, ("L1", 10): 0.5, ("L1", 100): 6.0}
 
@@ -48,7 +48,7 @@ def worst_cases(repeats, kind, S):
     picked, nothing, improved = np.arange(min(S * A, 400)), np.empty(0), np.empty(S)
     calls = {
         "s-rectangular L1, evaluation": lambda: state_evaluation(ambiguity.code, rows, policy, 0.9, values, improved, nothing, work),
-        "s-rectangular L1, optimisation": lambda: state_backup(ambiguity.code, rows, 0.9, values, improved, policy, nothing, work),
+        "s-rectangular L1, optimization": lambda: state_backup(ambiguity.code, rows, 0.9, values, improved, policy, nothing, work),
     }
     ours = calls.get(kind, lambda: backup(ambiguity.code, rows, picked, 0.9, values, q, nothing, work))
     worst = S * A if kind in calls else len(picked)

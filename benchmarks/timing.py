@@ -1,4 +1,4 @@
-"""The harness: CPU seconds of one thread, contestants in alternating order, ratios of neighbouring runs.
+"""The harness: CPU seconds of one thread, contestants in alternating order, ratios of neighboring runs.
 
 A shared machine drifts by tens of percent within minutes. Both sides of a ratio are therefore taken in the same second, in an order
 that turns with every repeat, and a ratio is the median of those pairs. A goal is called reached or missed only if the 95 % confidence

@@ -72,7 +72,7 @@ def evaluate(mdp, policy):
 
 
 def state_occupancy(mdp, policy):
-    """[H, S], or [S] normalised: as ``tabular_rl.planning.state_occupancy``."""
+    """[H, S], or [S] normalized: as ``tabular_rl.planning.state_occupancy``."""
     if not isinstance(mdp, RationalMDP):
         return planning.state_occupancy(mdp, policy)
     if mdp.horizon is None:

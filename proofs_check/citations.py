@@ -151,8 +151,8 @@ def proofs(entry):
     places = places or [place for name in documents() for place in read(name).named(entry.id)]
     if not places and re.search(r"^Proof:", getattr(sys.modules.get(entry.module), "__doc__", None) or "", re.MULTILINE):
         places = [Place(f"{entry.module.replace('.', '/')}.py", "Proof", "")]
-    labelled = {(place.document, place.anchor) for place in places if place.label}  # "section 6, SEQ" is SEQ
-    return list(dict.fromkeys(place for place in places if place.label or (place.document, place.anchor) not in labelled))
+    labeled = {(place.document, place.anchor) for place in places if place.label}  # "section 6, SEQ" is SEQ
+    return list(dict.fromkeys(place for place in places if place.label or (place.document, place.anchor) not in labeled))
 
 
 def find(text):

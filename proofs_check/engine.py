@@ -133,7 +133,7 @@ def verify(claim, profile=PROFILES["quick"], database=None):
     finds in the loaded sources), after what violated it before.
 
     ``database`` is a folder of violations, one file of Python per claim: the code that rebuilds the instance (Hypothesis's own database
-    is not used with fixed seeds, and nobody can read it). A file goes when its instance is no violation any more.
+    is not used with fixed seeds, and nobody can read it). A file is deleted once its instance no longer violates the claim.
 
     An exception inside the claim is its verdict's ``error``.
     """
@@ -148,7 +148,7 @@ def verify(claim, profile=PROFILES["quick"], database=None):
                 found |= {"holds": False, "instance": f"# {twin.id}\n{other['instance']}", "test": other.get("test", "")}
                 break
     except Unsatisfiable:
-        found["error"] = "the assumptions of the claim were met by no instance that its strategies drew"
+        found["error"] = "the assumptions of the claim were not met by any drawn instance"
     except Exception as problem:  # a claim that cannot be computed is an error, and the others go on
         found["error"] = f"{type(problem).__name__}: {problem}"
     return Verdict(**found, seconds=time.perf_counter() - start)
@@ -285,14 +285,14 @@ def _verify_exact(claim, profile, database):
 
 
 def _replay(claim, search):
-    """The recorded ratio and the one on its instance now; of a claim that was held before: what cannot be judged any more is an error."""
+    """The recorded ratio and the one on its instance now; of a claim that was held before: what can no longer be judged is an error."""
     record = ratios.records()[claim.id]
     try:
         ratio = search.judge(_parts_of(claim, record.instance)).ratio
     except Exception as problem:
         said = f"{type(problem).__name__}: {problem}".rstrip(": ")
         raise RuntimeError(
-            f"the recorded instance cannot be judged any more ({said}); if that is meant: python -m proofs_check {claim.id} --record"
+            f"the recorded instance can no longer be judged ({said}); if that is meant: python -m proofs_check {claim.id} --record"
         ) from problem
     return {"recorded": record.ratio, "replayed": ratio}
 

@@ -175,7 +175,7 @@ def slack(theorem, verdicts, tightest):
 
 
 def graph(theorem, verdicts, anchors):
-    """The theorem's graph as SVG: what is used stands lower, nodes have the colour of their verdict and link to those of ``anchors``."""
+    """The theorem's graph as SVG: what is used stands lower, nodes have the color of their verdict and link to those of ``anchors``."""
     from markupsafe import Markup, escape
 
     depth = _depths(theorem)

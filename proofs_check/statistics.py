@@ -22,7 +22,7 @@ class Sequential(NamedTuple):
     After n flags with k failures there are two stakes, each the mean of a few bets on independent flags: one grows when the claim is false,
     the other when the alternative is. The first to reach its goal decides: 1 / ``level`` refutes, 1 / ``miss`` upholds, the latter not
     before ``least`` flags. A true claim is refuted with probability at most ``level``, a true alternative upheld with at most ``miss``
-    (Ville's inequality, twice). After ``most`` flags nothing is refuted any more.
+    (Ville's inequality, twice). After ``most`` flags nothing more is refuted.
     """
 
     claimed: float

@@ -5,7 +5,7 @@ Exact kinds judge one instance at a time. A side may be an array. A claim return
 
 The tolerance is ROUNDING units in the last place of max(scale, |lhs|, |rhs|, TINY): adding up n terms of total size ``scale`` in any
 order is off by at most n - 1 half units (Higham 2002, section 4.2), and no claim on its small instances adds up 2^15 terms. It follows
-the magnitudes, nobody tunes it. Fractions are compared without any tolerance.
+the magnitudes, it has no tuning parameter. Fractions are compared without any tolerance.
 
 Statistical kinds judge independent replicates at a stated level, the probability to refute a claim that is true.
 """

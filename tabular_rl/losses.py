@@ -1,4 +1,4 @@
-"""Loss worlds: what an adversary charges, episode by episode.
+"""Loss processes (adversaries): what is charged, episode by episode.
 
 Each function turns an episodic MDP into an ``AdversarialMDP``. Where a table of mean losses is needed and none is given, it is
 1 - reward, so that regret in losses is regret in rewards. Visited losses are seen as 0/1 draws with the stated means unless

@@ -12,7 +12,7 @@ import numpy as np
 from tabular_rl.extras import extra
 
 __all__ = [
-    "COLOURS",
+    "COLORS",
     "LINES",
     "LOOK",
     "band",
@@ -28,8 +28,8 @@ __all__ = [
     "size",
 ]
 
-# Okabe, Ito (2008): told apart with every kind of colour vision, and in this order also in grey
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe, Ito (2008): told apart with every kind of color vision, and in this order also in gray
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), ":")
 LOOK: dict[str, Any] = {
     "font.size": 9,
@@ -68,33 +68,33 @@ def figure(rows=1, columns=1, height=2.8, width=None, **arguments):
     return plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, **arguments)
 
 
-def band(axis, results, x, y, by, level=0.9, centre="median", marker=None):
-    """Median (or ``centre="mean"``) over replicates of column ``y`` against ``x`` for each value of ``by``, with the band of the middle
+def band(axis, results, x, y, by, level=0.9, center="median", marker=None):
+    """Median (or ``center="mean"``) over replicates of column ``y`` against ``x`` for each value of ``by``, with the band of the middle
     ``level`` of them; ``marker="o"``: with dots at the values of ``x``.
     """
     for i, (name, group) in enumerate(results.groupby(by, sort=False)):
-        low, middle, high = _quantiles(group, x, y, level, centre)
-        style = {"color": COLOURS[i % len(COLOURS)], "linestyle": LINES[i % len(LINES)], "marker": marker, "markersize": 4}
+        low, middle, high = _quantiles(group, x, y, level, center)
+        style = {"color": COLORS[i % len(COLORS)], "linestyle": LINES[i % len(LINES)], "marker": marker, "markersize": 4}
         axis.plot(middle.index, middle, label=name, linewidth=1.6, **style)
-        axis.fill_between(middle.index, low, high, color=COLOURS[i % len(COLOURS)], alpha=0.2, linewidth=0)
+        axis.fill_between(middle.index, low, high, color=COLORS[i % len(COLORS)], alpha=0.2, linewidth=0)
 
 
 def points(axis, results, x, y, by, level=0.9):
-    """The same as dots with whiskers, in the colours of ``band``."""
+    """The same as dots with whiskers, in the colors of ``band``."""
     for i, (_, group) in enumerate(results.groupby(by, sort=False)):
         low, middle, high = _quantiles(group, x, y, level)
         whiskers = [middle - low, high - middle]
-        axis.errorbar(middle.index, middle, whiskers, fmt="o", markersize=3.5, linewidth=1, capsize=2, color=COLOURS[i % len(COLOURS)])
+        axis.errorbar(middle.index, middle, whiskers, fmt="o", markersize=3.5, linewidth=1, capsize=2, color=COLORS[i % len(COLORS)])
 
 
-def _quantiles(group, x, y, level, centre="median"):
+def _quantiles(group, x, y, level, center="median"):
     table = group.pivot(index=x, columns="replicate", values=y)
     low, middle, high = (table.quantile(q, axis=1) for q in ((1 - level) / 2, 0.5, (1 + level) / 2))
-    return low, table.mean(axis=1) if centre == "mean" else middle, high
+    return low, table.mean(axis=1) if center == "mean" else middle, high
 
 
 def reference_slope(axis, exponent, label, through):
-    """A thin grey line of slope ``exponent`` on log-log axes through the point ``through``, named on the line where the most room is; plot
+    """A thin gray line of slope ``exponent`` on log-log axes through the point ``through``, named on the line where the most room is; plot
     the data and set limits first.
     """
     left, right = axis.get_xlim()
@@ -112,7 +112,7 @@ def reference_slope(axis, exponent, label, through):
 
 
 def guide_label(axis, label, place):
-    """The small grey name of a reference line, at ``place`` on the line, which it interrupts."""
+    """The small gray name of a reference line, at ``place`` on the line, which it interrupts."""
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
     return axis.text(*place, label, color="0.35", fontsize=8, ha="center", va="center", bbox=box, in_layout=False)
 

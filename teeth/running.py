@@ -90,7 +90,7 @@ class Bench:
     # --- claims
 
     def claims(self, tree, file, family=""):
-        """Seen by claims: one fails, or its control is not refuted any more, or it crashes or never ends; without the fault all is well."""
+        """Seen by claims: one fails, or its control is no longer refuted, or it crashes or never ends; without the fault all is well."""
         names, deadline = self._claims(file, family), time.monotonic() + self.limit
         waiting = names
         while waiting:

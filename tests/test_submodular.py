@@ -188,7 +188,7 @@ def test_sets_may_be_lists_or_booleans_or_sets():
 
 
 def test_the_counterexample_is_shown():
-    with pytest.raises(ValueError, match=r"^table is not normalised: F of nothing is 1"):
+    with pytest.raises(ValueError, match=r"^table is not normalized: F of nothing is 1"):
         submodular.check_table([1.0, 2.0])
     with pytest.raises(ValueError, match=r"^table is not monotone: F\{0\} = 2, with 1 more it is 1.5$"):
         submodular.check_table([0, 2, 1, 1.5])

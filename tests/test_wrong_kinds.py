@@ -1,4 +1,4 @@
-"""Every function that takes a model says what it wants and what it got: the suite's other models, and what is no model at all."""
+"""Every function that takes a model says what it wants and what it got: the suite's other models, and what is not a model at all."""
 
 import gymnasium
 import numpy as np

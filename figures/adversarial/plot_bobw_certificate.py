@@ -22,7 +22,7 @@ import numpy as np
 import tabular_rl as trl
 from tabular_rl.algorithms import BestOfBothWorlds
 from tabular_rl.experiments import Cell, run_cells
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, reference_slope, save, size
 
 SEEDS, T = 16, size(quick=100_000, full=1_000_000)
 mdp = trl.instances.gap_instance()
@@ -71,9 +71,9 @@ for axis, (world, (regret, whom)) in zip(axes[0], against.items(), strict=True):
         for column, style in ((regret, LINES[0]), ("certificate", LINES[1])):
             table = here.pivot(index="episode", columns="replicate", values=column)
             axis.plot(
-                table.index, table.median(axis=1), color=COLOURS[i], linestyle=style, label=f"{name}: {column.removeprefix('comparator_')}"
+                table.index, table.median(axis=1), color=COLORS[i], linestyle=style, label=f"{name}: {column.removeprefix('comparator_')}"
             )
-            axis.fill_between(table.index, *table.quantile([0.05, 0.95], axis=1).to_numpy(), color=COLOURS[i], alpha=0.2, linewidth=0)
+            axis.fill_between(table.index, *table.quantile([0.05, 0.95], axis=1).to_numpy(), color=COLORS[i], alpha=0.2, linewidth=0)
     axis.plot(table.index, closed_form(table.index.to_numpy()), color="0.45", linewidth=0.9, linestyle=":", label="closed form (Tsallis)")
     axis.plot(table.index, H * table.index, color="0.7", linewidth=0.9, label="H T, the most to lose")
     axis.set(xscale="log", yscale="log", xlabel="episodes T", title=f"{world}: against {whom}")

@@ -17,7 +17,7 @@ import numpy as np
 import tabular_rl as trl
 from tabular_rl.algorithms import UCBVI, BestOfBothWorlds
 from tabular_rl.experiments import Cell, run_cells
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, reference_slope, save, size
 
 SEEDS, T = 16, size(quick=100_000, full=1_000_000)
 mdp = trl.instances.gap_instance()
@@ -42,7 +42,7 @@ mean = results.groupby(["algorithm", "reign"], sort=False).regret.mean().unstack
 error = (results.groupby(["algorithm", "reign"], sort=False).regret.std() / np.sqrt(SEEDS)).unstack()
 fig, axes = figure(1, 2, height=3.0)
 for i, name in enumerate(learners):
-    style = {"color": COLOURS[i], "linestyle": LINES[i], "marker": "o", "markersize": 4, "capsize": 2, "label": name}
+    style = {"color": COLORS[i], "linestyle": LINES[i], "marker": "o", "markersize": 4, "capsize": 2, "label": name}
     axes[0, 0].errorbar(range(len(reigns)), mean.loc[name], 2 * error.loc[name], **style)
     excess = mean.loc[name][reigns[1:]] - mean.loc[name][0]
     axes[0, 1].errorbar(reigns[1:], excess, 2 * np.hypot(error.loc[name][reigns[1:]], error.loc[name][0]), **style)

@@ -20,7 +20,7 @@ import numpy as np
 import tabular_rl as trl
 from tabular_rl.algorithms import BestOfBothWorlds
 from tabular_rl.experiments import Cell, run_cells
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, reference_slope, save, size
 
 SEEDS, T = 12, size(quick=50_000, full=500_000)
 mdp = trl.instances.gap_instance()
@@ -49,7 +49,7 @@ fig, axes = figure(1, 1, height=3.3, width=5.2)
 axis = axes[0, 0]
 for i, (name, group) in enumerate(results.groupby("algorithm", sort=False)):
     table = group.groupby("L").regret
-    style = {"color": COLOURS[i], "linestyle": LINES[i], "marker": "o", "markersize": 4, "capsize": 2, "label": name}
+    style = {"color": COLORS[i], "linestyle": LINES[i], "marker": "o", "markersize": 4, "capsize": 2, "label": name}
     axis.errorbar(table.mean().index, table.mean(), 2 * table.std() / np.sqrt(SEEDS), **style)
     print(f"{name}: exponent {np.polyfit(np.log(table.mean().index), np.log(table.mean()), 1)[0]:.2f}")
 axis.set(xscale="log", yscale="log", xlabel="L*, loss of the best policy (loss units)", ylabel="regret (loss units)")

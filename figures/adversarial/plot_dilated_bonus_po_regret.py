@@ -3,7 +3,7 @@ Exploration bonuses against an adversary
 ========================================
 
 An adversary may change the losses of every episode, and the learner sees only those of the states it walked through. Optimism
-(UCBVI) trusts that the losses stay what they were; exponential weights do not, if they are paid to look everywhere.
+(UCBVI) trusts that the losses stay what they were; exponential weights do not, if a bonus pays for exploration.
 
 Dilated-bonus policy optimization keeps weights :math:`\pi_k(a \mid s) \propto \exp(-\eta \sum_{j<k} (\hat Q_j - B_j)(s, a))`. Its
 bonus :math:`B_j` solves a Bellman equation whose future counts :math:`1 + 1/H` times, and pays for the variance of the estimate
@@ -67,7 +67,7 @@ legend_below(fig, axes[0, 0])
 save(fig, "plot_dilated_bonus_po_regret", ends)
 
 # %%
-# The exponents between neighbouring lengths, of the medians.
+# The exponents between neighboring lengths, of the medians.
 medians = ends.groupby(["problem", "algorithm", "length"], sort=False).regret.median().unstack()
 slopes = np.log(medians).diff(axis=1).iloc[:, 1:] / np.diff(np.log(lengths))
 print(slopes.round(2).to_string())

@@ -17,7 +17,7 @@ import numpy as np
 import tabular_rl as trl
 from tabular_rl.algorithms.adversarial.explore_then_commit import ExploreThenCommit
 from tabular_rl.experiments import Experiment
-from tabular_rl.plotting import COLOURS, band, figure, legend_below, save, size
+from tabular_rl.plotting import COLORS, band, figure, legend_below, save, size
 
 N, GAPS = 10_000, (0.1, 0.4)
 M = size(quick=[1, 3, 10, 30, 100, 300, 1000, 3000], full=np.unique(np.geomspace(1, 4000, 30).round().astype(int)).tolist())
@@ -33,9 +33,9 @@ last = results[results.episode == N].assign(m=lambda table: table.algorithm.asty
 # Mean regret (dots) below its bound (dotted, in the same color).
 fig, axes = figure(1, 1, height=3.2, width=5)
 axis = axes[0, 0]
-band(axis, last, x="m", y="regret", by="problem", centre="mean", marker="o")
+band(axis, last, x="m", y="regret", by="problem", center="mean", marker="o")
 m = np.geomspace(M[0], M[-1], 200)
-for gap, color in zip(GAPS, COLOURS, strict=False):
+for gap, color in zip(GAPS, COLORS, strict=False):
     axis.plot(m, gap * (m + (N - 2 * m) * np.exp(-m * gap**2)), ":", color=color, linewidth=1.2, label=f"bound, gap {gap}")
 axis.axvline(ExploreThenCommit().run(bandits["gap 0.1"], N).parameters["m"], color="0.45", linewidth=0.9, gid="guide")
 axis.set(xscale="log", yscale="log", xlabel="rounds of exploration per arm m", ylabel="regret (loss units)")

@@ -18,7 +18,7 @@ import pandas as pd
 
 import tabular_rl as trl
 from tabular_rl.algorithms import DAPO, Uniform
-from tabular_rl.plotting import COLOURS, figure, save, size
+from tabular_rl.plotting import COLORS, figure, save, size
 
 SEEDS = 16
 mdp = trl.instances.delay_instance()
@@ -44,9 +44,9 @@ for axis, (d, group) in zip(axes[0], results.groupby("delay"), strict=True):
     for i, (column, label) in enumerate(curves.items()):
         values = group.groupby("episodes")[column]
         axis.plot(
-            values.median().index, values.median(), color=["0.6", *COLOURS][i], label=label, linewidth=1.6 if column == "regret" else 1.1
+            values.median().index, values.median(), color=["0.6", *COLORS][i], label=label, linewidth=1.6 if column == "regret" else 1.1
         )
-        axis.fill_between(values.median().index, values.min(), values.max(), color=["0.6", *COLOURS][i], alpha=0.25, linewidth=0)
+        axis.fill_between(values.median().index, values.min(), values.max(), color=["0.6", *COLORS][i], alpha=0.25, linewidth=0)
     axis.plot(lengths, 12 * np.sqrt(lengths), color="0.5", linestyle=":", linewidth=0.9)
     axis.annotate(
         r"$\sqrt{K}$",

@@ -19,7 +19,7 @@ from scipy.special import gammaln
 
 import tabular_rl as trl
 from tabular_rl.experiments import Cell, run_cells
-from tabular_rl.plotting import COLOURS, figure, save, size
+from tabular_rl.plotting import COLORS, figure, save, size
 
 SEEDS = 40
 models = {"H = S = 1": trl.FiniteHorizonMDP(np.ones((1, 2, 1)), np.zeros((1, 2)), horizon=1), "H = S = 3": trl.instances.delay_instance()}
@@ -56,9 +56,7 @@ for axis, name in zip(axes[0], models, strict=True):
     for i, d in enumerate(delays):
         group = results[(results.problem == name) & (results.d == d)].groupby("delayed_length").regret
         error = 2 * group.std() / np.sqrt(SEEDS)
-        axis.errorbar(
-            np.sqrt(group.mean().index), group.mean(), error, fmt="o", markersize=4, capsize=2, color=COLOURS[i], label=f"d = {d}"
-        )
+        axis.errorbar(np.sqrt(group.mean().index), group.mean(), error, fmt="o", markersize=4, capsize=2, color=COLORS[i], label=f"d = {d}")
     x = np.sqrt(np.array([lengths[0], lengths[-1] * (1 + delays[-1])]))
     if name == "H = S = 1":
         axis.plot(x, [exact(lengths[0], 0), exact(lengths[-1], delays[-1])], color="0.3", linewidth=1, label="every learner (exact)")

@@ -7,7 +7,7 @@ terms, with no probability in it: the regret of the policy gradient, the slack o
 optimism, which is what the epoch's own rollouts would meet of bonus and unknown pairs. All are drawn with that factor.
 
 The inequality is proven and executed for every epoch drawn here (it needs the true model, so it is a diagnosis and no stopping rule). What
-the theorem allows for the first term, B sqrt(log A / (2 T)), is several times as large as the regret that is realised.
+the theorem allows for the first term, B sqrt(log A / (2 T)), is several times as large as the regret that is realized.
 """
 
 # %%
@@ -17,7 +17,7 @@ import pandas as pd
 
 import tabular_rl as trl
 from tabular_rl.algorithms import LPO, pathwise_certificate
-from tabular_rl.plotting import COLOURS, LINES, figure, floor, legend_below, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, floor, legend_below, save, size
 
 EPOCHS = size(quick=24, full=48)
 problems = {"RiverSwim, 6 states": trl.instances.river_swim(6, discount=0.9), "lock(3, 3)": trl.instances.combination_lock(3, 3)}
@@ -42,7 +42,7 @@ fig, axes = figure(1, 2, height=3.2, sharey=True)
 for axis, (name, group) in zip(axes[0], table.groupby("problem", sort=False), strict=True):
     axis.plot(1 + group["outer samples"], group.bound, color="black", linewidth=2.2, label="bound, the sum of the three")
     for i, (term, label) in enumerate(names.items()):
-        axis.plot(1 + group["outer samples"], group[term], color=COLOURS[i], linestyle=LINES[1 + i], linewidth=1.5, label=label)
+        axis.plot(1 + group["outer samples"], group[term], color=COLORS[i], linestyle=LINES[1 + i], linewidth=1.5, label=label)
     axis.plot(1 + group["outer samples"], group.gap, "ko", markersize=3, label="true gap $V^* - V$")
     axis.set(title=name, xlabel="1 + outer samples before the epoch", xscale="log", yscale="log")
 axes[0, 0].set(ylabel="gap and its bound (reward)", ylim=(1e-3, 3 * table.bound.max()))

@@ -21,7 +21,7 @@ import pandas as pd
 import tabular_rl as trl
 from tabular_rl.algorithms import LPO, QLearning, UCBVIDiscounted
 from tabular_rl.experiments import Cell, run_cells
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, save, size
 
 SEEDS, BUDGET = size(quick=4, full=16), size(quick=1e7, full=6e7)
 lock = trl.instances.combination_lock(depth=10, A=4)
@@ -67,8 +67,8 @@ for i, (name, group) in enumerate(pd.concat([epochs, steps]).groupby("algorithm"
         stairs.append(np.where((at >= 0) & (grid <= run.steps.max() * 1.02), best_gap[np.maximum(at, 0)], np.nan))
     seen = np.isfinite(stairs).all(axis=0)
     low, middle, high = (np.quantile(np.array(stairs)[:, seen], q, axis=0) for q in (0, 0.5, 1))
-    axis.plot(grid[seen], middle, label=name, color=COLOURS[i], linestyle=LINES[i], linewidth=1.6)
-    axis.fill_between(grid[seen], low, high, color=COLOURS[i], alpha=0.15, linewidth=0)
+    axis.plot(grid[seen], middle, label=name, color=COLORS[i], linestyle=LINES[i], linewidth=1.6)
+    axis.fill_between(grid[seen], low, high, color=COLORS[i], alpha=0.15, linewidth=0)
     rows.append(pd.DataFrame({"algorithm": name, "steps": grid[seen], "median": middle, "low": low, "high": high}))
 axis.axhline(0.1 * best, color="0.45", linestyle=":", linewidth=0.9)
 axis.annotate("10 % of V*", (1.1e3, 0.1 * best), fontsize=8, color="0.35", xytext=(0, 3), textcoords="offset points")

@@ -19,7 +19,7 @@ import pandas as pd
 import tabular_rl as trl
 from tabular_rl.algorithms import LPO
 from tabular_rl.experiments import Cell, run_cells
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, reference_slope, save, size
 
 SEEDS = size(quick=4, full=8)
 swim = trl.instances.river_swim(4, discount=0.8)
@@ -69,9 +69,9 @@ table = pd.DataFrame(rows, columns=["algorithm", "eps", "replicate", "rollouts",
 fig, axes = figure(1, 2, height=3.0)
 for i, (name, group) in enumerate(table.groupby("algorithm", sort=False)):
     mean = group.groupby("eps", sort=False)[["rollouts", "gap"]].mean()
-    axes[0, 0].plot(1 / mean.index, mean.rollouts, "o", color=COLOURS[i], linestyle=LINES[i], label=name, markersize=4)
-    axes[0, 1].plot(mean.rollouts, mean.gap, "o", color=COLOURS[i], linestyle=LINES[i], markersize=4)
-    axes[0, 1].plot(group.rollouts, group.gap, ".", color=COLOURS[i], markersize=3, alpha=0.5)
+    axes[0, 0].plot(1 / mean.index, mean.rollouts, "o", color=COLORS[i], linestyle=LINES[i], label=name, markersize=4)
+    axes[0, 1].plot(mean.rollouts, mean.gap, "o", color=COLORS[i], linestyle=LINES[i], markersize=4)
+    axes[0, 1].plot(group.rollouts, group.gap, ".", color=COLORS[i], markersize=3, alpha=0.5)
 axes[0, 0].set(xscale="log", yscale="log", xlabel="1 / eps", ylabel="rollouts", ylim=(8e3, size(2e7, 1e9)))
 axes[0, 0].set_xticks([1, 2, 4], ["1", "2", "4"])
 axes[0, 0].tick_params(axis="x", which="minor", labelbottom=False)

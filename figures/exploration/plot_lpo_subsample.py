@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tabular_rl.algorithms import SensitivitySampler, TabularClass, sampling_constant
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, save, size
 
 CELLS, N, SEEDS = 12, size(quick=200_000, full=2_000_000), 16
 frequency = np.append(np.arange(1.0, CELLS) ** -1.5, 3e-4)
@@ -48,20 +48,20 @@ for constant in constants:
 curves, ends = pd.concat(curves), pd.DataFrame(ends, columns=["constant", "replicate", "sample", "low", "high"])
 
 # %%
-# Left: growth, beside its reference d C log n. Right: the worst cells of all streams; grey: what the theorem promises for the largest C.
+# Left: growth, beside its reference d C log n. Right: the worst cells of all streams; gray: what the theorem promises for the largest C.
 fig, axes = figure(1, 2, height=3.0)
 left, right = axes[0]
 for i, (constant, group) in enumerate(curves.groupby("constant")):
     mean = group.groupby("n").kept.mean()
-    left.plot(mean.index, mean, color=COLOURS[i], linestyle=LINES[i], label=f"C = {constant}")
-    left.plot(grid, np.minimum(grid, CELLS * constant * np.log(grid)), color=COLOURS[i], linewidth=0.7, alpha=0.6, linestyle=":")
+    left.plot(mean.index, mean, color=COLORS[i], linestyle=LINES[i], label=f"C = {constant}")
+    left.plot(grid, np.minimum(grid, CELLS * constant * np.log(grid)), color=COLORS[i], linewidth=0.7, alpha=0.6, linestyle=":")
 left.plot(grid, grid, color="0.45", linewidth=0.9)
 left.annotate("everything", (grid[20], grid[20]), fontsize=8, color="0.35", xytext=(-4, 6), textcoords="offset points", ha="right")
 left.set(xscale="log", yscale="log", xlabel="length of the stream (visits)", ylabel="kept points", ylim=(8, 3 * N))
 left.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0.02, 0.98))
 for i, (sample, group) in enumerate(ends.groupby("sample", sort=False)):
     worst, place = group.groupby("constant").agg({"low": "min", "high": "max"}), np.arange(len(constants)) + 0.15 * (i - 1)
-    right.vlines(place, worst.low, worst.high, color=COLOURS[i], linewidth=3, label=sample)
+    right.vlines(place, worst.low, worst.high, color=COLORS[i], linewidth=3, label=sample)
 right.axhspan(0.5, 1.5, color="0.85", zorder=0)
 right.set_xticks(range(len(constants)), constants)
 right.set(yscale="log", xlabel="C", ylabel="weight / count, worst cells")

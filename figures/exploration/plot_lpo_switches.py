@@ -17,7 +17,7 @@ import pandas as pd
 import tabular_rl as trl
 from tabular_rl.algorithms import LPO
 from tabular_rl.experiments import Cell, run_cells
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, save, size
 
 N, SEEDS, PAIRS = size(quick=20_000, full=200_000), 8, 12
 swim = trl.instances.river_swim(6, discount=0.9)
@@ -37,15 +37,15 @@ for i, (name, group) in enumerate(results.groupby("algorithm", sort=False)):
     stairs = np.array(
         [run.switches.to_numpy()[np.searchsorted(run["outer sample"], grid, side="right") - 1] for _, run in group.groupby("replicate")]
     )
-    axis.plot(grid, stairs.mean(axis=0), color=COLOURS[i], linestyle=LINES[i], label=name)
-    axis.fill_between(grid, stairs.min(axis=0), stairs.max(axis=0), color=COLOURS[i], alpha=0.2, linewidth=0)
+    axis.plot(grid, stairs.mean(axis=0), color=COLORS[i], linestyle=LINES[i], label=name)
+    axis.fill_between(grid, stairs.min(axis=0), stairs.max(axis=0), color=COLORS[i], alpha=0.2, linewidth=0)
     slope = np.polyfit(np.log(grid[grid >= 300]), stairs.mean(axis=0)[grid >= 300], 1)[0]
     rows.append(pd.DataFrame({"algorithm": name, "outer samples": grid, "switches": stairs.mean(axis=0), "slope": slope}))
     if "C" in name:
         C = int(name.split()[-1])
         after = grid[grid >= 300]
         start = stairs.mean(axis=0)[grid >= 300][0]
-        axis.plot(after, start + PAIRS * C * np.log(after / after[0]), color=COLOURS[i], linewidth=0.8, linestyle=":")
+        axis.plot(after, start + PAIRS * C * np.log(after / after[0]), color=COLORS[i], linewidth=0.8, linestyle=":")
 axis.set(xscale="log", xlabel="outer samples N (every-sample planning: N switches)", ylabel="switches")
 axis.set_title(f"RiverSwim, 6 states; mean and range of {SEEDS} seeds; dotted: slope d C", fontsize=9)
 legend_below(fig, axis, columns=2)

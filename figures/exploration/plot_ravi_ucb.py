@@ -1,14 +1,14 @@
 r"""
-RAVI-UCB: plan once per rollout, regularise, be certified
+RAVI-UCB: plan once per rollout, regularize, be certified
 =========================================================
 
 RAVI-UCB (Moulin, Neu 2023) backs its optimistic values up once per rollout and moves its policy by a soft-max step of rate :math:`\eta`.
 RiverSwim, six states, discount 0.9. Left: :math:`V^* - V_{\pi_k}` of the policy being played, at bonus scale 0.1, which was chosen by
 trying and carries no guarantee; UCBVI, whose bonus is a third of that, plans to the end whenever a count has doubled. Right: bonus scale 1,
-the theory's. The regret over the :math:`K` rollouts (lines) stays below the certificate of its run (dotted, same colour) with probability
+the theory's. The regret over the :math:`K` rollouts (lines) stays below the certificate of its run (dotted, same color) with probability
 0.95, at every :math:`\eta` (derived here); the certificate of the default :math:`\eta` starts high because of its first term,
-:math:`H \log A / \eta`. Below :math:`K H = K / (1 - \gamma)` (grey), the most that any policies can lose, certificates come only after
-:math:`10^5` steps. On this problem greed beats both finite rates: what the regulariser buys is a proven rate, not speed.
+:math:`H \log A / \eta`. Below :math:`K H = K / (1 - \gamma)` (gray), the most that any policies can lose, certificates come only after
+:math:`10^5` steps. On this problem greed beats both finite rates: what the regularizer buys is a proven rate, not speed.
 """
 
 # %%
@@ -20,7 +20,7 @@ import pandas as pd
 
 from tabular_rl import instances
 from tabular_rl.algorithms import RAVIUCB, UCBVIDiscounted
-from tabular_rl.plotting import COLOURS, LINES, band, figure, floor, legend_below, reference_slope, save, size
+from tabular_rl.plotting import COLORS, LINES, band, figure, floor, legend_below, reference_slope, save, size
 
 SEEDS, STEPS = 10, size(quick=300_000, full=3_000_000)
 swim = instances.river_swim(6, discount=0.9)
@@ -62,12 +62,12 @@ theory = runs({"eta = 0.1": RAVIUCB(0.1), "eta = 1": RAVIUCB(1.0), "default eta"
 axis = axes[0, 1]
 shown = theory[theory.step >= 100]
 for i, (name, group) in enumerate(shown.groupby("learner", sort=False)):
-    colour = COLOURS[i] if i < 2 else COLOURS[6]
+    color = COLORS[i] if i < 2 else COLORS[6]
     for key, line in (("regret", LINES[i]), ("certificate", ":")):
         wide = group.pivot(index="step", columns="replicate", values=key)
         label = None if key == "certificate" else name if i < 2 else "default eta (right)"
-        axis.plot(wide.index, wide.median(axis=1), line, color=colour, linewidth=1.6, label=label)
-        axis.fill_between(wide.index, wide.quantile(0.05, axis=1), wide.quantile(0.95, axis=1), color=colour, alpha=0.2, linewidth=0)
+        axis.plot(wide.index, wide.median(axis=1), line, color=color, linewidth=1.6, label=label)
+        axis.fill_between(wide.index, wide.quantile(0.05, axis=1), wide.quantile(0.95, axis=1), color=color, alpha=0.2, linewidth=0)
     last = wide.index[-1]
     print(f"{name}: regret {group[group.step == last].regret.mean():.4g}, certificate {group[group.step == last].certificate.mean():.4g}")
 trivial = shown.groupby("step").rollouts.mean() / (1 - swim.discount)

@@ -40,14 +40,14 @@ fig, axes = figure(1, 3, height=2.9, width=7.6)
 
 
 def draw(axis, picture, title, label, marks, **scale):
-    """One map: ``picture`` [64] in colours without the absorbing cells, ``marks`` [64] as letters."""
+    """One map: ``picture`` [64] in colors without the absorbing cells, ``marks`` [64] as letters."""
     shades = axis.imshow(np.where(absorbing, np.nan, picture).reshape(8, 8), cmap="viridis", **scale)
     fig.colorbar(shades, ax=axis, location="bottom", shrink=0.9, extend="min" if scale else "neither").set_label(label)
     axis.set(title=title, xticks=[], yticks=[])
     axis.grid(False)
     for s, mark in enumerate(marks):
-        colour = "black" if absorbing[s] or shades.norm(picture[s]) > 0.6 else "white"
-        axis.text(s % 8, s // 8, mark, ha="center", va="center", fontsize=8, color=colour)
+        color = "black" if absorbing[s] or shades.norm(picture[s]) > 0.6 else "white"
+        axis.text(s % 8, s // 8, mark, ha="center", va="center", fontsize=8, color=color)
 
 
 moves = [letter if end else "←↓→↑"[action] for letter, end, action in zip(letters, absorbing, solution.actions[0], strict=True)]

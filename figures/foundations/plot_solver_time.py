@@ -3,7 +3,7 @@ How long does it take to solve an MDP?
 ======================================
 
 A discounted model with S states and A actions is an array of :math:`8 S^2 A` bytes, and whoever wants a certified answer must read each
-of them at least once. So the ruler for a solver is the time to read its model: once the array has left the cache, that is memory
+of them at least once. So the reference for a solver is the time to read its model: once the array has left the cache, that is memory
 bandwidth, and nothing computes faster than memory delivers.
 
 The three solvers stop when the two-sided bounds of MacQueen (1966) certify an error of at most :math:`10^{-6}`:
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 import tabular_rl as trl
-from tabular_rl.plotting import COLOURS, LINES, figure, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, save, size
 
 METHODS = ("modified_policy_iteration", "policy_iteration", "value_iteration")
 
@@ -52,15 +52,15 @@ for S in sizes:
 results = pd.DataFrame(rows)
 
 # %%
-# The grey line: the bytes of the model over the bandwidth measured at the largest size.
+# The gray line: the bytes of the model over the bandwidth measured at the largest size.
 reading = results[results.solver == "read the model once"]
 bandwidth = float(reading.bytes.iloc[-1] / reading.seconds.iloc[-1])
 fig, axes = figure(1, 1, height=3.2, width=5.2)
 axis = axes[0, 0]
 for i, (name, rows_of) in enumerate(results.groupby("solver", sort=False)):
-    grey = name == "read the model once"
+    gray = name == "read the model once"
     style = (
-        {"color": "0.4", "linestyle": "-"} if grey else {"color": COLOURS[i - 1], "linestyle": LINES[i - 1], "marker": "o", "markersize": 3}
+        {"color": "0.4", "linestyle": "-"} if gray else {"color": COLORS[i - 1], "linestyle": LINES[i - 1], "marker": "o", "markersize": 3}
     )
     axis.plot(rows_of.S, 1e3 * rows_of.seconds, label=name, **style)
 states = np.array(sizes, float)

@@ -23,7 +23,7 @@ from tabular_rl import RobustMDP
 from tabular_rl.algorithms import DRPG, convergence_bound
 from tabular_rl.instances import garnet_policy, garnet_robust
 from tabular_rl.planning import constants, robust_evaluate, solve
-from tabular_rl.plotting import COLOURS, figure, floor, legend_below, reference_slope, save, size
+from tabular_rl.plotting import COLORS, figure, floor, legend_below, reference_slope, save, size
 
 DISCOUNT, LENGTHS = 0.1, size(quick=[100, 300, 1000, 3000, 10_000, 30_000, 100_000], full=[10**k for k in range(2, 8)])
 
@@ -73,8 +73,8 @@ main = results[results.seed == 3]
 left.axhline(1 / (1 - DISCOUNT), color="0.6", linewidth=1.6, label="trivial bound")
 for i, (kind, name) in enumerate({"sa": "a set for each pair", "s": "one budget per state"}.items()):
     line = main[main.set == kind]
-    left.plot(line["T"], line.bound, linestyle="--", color=COLOURS[i], marker="ox"[i], markersize=4, label=f"theorem, {name}")
-    left.plot(line["T"], line.error, color=COLOURS[i], marker="ox"[i], markersize=4, label=f"least error, {name}")
+    left.plot(line["T"], line.bound, linestyle="--", color=COLORS[i], marker="ox"[i], markersize=4, label=f"theorem, {name}")
+    left.plot(line["T"], line.error, color=COLORS[i], marker="ox"[i], markersize=4, label=f"least error, {name}")
 left.set(xscale="log", yscale="log", xlabel="updates T", ylabel="error and its bound (cost)", ylim=(1e-9, 100))
 left.set_title("two states, discount 0.1: true, loose, not empty", fontsize=8)
 floor(left, 1e-9)

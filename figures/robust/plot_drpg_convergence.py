@@ -8,7 +8,7 @@ DRPG (Wang, Ho, Petrik 2023) descends :math:`\Phi(\pi) = \max_P J(\pi, P)` by th
 Left, a set for each pair (s, a). The dotted orders: :math:`T^{-1/4}` is what the theorem guarantees for the least error so far (derived for
 convex rectangular sets and positive starts; its constants are vacuous at this discount), :math:`T^{-1}` is drawn for comparison and is
 proven by nobody. That every single step goes down is proven (L19, greedy kernels). Right, one budget for all actions of a state: the
-optimum randomises and sits at a kink, a constant step stops at a floor that grows with it, decreasing steps do not; the least error so far.
+optimum randomizes and sits at a kink, a constant step stops at a floor that grows with it, decreasing steps do not; the least error so far.
 """
 
 # %%
@@ -20,7 +20,7 @@ import pandas as pd
 from tabular_rl.algorithms import DRPG
 from tabular_rl.instances import garnet_policy, garnet_robust
 from tabular_rl.planning import solve
-from tabular_rl.plotting import COLOURS, LINES, figure, floor, reference_slope, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, floor, reference_slope, save, size
 
 SEEDS, STEPS = size(quick=50, full=50), 200
 tables = []
@@ -62,8 +62,8 @@ for axis, table, title in (
 ):
     for i, (name, group) in enumerate(table.groupby("name", sort=False)):
         errors = group.pivot(index="t", columns="replicate", values="error")
-        axis.plot(errors.index, errors.mean(axis=1), color=COLOURS[i], linestyle=LINES[i], linewidth=1.8, label=name)
-        axis.plot(errors.index, errors.max(axis=1), color=COLOURS[i], linestyle=LINES[i], linewidth=0.6)
+        axis.plot(errors.index, errors.mean(axis=1), color=COLORS[i], linestyle=LINES[i], linewidth=1.8, label=name)
+        axis.plot(errors.index, errors.max(axis=1), color=COLORS[i], linestyle=LINES[i], linewidth=0.6)
     axis.set(xscale="log", yscale="log", xlabel="updates of the policy t + 1", ylim=(1e-6, 20))
     axis.set_title(title, fontsize=8)
     floor(axis, 1e-6)

@@ -18,7 +18,7 @@ import pandas as pd
 from tabular_rl.algorithms import DRPG
 from tabular_rl.instances import nonrect_two_kernels
 from tabular_rl.planning import robust_evaluate
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, save, size
 
 SLIP, RISK, DISCOUNT, STEPS, GRID = 0.1, 0.5, 0.9, size(quick=1000, full=3000), 51
 problems = {"list": nonrect_two_kernels(), "hull": nonrect_two_kernels(rectangularity="s")}
@@ -69,9 +69,9 @@ for axis, kind in zip(axes[0], names, strict=False):
     axis.contour(ticks, ticks, surfaces[kind].T, levels=np.linspace(0, 1, 21), colors="white", linewidths=0.4)
     for i, start in enumerate(STARTS):
         path = runs[kind, start]
-        axis.plot(path.x, path.y, color=COLOURS[i], linewidth=1.3)
-        axis.plot(*start, "o", color=COLOURS[i], markersize=4, clip_on=False)
-        axis.plot(path.x.iloc[-1], path.y.iloc[-1], "*", color=COLOURS[i], markersize=9, clip_on=False, zorder=3)
+        axis.plot(path.x, path.y, color=COLORS[i], linewidth=1.3)
+        axis.plot(*start, "o", color=COLORS[i], markersize=4, clip_on=False)
+        axis.plot(path.x.iloc[-1], path.y.iloc[-1], "*", color=COLORS[i], markersize=9, clip_on=False, zorder=3)
     for marker, end in (("o", "start"), ("*", f"after {STEPS} updates")):
         axis.plot([], [], marker, color="0.3", markersize=6, label=end)
     axis.set_title(names[kind], fontsize=8)
@@ -87,7 +87,7 @@ legend_below(fig, axes[0, 0], axes[0, 2])
 save(fig, "plot_drpg_counterexample", results)
 
 # %%
-# Strict local minima of the first surface on the grid (less than all neighbours), and where the runs ended.
+# Strict local minima of the first surface on the grid (less than all neighbors), and where the runs ended.
 padded = np.pad(surfaces["list"], 1, constant_values=np.inf)
 near = [padded[1 + i : GRID + 1 + i, 1 + j : GRID + 1 + j] for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 for i, j in np.argwhere(np.all([surfaces["list"] < other for other in near], axis=0)):

@@ -13,7 +13,7 @@ loop. Inventory of Wang, Ho, Petrik (2023), 8 states, 3 actions, with positive f
 
 # %%
 # Policy gradient against the family, and against the nominal kernel alone, with the two published steps. What is drawn for both is the cost
-# against the kernel where an ascent of its own ends, started at the centre of the family: the same adversary for both.
+# against the kernel where an ascent of its own ends, started at the center of the family: the same adversary for both.
 from dataclasses import replace
 
 import numpy as np
@@ -22,14 +22,14 @@ import pandas as pd
 import tabular_rl as trl
 from tabular_rl.algorithms import DRPG
 from tabular_rl.instances import inventory_param
-from tabular_rl.plotting import COLOURS, figure, save, size
+from tabular_rl.plotting import COLORS, figure, save, size
 
 SEEDS, STEPS = size(quick=20, full=100), 200
 grid = np.unique(np.concatenate([np.arange(10), np.geomspace(10, STEPS, 30).astype(int)]))
 
 
 def against_the_ascent(mdp, policy):
-    """J of a policy at the end of an ascent from the centre."""
+    """J of a policy at the end of an ascent from the center."""
     return DRPG("parametric", start=policy).run(mdp, 1)["objective"][0]
 
 
@@ -52,7 +52,7 @@ left, right = axes[0]
 looks = {("robust", 0.1): "-", ("robust", 0.01): "--", ("non-robust", 0.1): "-", ("non-robust", 0.01): "--"}
 for (method, step), line in looks.items():
     curve = results[(results.method == method) & (results.step == step) & (results.replicate == 0)]
-    left.plot(curve.t, curve.cost, line, color=COLOURS[method != "robust"], label=f"{method}, step {step:g}", linewidth=1.6)
+    left.plot(curve.t, curve.cost, line, color=COLORS[method != "robust"], label=f"{method}, step {step:g}", linewidth=1.6)
 left.set(xlabel="updates of the policy t", ylabel=r"cost $J(\pi_t)$ against the ascent's kernel")
 left.set_title("seed 0; at jumps the ascent ends elsewhere", fontsize=8)
 left.legend(fontsize=7)
@@ -60,7 +60,7 @@ ends = results[results.t == STEPS].pivot(index=["step", "replicate"], columns="m
 for i, step in enumerate((0.1, 0.01)):
     ratio = np.sort(ends.loc[step, "robust"] / ends.loc[step, "non-robust"])
     lower = (ratio < 1).sum()
-    right.plot(np.arange(1, SEEDS + 1), ratio, "o^"[i], markersize=4, color=COLOURS[2 + i], label=f"step {step:g}: below 1 for {lower}")
+    right.plot(np.arange(1, SEEDS + 1), ratio, "o^"[i], markersize=4, color=COLORS[2 + i], label=f"step {step:g}: below 1 for {lower}")
 right.axhline(1, color="0.5", linewidth=0.8, linestyle=":")
 right.set(xlabel="inventories, by their ratio", ylabel="robust / non-robust cost")
 right.set_title(f"{SEEDS} inventories after {STEPS} updates: no clear winner", fontsize=8)

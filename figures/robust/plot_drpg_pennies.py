@@ -4,7 +4,7 @@ Matching pennies with nature
 
 In state 0 the agent chooses a row, and nature moves the probability of the bad state, with one budget for both rows. A nature that knows
 which row will be played spends everything there; against a fair coin it must split. The robust value of playing action 0 with probability x
-is known in closed form, :math:`\Phi(x) = c_0 + c_1 \max(x, 1 - x)`, a kink with the optimum in it: randomising is worth 25 % of the cost.
+is known in closed form, :math:`\Phi(x) = c_0 + c_1 \max(x, 1 - x)`, a kink with the optimum in it: randomizing is worth 25 % of the cost.
 
 Three ways to look for it: robust policy gradient (DRPG), best responses that alternate, and both players following their gradients at once.
 Only the first is proven to arrive. That the second has period 2 is exact; the orbit of the third is measured.
@@ -17,7 +17,7 @@ import pandas as pd
 
 from tabular_rl.algorithms import DRPG, BestResponses, GradientDescentAscent
 from tabular_rl.instances import pennies, pennies_values
-from tabular_rl.plotting import COLOURS, figure, guide_label, save, size
+from tabular_rl.plotting import COLORS, figure, guide_label, save, size
 
 mdp, STEPS = pennies(), size(quick=4000, full=20_000)
 start = np.array([[0.3, 0.7], [0.5, 0.5], [0.5, 0.5]])
@@ -49,16 +49,16 @@ left, right = axes[0]
 ticks = np.linspace(0, 1, 201)
 left.plot(ticks, [worst_case(x) for x in ticks], color="0.3", linewidth=0.8)
 for width, name in zip((4, 7, 12, None), paths, strict=True):
-    path, colour = results[results.method == name], COLOURS[list(paths).index(name)]
+    path, color = results[results.method == name], COLORS[list(paths).index(name)]
     end = path.iloc[1:].iloc[-500:].sort_values("x")
     if width is None:
-        left.plot(end.x, end.cost, "D", color=colour, markersize=7, zorder=4)
+        left.plot(end.x, end.cost, "D", color=color, markersize=7, zorder=4)
     else:
-        left.plot(end.x, end.cost, "-", color=colour, linewidth=width, solid_capstyle="round", zorder=4 - width / 4)
+        left.plot(end.x, end.cost, "-", color=color, linewidth=width, solid_capstyle="round", zorder=4 - width / 4)
     window = np.floor(np.log(path.t + 1) / np.log(1.25))
     low, high = (path.groupby(window).cost.agg(end).to_numpy() for end in ("min", "max"))
     middle = np.exp(np.log(path.t + 1).groupby(window).mean())
-    right.fill_between(middle, low, high, color=colour, alpha=0.35, linewidth=1.2, label=name)
+    right.fill_between(middle, low, high, color=color, alpha=0.35, linewidth=1.2, label=name)
 for axis in (left, right):
     axis.axhline(worst_case(0.5), color="0.45", linewidth=0.9, linestyle=":")
 guide_label(left, "$J^*$", (0.06, worst_case(0.5)))
@@ -83,4 +83,4 @@ print(ends.agg({"x": ["min", "max"], "cost": ["min", "mean", "max"]}).round(4).t
 # gradients that do not wait for the adversary's answer go round: when nature has moved its budget, the agent has left.
 #
 # Exercises: (1) Start the simultaneous gradients at x = 0.5. (2) Average their policies over time. Is the mean near 1/2, and is that a
-# theorem? (3) Lower ``radius`` to 0.2: how much is randomising worth then? Compare with the closed form.
+# theorem? (3) Lower ``radius`` to 0.2: how much is randomizing worth then? Compare with the closed form.

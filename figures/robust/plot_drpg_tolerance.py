@@ -20,7 +20,7 @@ import pandas as pd
 from tabular_rl.algorithms import DRPG
 from tabular_rl.instances import garnet_policy, garnet_robust
 from tabular_rl.planning import solve
-from tabular_rl.plotting import COLOURS, LINES, figure, floor, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, floor, save, size
 
 SEEDS, STEPS = size(quick=10, full=50), 200
 given = DRPG(rule="constant", scale=0.25)
@@ -57,15 +57,15 @@ fig, axes = figure(1, 2, height=3.4, width_ratios=[1, 1.15])
 left, right = axes[0]
 for i, (name, group) in enumerate(results[results.panel == "loss"].groupby("name", sort=False)):
     errors = group.pivot(index="t", columns="replicate", values="error")
-    left.plot(errors.index + 1, errors.mean(axis=1), color=COLOURS[i], linestyle=LINES[i], linewidth=1.8, label=name)
-    left.plot(errors.index + 1, errors.max(axis=1), color=COLOURS[i], linestyle=LINES[i], linewidth=0.6)
+    left.plot(errors.index + 1, errors.mean(axis=1), color=COLORS[i], linestyle=LINES[i], linewidth=1.8, label=name)
+    left.plot(errors.index + 1, errors.max(axis=1), color=COLORS[i], linestyle=LINES[i], linewidth=0.6)
 left.set(xscale="log", yscale="log", xlabel="updates of the policy t + 1", ylabel=r"relative error $\Phi(\pi_t) / J^* - 1$", ylim=(1e-6, 3))
 left.set_title("constant losses of 5 and 0.5 leave floors", fontsize=8)
 left.legend(title=r"loss $\varepsilon_t$ (cost)", fontsize=7, title_fontsize=7, loc="lower left")
 floor(left, 1e-6)
 jitter, ascents = np.linspace(-0.3, 0.3, SEEDS), results[(results.panel == "ascent") & (results.t == STEPS)]
 for i, (_, group) in enumerate(ascents.groupby("name", sort=False)):
-    right.plot(i + jitter, group.error, "osD^"[i], color=COLOURS[i], markersize=4, alpha=0.8)
+    right.plot(i + jitter, group.error, "osD^"[i], color=COLORS[i], markersize=4, alpha=0.8)
 solves = ascents.groupby("name", sort=False).solves.mean() / (STEPS + 1)
 right.set_xticks(range(len(solves)), [f"{name}\n{count:.2f}" for name, count in solves.items()], fontsize=7)
 right.set(yscale="log", xlabel="inner solver; linear solves per update", ylabel=f"relative error after {STEPS} updates", ylim=(1e-9, 1))

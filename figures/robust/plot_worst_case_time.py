@@ -22,7 +22,7 @@ import pandas as pd
 import tabular_rl as trl
 from tabular_rl.kernels.robust.rows import NOMINAL, workspace
 from tabular_rl.kernels.robust.sweeps import backup
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, reference_slope, save, size
 
 sets = trl.ambiguity
 z, p0 = np.array([1.0, 3, 2, 0]), np.array([0.4, 0.1, 0.2, 0.3])
@@ -90,7 +90,7 @@ fig, axes = figure(1, 2, height=3.3)
 for axis, panel, names in zip(axes[0], ("value", "time"), (BALLS, KINDS), strict=True):
     for name in names:
         curve, place = results[(results.panel == panel) & (results.set == name)], list(KINDS).index(name) - 1
-        style = {"color": "0.4", "linestyle": ":"} if place < 0 else {"color": COLOURS[place], "linestyle": LINES[place]}
+        style = {"color": "0.4", "linestyle": ":"} if place < 0 else {"color": COLORS[place], "linestyle": LINES[place]}
         axis.plot(curve.x, curve.y, label=name, linewidth=1.6, marker="o" if panel == "time" else "", markersize=3, **style)
 axes[0, 0].set(xlabel="radius / least radius that does not bind", ylabel="worst-case cost to come", title="One row, four successors")
 axes[0, 1].set(xlabel="successors of a row", ylabel="CPU time per (s, a) (µs)", title="One worst case in a sweep")
@@ -108,4 +108,4 @@ print(f"largest gap between a worst case and its dual bound: {largest_gap:.0e}")
 # with a constant, but for transport, which compares pairs of states. No curve was tuned; times differ from machine to machine.
 #
 # Exercises: (1) Put the mass of p0 on one state. Which balls still move? (2) Give two states the same largest z: which kernels still have a
-# unique maximiser? (3) Show that ``DensityRatio(level)`` is the conditional value at risk, and add its curve.
+# unique maximizer? (3) Show that ``DensityRatio(level)`` is the conditional value at risk, and add its curve.

@@ -19,7 +19,7 @@ import pandas as pd
 
 from tabular_rl.algorithms import DRRPO
 from tabular_rl.instances import robust_linear
-from tabular_rl.plotting import COLOURS, figure, legend_below, save, size
+from tabular_rl.plotting import COLORS, figure, legend_below, save, size
 
 SEEDS, LENGTHS = 10, size(quick=[300, 1000, 3000], full=[1000, 10_000, 100_000])
 problems = {
@@ -43,7 +43,7 @@ fig, axes = figure(1, 1, height=3.0, width=6.2)
 axis, rows = axes[0, 0], list(problems)[::-1]
 for i, (K, group) in enumerate(needs.groupby("episodes")):
     low, middle, high = (group.groupby("problem").share.quantile(q)[rows] for q in (0.05, 0.5, 0.95))
-    style = {"color": COLOURS[i], "marker": "osD^"[i], "markersize": 5, "linewidth": 1.2, "capsize": 2, "linestyle": "none"}
+    style = {"color": COLORS[i], "marker": "osD^"[i], "markersize": 5, "linewidth": 1.2, "capsize": 2, "linestyle": "none"}
     axis.errorbar(middle, np.arange(len(rows)) + 0.2 * (1 - i), xerr=[middle - low, high - middle], label=f"K = {K:,}", **style)
 axis.axvline(1, color="black", linewidth=1, linestyle="--", label="theory (scale 1)")
 axis.axvline(0.1, color="0.4", linewidth=1, linestyle=":", label="scale 0.1, used here")

@@ -8,7 +8,7 @@ The proof of theorem 1 (derived in this project, one-hot features) goes
 
 optimism pays the regret with the certificates :math:`G_k`, the mean of what the bonuses allow, and the potential of the counts pays
 these. All three are drawn for one run, so that one sees how loose each step is, with the trivial bound :math:`K\,\mathrm{cap}_0`. On the
-left with the theory's bonus; on the right with a tenth of it, where nothing is guaranteed and :math:`G_k` is no certificate (the same
+left with the theory's bonus; on the right with a tenth of it, where nothing is guaranteed and :math:`G_k` is not a certificate (the same
 formulas with the smaller bonus).
 
 :math:`G_k` is recorded at the checkpoints and summed by the trapezoid rule between them; the regret is exact.
@@ -23,7 +23,7 @@ import pandas as pd
 from tabular_rl.algorithms import DRRPO
 from tabular_rl.algorithms.robust_linear.dr_rpo import regret_bound
 from tabular_rl.instances import robust_linear
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, reference_slope, save, size
 
 EPISODES, DELTA = size(quick=20_000, full=200_000), 0.05
 mdp = robust_linear.river_swim(0.02)
@@ -48,7 +48,7 @@ results = pd.concat(tables)
 fig, axes = figure(1, 2, height=3.0, sharey=True)
 for axis, (scale, table) in zip(axes[0], results.groupby("scale", sort=False), strict=True):
     for i, (name, line) in enumerate(table.groupby("line", sort=False)):
-        axis.plot(line.episode, line.value, color=COLOURS[i], linestyle=LINES[i], label=name)
+        axis.plot(line.episode, line.value, color=COLORS[i], linestyle=LINES[i], label=name)
     axis.set(xscale="log", yscale="log", xlabel="episode K")
     axis.set_title(f"scale {scale:g}: " + ("guaranteed" if scale == 1 else "no guarantee"), fontsize=8)
 low = results[results.episode >= 10].value.min()

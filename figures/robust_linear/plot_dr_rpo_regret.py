@@ -1,5 +1,5 @@
 r"""
-DR-RPO: robust regret, with and without regularisation
+DR-RPO: robust regret, with and without regularization
 ======================================================
 
 DR-RPO (Gu, He, Liu, Xu 2025, as reconstructed in this project) learns a policy for the worst factors from episodes of the nominal world.
@@ -44,7 +44,7 @@ regret = pd.concat(tables)
 fig, axes = figure(1, 2, height=3.0)
 for axis, problem in zip(axes[0], problems, strict=True):
     table = regret[(regret.problem == problem) & (regret.episode >= 30)]
-    band(axis, table, x="episode", y="regret", by="learner", level=0.8, centre="mean")
+    band(axis, table, x="episode", y="regret", by="learner", level=0.8, center="mean")
     axis.set(xscale="log", yscale="log", xlabel="episode", ylabel="robust regret (reward)")
     axis.set_ylim(table.regret.min() / 4, 4 * table.regret.max())
     reference_slope(axis, 0.5, "slope 1/2", (1, 0.5 * (table.regret / table.episode**0.5).min()))  # below all curves

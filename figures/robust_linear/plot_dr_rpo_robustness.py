@@ -7,7 +7,7 @@ robust one overtakes the nominal one, robustness starts to pay; that place is ma
 others the nominal one. The robust optimum is proven against its set only; nothing is proven about a target outside it.
 
 All learners were tuned alike: a few values of the bonus (scale 0.05, 0.1, 0.2 of the theory's, on the put 0.001, 0.003, 0.01; beta 0.1,
-0.3, 1, 3, 10 of the non-robust ones), three seeds that are not drawn, and the best mean of what the learner itself maximises in the world
+0.3, 1, 3, 10 of the non-robust ones), three seeds that are not drawn, and the best mean of what the learner itself maximizes in the world
 it learns in: the robust value, or the nominal one. On RiverSwim, and at the quick size on the put, the robust learners chose the
 smallest scale, as DR-LSVI-UCB did off dynamics, so the grid binds there, and the put's policies are still on their way at the quick size.
 All but OPPO plan only when a determinant has doubled. No constant here carries a guarantee. On the cliff only planners are drawn: its 49
@@ -23,7 +23,7 @@ import pandas as pd
 from tabular_rl.algorithms import DRLSVIUCB, DRRPO, LSVIUCB, LinearOPPO
 from tabular_rl.instances import robust_linear as shelf
 from tabular_rl.planning.robust.linear import robust_linear_evaluate, robust_linear_solve
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, save, size
 
 SEEDS = 10
 SCALES, BETAS = (0.05, 0.1, 0.2), (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -85,10 +85,10 @@ for axis, name in zip(axes.ravel(), problems, strict=True):
     table = results[results.problem == name]
     for i, (learner, marker) in enumerate(looks.items()):
         group = table[table.algorithm == learner].groupby("perturbation")["return"]
-        style = {"color": COLOURS[i], "linestyle": LINES[i], "marker": marker, "markersize": 6 - i, "markevery": (i % 2, 2)}
+        style = {"color": COLORS[i], "linestyle": LINES[i], "marker": marker, "markersize": 6 - i, "markevery": (i % 2, 2)}
         if len(group):
             axis.plot(group.mean().index, group.mean(), linewidth=1.4, label=f"{learner} (learned)", **style)
-            axis.fill_between(group.mean().index, group.quantile(0.1), group.quantile(0.9), color=COLOURS[i], alpha=0.15, linewidth=0)
+            axis.fill_between(group.mean().index, group.quantile(0.1), group.quantile(0.9), color=COLORS[i], alpha=0.15, linewidth=0)
     planners = {p: table[table.algorithm == f"exact, {p}"].set_index("perturbation")["return"] for p in ("robust", "nominal")}
     for (planner, line), style in zip(planners.items(), ("--", ":"), strict=True):
         axis.plot(line.index, line, color="black", linewidth=1.5, linestyle=style, label=f"{planner} planner (exact)")

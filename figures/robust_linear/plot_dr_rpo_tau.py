@@ -13,7 +13,7 @@ Both are measured without the KL cost, exactly, after the last episode. Proven (
 """
 
 # %%
-# Ten seeds for each temperature; the exact planner gives the bias and the coverage of the best regularised policy.
+# Ten seeds for each temperature; the exact planner gives the bias and the coverage of the best regularized policy.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ import pandas as pd
 from tabular_rl.algorithms import DRRPO
 from tabular_rl.instances import robust_linear
 from tabular_rl.planning.robust.linear import factor_coverage, robust_linear_evaluate, robust_linear_solve
-from tabular_rl.plotting import COLOURS, figure, legend_below, points, save, size
+from tabular_rl.plotting import COLORS, figure, legend_below, points, save, size
 
 SEEDS, EPISODES = 10, size(quick=4000, full=10_000)
 ZERO = 1e-3  # where tau = 0 stands on the logarithmic axis
@@ -50,17 +50,17 @@ for i, name in enumerate(problems):
     table = exact[exact.problem == name].assign(tau=lambda rows: rows.tau.replace(0, ZERO))
     dots = learned[learned.problem == name].assign(tau=lambda rows: rows.tau.replace(0, ZERO))
     points(axes[0, i], dots, x="tau", y="gap", by="learner")
-    axes[0, i].plot([], [], "o", color=COLOURS[0], markersize=3.5, label=f"learned in {EPISODES:,} episodes")
-    axes[0, i].plot(table.tau, table.bias, "--", color=COLOURS[1], label="bias of the best regularized policy (exact)")
+    axes[0, i].plot([], [], "o", color=COLORS[0], markersize=3.5, label=f"learned in {EPISODES:,} episodes")
+    axes[0, i].plot(table.tau, table.bias, "--", color=COLORS[1], label="bias of the best regularized policy (exact)")
     axes[0, i].set(xscale="log", ylabel="gap without KL cost (reward)" if i == 0 else "")
     axes[0, i].set_title(f"{name}", fontsize=8)
     finite = np.isfinite(table.coverage)
-    axes[1, i].plot(table.tau[finite], table.coverage[finite], "s-", color=COLOURS[2], markersize=3.5)
+    axes[1, i].plot(table.tau[finite], table.coverage[finite], "s-", color=COLORS[2], markersize=3.5)
     axes[1, i].plot(
         table.tau[~finite],
         np.full((~finite).sum(), top),
         "^",
-        color=COLOURS[2],
+        color=COLORS[2],
         markersize=6,
         label="C is infinite" if i == 0 else None,
     )

@@ -22,7 +22,7 @@ import pandas as pd
 from tabular_rl import planning
 from tabular_rl.instances import submodular
 from tabular_rl.planning.submodular import bandit as bandits
-from tabular_rl.plotting import COLOURS, LINES, figure, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, save, size
 
 K = 100
 problems = {
@@ -65,15 +65,15 @@ ratios = pd.DataFrame(ratios)
 fig, axes = figure(1, 4, height=3.0, width=7.0)
 for i, (axis, (name, group)) in enumerate(zip(axes[0], results.groupby("problem", sort=False), strict=False)):
     share = group.k / K
-    axis.plot(share, group.value, color=COLOURS[0], linewidth=1.6, label="$J(x_k)$ / OPT")
+    axis.plot(share, group.value, color=COLORS[0], linewidth=1.6, label="$J(x_k)$ / OPT")
     axis.plot(share, group.promise, color="0.45", linestyle=":", label="promise $1 - (1 - 1/K)^k$")
-    axis.plot(share, group.certificate, color=COLOURS[1], linestyle="--", label="certificate / OPT")
+    axis.plot(share, group.certificate, color=COLORS[1], linestyle="--", label="certificate / OPT")
     axis.axhline(1, color="black", linewidth=0.7)
     axis.set(title=name, xlabel="$k / K$", ylabel="ratio to OPT" if i == 0 else None, ylim=(0, 1.05 * results.certificate.max()))
 last = axes[0, 3]
 for i, (method, group) in enumerate(ratios.groupby("method", sort=False)):
     ordered = np.sort(group.ratio)
-    last.plot(ordered, (np.arange(len(ordered)) + 1) / len(ordered), color=COLOURS[2 + i], linestyle=LINES[i], label=method)
+    last.plot(ordered, (np.arange(len(ordered)) + 1) / len(ordered), color=COLORS[2 + i], linestyle=LINES[i], label=method)
 last.axvline(1 - np.exp(-1), color="0.45", linestyle=(0, (1, 3)), label="$1 - 1/e$")
 last.set(title=f"{len(ratios) // 3} random bandits", xlabel="$J$ / OPT", ylabel="share of the bandits", xlim=(0.45, 1.02))
 last.axvline(0.5, color="0.45", linestyle="-.", label="1/2, proven for the last two")

@@ -22,7 +22,7 @@ import pandas as pd
 
 from tabular_rl import planning
 from tabular_rl.instances import submodular
-from tabular_rl.plotting import COLOURS, LINES, figure, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, save, size
 
 LENGTHS = size(quick=[1, 2, 3, 4, 5], full=[1, 2, 3, 4, 5, 6, 7])
 rows = []
@@ -58,16 +58,16 @@ escapes = pd.DataFrame(escapes)
 fig, axes = figure(1, 2, height=3.1)
 left, right = axes[0]
 for i, (c, group) in enumerate(results.groupby("c")):
-    left.plot(group.L, group.J, "o", color=COLOURS[i], label=f"stationary policy, $c$ = {c:g}")
-    left.plot(group.L, (1 - c) ** group.L, ":", color=COLOURS[i], linewidth=1.2)
-    left.axhline(1 - c, color=COLOURS[i], linestyle="--", linewidth=0.9)
-    left.plot(group.L, group["from ModPO"], "^", color=COLOURS[i], markersize=4, markerfacecolor="none")
+    left.plot(group.L, group.J, "o", color=COLORS[i], label=f"stationary policy, $c$ = {c:g}")
+    left.plot(group.L, (1 - c) ** group.L, ":", color=COLORS[i], linewidth=1.2)
+    left.axhline(1 - c, color=COLORS[i], linestyle="--", linewidth=0.9)
+    left.plot(group.L, group["from ModPO"], "^", color=COLORS[i], markersize=4, markerfacecolor="none")
 left.plot([], [], "^", color="0.3", markerfacecolor="none", markersize=4, label="ascent from ModPO")
 left.plot([], [], "--", color="0.3", label="$1 - c$")
 left.plot([], [], ":", color="0.3", label="$(1 - c)^L$")
 left.set(yscale="log", xlabel="length of the chain $L = H - 1$", ylabel="$J$ / OPT", xticks=LENGTHS, title="exact values")
 for i, (L, group) in enumerate(escapes.groupby("L")):
-    right.plot(group.nudge, group.reached, color=COLOURS[3 + i], linestyle=LINES[i], label=f"ascent after a nudge, $L$ = {L}")
+    right.plot(group.nudge, group.reached, color=COLORS[3 + i], linestyle=LINES[i], label=f"ascent after a nudge, $L$ = {L}")
 right.set(
     xscale="log", xlabel="share of the uniform policy in the start", ylabel="$J$ / OPT after ascent", ylim=(0, 1.05), title="$c$ = 0.5"
 )

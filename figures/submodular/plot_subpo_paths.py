@@ -21,7 +21,7 @@ from matplotlib.colors import ListedColormap
 from tabular_rl.algorithms import SubPO
 from tabular_rl.instances import submodular
 from tabular_rl.planning import priced_search, sample_trajectories, truncated_search
-from tabular_rl.plotting import COLOURS, figure, legend_below, save, size
+from tabular_rl.plotting import COLORS, figure, legend_below, save, size
 
 RESTARTS = size(quick=4, full=16)
 KINDS = ListedColormap(["#A6CEE3", "#B2DF8A", "#FDBF6F", "#CAB2D6", "#FFFF99", "#DDDDDD"])
@@ -32,7 +32,7 @@ planned = {name: truncated_search(problem) if name == "steiner" else priced_sear
 
 
 # %%
-# What a cell is worth as colours; in steiner a colour is a kind, and cells of none are white.
+# What a cell is worth as colors; in steiner a color is a kind, and cells of none are white.
 def background(name, problem, columns):
     """[rows, columns] picture of the density, walls and empty cells as NaN."""
     if name == "steiner":
@@ -43,12 +43,12 @@ def background(name, problem, columns):
 
 
 def walk(axis, states, columns, shift=0.0, **style):
-    """A line through the cells, ``shift`` cells off their centres so that several can be told apart."""
+    """A line through the cells, ``shift`` cells off their centers so that several can be told apart."""
     axis.plot(np.asarray(states) % columns + shift, np.asarray(states) // columns + shift, **style)
 
 
 # %%
-# The maps. Rows grow downwards, as in the authors' code; the square is the start. Under each map, what its colours mean.
+# The maps. Rows grow downwards, as in the authors' code; the square is the start. Under each map, what its colors mean.
 fig, axes = figure(1, 3, height=4.0, width=7.0)
 rows, shift = [], np.random.default_rng(0).uniform(-0.18, 0.18, 10)
 for axis, (name, (problem, columns)) in zip(axes[0], problems.items(), strict=True):
@@ -63,11 +63,11 @@ for axis, (name, (problem, columns)) in zip(axes[0], problems.items(), strict=Tr
     key.ax.tick_params(labelsize=7)
     played = sample_trajectories(problem, trace.output, 10)
     for states, off in zip(played.states, shift, strict=True):
-        walk(axis, states, columns, off, color=COLOURS[1], linewidth=0.6, alpha=0.5)
-    axis.plot([], [], color=COLOURS[1], linewidth=0.6, label="ten of its policy")
-    walk(axis, trace.parameters["path_states"], columns, color=COLOURS[1], linewidth=1.8, label="SubPO's best trajectory")
+        walk(axis, states, columns, off, color=COLORS[1], linewidth=0.6, alpha=0.5)
+    axis.plot([], [], color=COLORS[1], linewidth=0.6, label="ten of its policy")
+    walk(axis, trace.parameters["path_states"], columns, color=COLORS[1], linewidth=1.8, label="SubPO's best trajectory")
     walk(axis, path.states, columns, 0.12, color="black", linewidth=1.2, linestyle="--", label="planned path (knows P)")
-    axis.plot(problem.start % columns, problem.start // columns, "s", color=COLOURS[0], markersize=5, label="start")
+    axis.plot(problem.start % columns, problem.start // columns, "s", color=COLORS[0], markersize=5, label="start")
     value, best, upper = trace.parameters["final_value"], trace.parameters["path_value"], path.upper
     axis.set_title(f"{name}\nSubPO: mean F {value:.4g}, best {best:.4g}\nplanned {path.value:.4g}, bound {upper:.4g}", fontsize=8)
     axis.set(xticks=[], yticks=[])

@@ -22,7 +22,7 @@ import pandas as pd
 from tabular_rl import planning
 from tabular_rl.algorithms import SubPO
 from tabular_rl.instances import submodular
-from tabular_rl.plotting import COLOURS, figure, legend_below, save, size
+from tabular_rl.plotting import COLORS, figure, legend_below, save, size
 
 GRIDS = [
     (3, 3, 4, 0.0, "self", 0), (3, 3, 6, 0.0, "self", 1), (3, 4, 7, 0.0, "self", 3), (3, 3, 6, 0.2, "self", 2),
@@ -68,8 +68,8 @@ fig, axes = figure(1, 1, height=3.6, width=7.0)
 axis, place = axes[0, 0], np.arange(len(results))
 for i, (name, marker) in enumerate(shown.items()):
     label = f"SubPO, median and range of {SEEDS} seeds" if name == "SubPO" else name
-    axis.plot(place + 0.15 * (i - 2), results[name], marker, color=COLOURS[i], markersize=5.5, label=label)
-axis.vlines(place - 0.3, results.smallest, results.largest, color=COLOURS[0], linewidth=1.2)
+    axis.plot(place + 0.15 * (i - 2), results[name], marker, color=COLORS[i], markersize=5.5, label=label)
+axis.vlines(place - 0.3, results.smallest, results.largest, color=COLORS[0], linewidth=1.2)
 axis.hlines(results.certificate, place - 0.42, place + 0.42, color="black", linewidth=1.4, label="certificate, a bound for every policy")
 axis.axhline(1, color="0.4", linewidth=0.9, linestyle=":", label="OPT, policies with memory")
 for edge in place[1:] - 0.5:

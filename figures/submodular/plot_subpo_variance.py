@@ -22,7 +22,7 @@ import pandas as pd
 
 from tabular_rl.instances import submodular
 from tabular_rl.planning import sample_trajectories
-from tabular_rl.plotting import COLOURS, LINES, figure, legend_below, reference_slope, save, size
+from tabular_rl.plotting import COLORS, LINES, figure, legend_below, reference_slope, save, size
 
 HORIZONS = size(quick=[2, 4, 8, 16, 32], full=[2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64])
 N = 40_000
@@ -72,7 +72,7 @@ table = pd.DataFrame(rows, columns=["horizon", "estimator", "variance", "cosine"
 fig, axes = figure(1, 2, height=3.0, width=7.4)
 for i, name in enumerate(NAMES):
     here = table[table.estimator == name]
-    style = {"color": COLOURS[i], "linestyle": LINES[i], "marker": "o", "markersize": 3, "label": name}
+    style = {"color": COLORS[i], "linestyle": LINES[i], "marker": "o", "markersize": 3, "label": name}
     axes[0, 0].plot(here.horizon, here.variance, **style)
     axes[0, 1].plot(here.horizon, here.cosine, **style)
 axes[0, 0].set(xscale="log", yscale="log", xlabel="horizon (steps)", ylabel=r"variance (units of $F^2$)")

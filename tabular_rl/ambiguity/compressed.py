@@ -8,7 +8,7 @@ from tabular_rl.kernels.robust import rows as codes
 def rows(nominal, cost, ambiguity):
     """The model as compiled kernels read it: a ``tabular_rl.kernels.robust.rows.Rows``.
 
-    Rows that sum to 1 only up to 1e-9 are normalised. A dense kernel without zeros, or any kernel of which the set may fill the zeros,
+    Rows that sum to 1 only up to 1e-9 are normalized. A dense kernel without zeros, or any kernel of which the set may fill the zeros,
     stays dense; others are compressed to their support.
 
     Parameters
@@ -48,7 +48,7 @@ def rows(nominal, cost, ambiguity):
     else:
         places = _places(pointer, successor, S) if ambiguity.by_entry else (None, None)
         radius, table = ambiguity.radii(S, A), ambiguity.table(*places, pointer)
-    arrays = (pointer, successor, _normalised(data, sums, pointer), np.ravel(cost), radius, table)
+    arrays = (pointer, successor, _normalized(data, sums, pointer), np.ravel(cost), radius, table)
     pointer, successor, data, cost, radius, table = (read_only(x) for x in arrays)
     return codes.Rows(S, A, pointer, successor, data, cost, pair_costs, radius, table)
 
@@ -94,7 +94,7 @@ def flat(rows, kernel):
     return kernel.reshape(S * A, S)[np.repeat(np.arange(S * A), np.diff(rows.pointer)), rows.successor]
 
 
-def _normalised(data, sums, pointer):
+def _normalized(data, sums, pointer):
     """Rows divided by their sums where those are off by more than rounding."""
     off = np.abs(sums - 1) > 1e-14
     return data / np.repeat(np.where(off, sums, 1.0), np.diff(pointer)) if off.any() else data

@@ -12,10 +12,10 @@ from tabular_rl.models import validation as check
 
 @dataclass(frozen=True, eq=False)
 class Parametric(AmbiguitySet):
-    """P[s,a,t] ~ nominal[s,a,t] exp(theta . phi[t] / (lam . zeta[s,a])), theta and lam in L1 balls around their centres, lam >= 1e-5.
+    """P[s,a,t] ~ nominal[s,a,t] exp(theta . phi[t] / (lam . zeta[s,a])), theta and lam in L1 balls around their centers, lam >= 1e-5.
 
     ``phi`` [S, n]; ``zeta`` [S, A, m] >= 0 with positive sums, so that every temperature is positive; ``theta`` [n] and ``lam`` [m] >= 1e-5
-    are the centres. With phi the identity and zeta one-hot it holds the KL ball's worst kernels (drpg spec 6.3).
+    are the centers. With phi the identity and zeta one-hot it holds the KL ball's worst kernels (drpg spec 6.3).
 
     Source: Wang, Ho, Petrik (2023).
     """

@@ -281,7 +281,7 @@ class Ellipsoid(AmbiguitySet):
 
 @dataclass(frozen=True, eq=False)
 class FiniteRows(AmbiguitySet):
-    """Row by row one of the M ``kernels`` [M, S, A, S]; the nominal kernel is not used (put it on the list to have it)."""
+    """Row by row one of the M ``kernels`` [M, S, A, S]; the nominal kernel is not used (include it in the list if it is to be allowed)."""
 
     kernels: Any
     code: ClassVar[int] = codes.FINITE

@@ -25,7 +25,7 @@ class Outcome(NamedTuple):
 def execute(cells, jobs, backend):
     """Run ``cells``, ``jobs`` at a time, and yield (cell, trace) as they finish, in any order.
 
-    After an error no cell is started any more; those that run are finished and yielded, and then the error is raised.
+    After an error no further cell is started; those that run are finished and yielded, and then the error is raised.
     """
     check.choice("backend", backend, BACKENDS)
     if not cells:

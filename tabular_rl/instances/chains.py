@@ -109,8 +109,8 @@ def line(S=1000, A=5, half_width=8, seed=0, discount=0.99):
     rng = np.random.default_rng(check.integer("seed", seed, 0, None))
     weights = rng.random((S * A, width)) + 0.05
     weights /= weights.sum(axis=1, keepdims=True)
-    centres = np.arange(S)[:, None] + np.arange(A) - A // 2
-    landing = np.clip(centres[..., None] + np.arange(-half_width, half_width + 1), 0, S - 1)
+    centers = np.arange(S)[:, None] + np.arange(A) - A // 2
+    landing = np.clip(centers[..., None] + np.arange(-half_width, half_width + 1), 0, S - 1)
     reward = -0.02 * rng.random((S, A))
     reward[0], reward[-1] = 0.1, 1.0
     return DiscountedMDP(rows_to(landing, weights.reshape(S, A, width)), reward, discount)

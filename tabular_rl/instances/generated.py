@@ -154,7 +154,7 @@ def draw_garnet(S, A, branching, seed):
 
 @instance(shape=(5, 6), discount=0.95)
 def garnet(S=5, A=6, branching=3, seed=0, discount=0.95):
-    """Every action leads to ``branching`` random states with normalised uniform weights; random start distribution.
+    """Every action leads to ``branching`` random states with normalized uniform weights; random start distribution.
 
     Moves cost U[0, 1] each; the reward of a pair is 1 - its expected cost, so values are 1 / (1 - discount) - cost to go.
     Draws, pair by pair: permutation of the states, weights; then costs, start. ``large_garnet`` draws whole arrays at once.

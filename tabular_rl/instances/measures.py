@@ -74,7 +74,7 @@ def visitation_ratio(mdp, policy=None, comparator="optimal"):
 
         D = max_s d[s] / reference[s],    with a horizon  D = max_{h,s} d[h, s] / reference[h, s]
 
-    d is the normalised (discounted) state occupancy; states with d = 0 do not count, a state that only d visits makes D infinite.
+    d is the normalized (discounted) state occupancy; states with d = 0 do not count, a state that only d visits makes D infinite.
     A start distribution as the reference of a finite horizon is the same at every step.
 
     Parameters

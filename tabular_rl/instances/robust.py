@@ -1,4 +1,4 @@
-"""Robust problems: the agent minimises cost, an adversary moves the transition kernel inside an ambiguity set."""
+"""Robust problems: the agent minimizes cost, an adversary moves the transition kernel inside an ambiguity set."""
 
 from pathlib import Path
 
@@ -119,16 +119,16 @@ def inventory_param(seed=0, discount=0.95, radius=1.0):
     """
     rng = np.random.default_rng(check.integer("seed", seed, 0, None))
     nominal, cost = rng.random((8, 3, 8)), rng.random((8, 3))
-    s, a, centre = np.arange(8.0)[:, None, None], np.arange(3.0)[:, None], np.array([2.0, 5.0])
-    phi = np.exp(-((np.arange(8.0)[:, None] - centre) ** 2) / 8)
-    zeta = np.exp(-((s - centre) ** 2) / 8 - (a - 1) ** 2 / 2)
+    s, a, center = np.arange(8.0)[:, None, None], np.arange(3.0)[:, None], np.array([2.0, 5.0])
+    phi = np.exp(-((np.arange(8.0)[:, None] - center) ** 2) / 8)
+    zeta = np.exp(-((s - center) ** 2) / 8 - (a - 1) ** 2 / 2)
     ambiguity = sets.Parametric(phi, zeta, (0.4, 0.9), (0.7, 0.6), radius, radius)
     return RobustMDP(nominal / nominal.sum(axis=-1, keepdims=True), cost, discount, _uniform(8), ambiguity)
 
 
 @instance(shape=(3, 2), discount=0.9, builds=RobustMDP)
 def pennies(radius=1.0, discount=0.9):
-    """Matching pennies against the adversary: the rows of a state share one budget, so that randomising is worth up to 25 %.
+    """Matching pennies against the adversary: the rows of a state share one budget, so that randomizing is worth up to 25 %.
 
     State 0 decides; both actions lead to state 1 (good) or 2 (bad) with probability 1/2 each, which return to 0; leaving 2 costs 1.
     s-rectangular L1 set with radii (``radius``, 0, 0), start (0.8, 0.1, 0.1). ``pennies_values`` is the closed form.
@@ -241,7 +241,7 @@ def rmdp_benchmark(file="riverswim_mdp", discount=0.95, radius=0.2):
     ``file``: "riverswim_mdp", "riverswim2_mdp", "riverswim3_mdp", "machine_replacement_mdp". Rewards of moves become costs by
     ``reward_range`` (``to_rewards`` maps back); uniform start.
 
-    Source: the model files of the CRAAM library (Petrik and IBM, MIT licence).
+    Source: the model files of the CRAAM library (Petrik and IBM, MIT license).
     """
     names = sorted(path.stem for path in FILES.glob("*.csv"))
     file = check.choice("file", file, names)

@@ -1,9 +1,9 @@
 """Submodular problems: grids to be covered, monitored or searched. Small constructions are in ``submodular_small``, and on this shelf too.
 
 Grids: the cell (row r, column c) of R x C is state r * C + c; actions stay, right, down, left, up; a move off the grid, or into a wall,
-stays. A 2x2 sensor sees the cell itself and its neighbours to the right, below, and right below, as far as they exist. ``slip`` is the
+stays. A 2x2 sensor sees the cell itself and its neighbors to the right, below, and right below, as far as they exist. ``slip`` is the
 probability that a uniform action is executed instead. Source of all grids: Prajapat, Mutny, Zeilinger, Krause (2024) and the code they
-published (MIT licence; its data are shipped); subpo spec, section 9.
+published (MIT license; its data are shipped); subpo spec, section 9.
 """
 
 import math

@@ -34,7 +34,7 @@ def gridworld(n=5, horizon=None, discount=None, slip=0.1, stay=0.05, goals="corn
         raise ValueError(f"slip and stay must satisfy 2 * slip + stay <= 1, got slip={slip} and stay={stay}")
     row, column = np.divmod(np.arange(S), n)
     moved = [np.clip(row + i, 0, n - 1) * n + np.clip(column + j, 0, n - 1) for i, j in MOVES.values()]
-    successors = np.stack([*moved, np.arange(S)], axis=1)  # [S, 5]: the four neighbours and the cell itself
+    successors = np.stack([*moved, np.arange(S)], axis=1)  # [S, 5]: the four neighbors and the cell itself
     probabilities = np.zeros((4, 5))
     for a in range(4):
         probabilities[a, [a, (a + 1) % 4, (a - 1) % 4, 4]] = max(ahead, 0), slip, slip, stay

@@ -1,4 +1,4 @@
-"""Orders without allocation: what sorts inside a hot loop."""
+"""Allocation-free sorting, for hot loops."""
 
 from tabular_rl.kernels.compiling import njit
 

@@ -66,7 +66,7 @@ def _arrays(prefix, thing):
         elif is_dataclass(value):
             arrays[f"{name}.class"] = type(value).__name__
             if _class(type(value).__name__) is not type(value):
-                raise TypeError(f"{name} cannot be saved: {type(value).__name__} is no class of tabular_rl")
+                raise TypeError(f"{name} cannot be saved: {type(value).__name__} is not a class of tabular_rl")
             arrays |= _arrays(f"{name}.", value)
         else:
             arrays[name] = np.array(value, float) if parameter in TUPLES else np.asarray(value)
@@ -90,7 +90,7 @@ class _Newer(Exception):
 
 def _read(file):
     if not zipfile.is_zipfile(file):
-        raise ValueError("it is no zip archive, or not all of one")
+        raise ValueError("it is not a (complete) zip archive")
     file.seek(0)
     with np.load(file, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
@@ -114,7 +114,7 @@ def _thing(prefix, kind, arrays):
     """The object of class ``kind``, of the arguments that are taken out of ``arrays``."""
     arguments, cls = {}, _class(kind)
     if cls is None:
-        raise ValueError(f"{kind!r} is no class of tabular_rl that a file may hold")
+        raise ValueError(f"{kind!r} is not a class of tabular_rl that a file may hold")
     for parameter, described in inspect.signature(cls).parameters.items():
         name = prefix + parameter
         if _part(name, "data") in arrays:
@@ -170,7 +170,7 @@ def _literal(name, value):
         except (ValueError, SyntaxError):
             same = False
         if not same:
-            raise ValueError(f"{name} cannot be saved: the label {label!r} is no Python literal; save a model without labels")
+            raise ValueError(f"{name} cannot be saved: the label {label!r} is not a Python literal; save a model without labels")
         text.append(repr(plain))
     return f"({', '.join(text)},)" if isinstance(value, tuple) else text[0]
 

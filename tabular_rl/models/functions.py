@@ -93,7 +93,7 @@ class _Walk:
         self.fixed, step = fixed, 0
         while frontier:
             following = []
-            # beyond the horizon nothing is reached any more: the last states only need some row
+            # beyond the horizon nothing is reached: the last states only need some row
             ended = self.depth is not None and step >= self.depth and not fixed
             for state in frontier:
                 if ended or self.terminal(state):

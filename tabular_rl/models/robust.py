@@ -17,7 +17,7 @@ from tabular_rl.models.playable import Playable
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RobustMDP(availability.Available, Playable):
-    """A discounted MDP whose transition kernel an adversary chooses: the agent minimises cost, the adversary maximises it.
+    """A discounted MDP whose transition kernel an adversary chooses: the agent minimizes cost, the adversary maximizes it.
 
     Validated when built and read-only afterwards. Robust values lie in [min cost, max cost] / (1 - discount).
 

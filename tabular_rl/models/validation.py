@@ -76,7 +76,7 @@ def _way(name, brought, wanted, steps=2):
 
 
 def _looks(value):
-    """What a value that is no model looks like: "environment" (or its table), "array" or nothing known."""
+    """What a value that is not a model looks like: "environment" (or its table), "array" or nothing known."""
     if isinstance(value, type | str):
         return None
     if isinstance(value, Mapping) or hasattr(value, "unwrapped"):
@@ -304,7 +304,7 @@ def discount(value):
 
 
 def flag(name, value):
-    """``value`` as a bool: a string or a number is no flag, whatever its truth."""
+    """``value`` as a bool: a string or a number is not a flag, whatever its truth."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {short(value)}")
     return bool(value)

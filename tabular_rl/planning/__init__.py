@@ -85,7 +85,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    """The robust and the submodular solvers bring the compiler with them: they load when first used."""
+    """The robust and the submodular solvers import Numba: they load when first used."""
     if name in _LATE:
         return getattr(importlib.import_module(f"tabular_rl.planning.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

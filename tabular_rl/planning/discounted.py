@@ -33,12 +33,12 @@ def solve_discounted(mdp, method, tolerance, max_iterations):
     method = METHODS[0] if auto else method
     if mdp.discount * (1 + _row_error(mdp)) >= 1:
         raise ValueError(
-            f"discount {mdp.discount!r} cannot outweigh rows that sum to 1 only within {_row_error(mdp):.1g}: normalise the rows"
+            f"discount {mdp.discount!r} cannot outweigh rows that sum to 1 only within {_row_error(mdp):.1g}: normalize the rows"
         )
     model = (SparseSweeps if mdp.is_sparse else DenseSweeps)(mdp)
     S, A = mdp.shape
     default, tolerance, strict = target(tolerance, np.abs(mdp.reward).max() / (1 - mdp.discount))
-    # sweeps of this many improvements have cost as much as a factorisation; never where it does not fit
+    # sweeps of this many improvements have cost as much as a factorization; never where it does not fit
     enough = max(100, S**2 // (EVALUATION_SWEEPS * mdp.row_entries)) if auto and S <= DIRECT_STATES else np.inf
     values, improved, actions = np.zeros(S), np.empty(S), np.empty(S, np.int64)
     solved, polished = np.full(S, -1), False  # the actions of the last linear solve, and whether it was refined

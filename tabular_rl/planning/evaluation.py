@@ -8,7 +8,7 @@ from tabular_rl.models import AdversarialMDP, DiscountedMDP, FiniteHorizonMDP, S
 from tabular_rl.models import validation as check
 from tabular_rl.planning.bellman import bellman_backup, deterministic_policy
 
-DIRECT_STATES = 3000  # a dense factorisation is exact and quicker up to here
+DIRECT_STATES = 3000  # a dense factorization is exact and quicker up to here
 EVALUATORS = {
     "RobustMDP": "planning.robust_evaluate has the worst case of a policy",
     "RobustLinearMDP": "planning.robust_linear_evaluate has the worst case of a policy",

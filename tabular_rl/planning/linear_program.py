@@ -26,7 +26,7 @@ class LinearProgram(NamedTuple):
 
 
 def linear_program(mdp, solver="CLARABEL"):
-    """Maximise <occupancy, reward> over all occupancy measures (Puterman 1994, sections 6.9 and 4.4).
+    """Maximize <occupancy, reward> over all occupancy measures (Puterman 1994, sections 6.9 and 4.4).
 
     Discounted: sum_a d[t,a] - discount * sum_{s,a} P[s,a,t] d[s,a] = (1 - discount) initial[t], d >= 0.
     Finite horizon: layer 0 sums to ``initial`` over actions, layer h + 1 to the flow out of layer h.
@@ -71,7 +71,7 @@ def linear_program(mdp, solver="CLARABEL"):
     mass = measure.sum(axis=-1, keepdims=True)
     policy = np.where(mass > SOLVER_NOISE, measure / np.maximum(mass, SOLVER_NOISE), mdp.uniform_policy)
     policy /= policy.sum(axis=-1, keepdims=True)
-    # the multipliers of a maximisation, in the sign that makes them values
+    # the multipliers of a maximization, in the sign that makes them values
     values = np.stack([constraint.dual_value for constraint in flow])
     squeeze = 0 if isinstance(mdp, DiscountedMDP) else slice(None)
     return LinearProgram(scale * problem.value, measure[squeeze], policy[squeeze], values[squeeze])

@@ -1,6 +1,6 @@
 """Set functions over the elements that a trajectory collects: monotone submodular objectives, and two controls that are not.
 
-Every objective F is normalised, F(nothing) = 0, and knows
+Every objective F is normalized, F(nothing) = 0, and knows
 
     n_elements                     size of its ground set
     value(elements), gains(...)    F of a sequence and its marginal gains; a repeated element counts as one more copy of itself

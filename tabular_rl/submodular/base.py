@@ -153,7 +153,7 @@ class Objective(ABC):
 
 
 def read_only(array):
-    """The array, which nobody else holds, not to be written into any more."""
+    """The array, which nobody else holds, which must no longer be written into."""
     array.flags.writeable = False
     return array
 

@@ -13,7 +13,7 @@ from tabular_rl.submodular.base import LARGEST, Objective, read_only, symmetric,
 
 
 def check_table(table, tolerance=1e-12):
-    """Raise unless F [2^n] over bit masks is normalised, monotone and submodular, up to ``tolerance`` times its largest value (at least 1).
+    """Raise unless F [2^n] over bit masks is normalized, monotone and submodular, up to ``tolerance`` times its largest value (at least 1).
 
     Raises
     ------
@@ -30,7 +30,7 @@ def check_table(table, tolerance=1e-12):
 def _check_monotone(F, slack):
     masks = np.arange(len(F))
     if abs(F[0]) > slack:
-        raise ValueError(f"table is not normalised: F of nothing is {F[0]}, expected 0")
+        raise ValueError(f"table is not normalized: F of nothing is {F[0]}, expected 0")
     for i in range(_elements_of(F)):
         without = masks[masks >> i & 1 == 0]
         gain = F[without | 1 << i] - F[without]
@@ -74,7 +74,7 @@ def _set(mask):
 class Tabulated(Objective):
     """Your own objective: ``values`` [2^n] of F over bit masks, or a Python function of a frozenset of elements, with ``n``; n <= 20.
 
-    Checked to be normalised, monotone and submodular; the error shows the counterexample. ``verify=False`` admits anything finite, for
+    Checked to be normalized, monotone and submodular; the error shows the counterexample. ``verify=False`` admits anything finite, for
     controls: ``is_monotone`` and ``is_submodular`` then say what the table is, and bounds that need both refuse one that is not.
     """
 
@@ -102,7 +102,7 @@ class Tabulated(Objective):
 
     @cached_property
     def is_monotone(self):  # type: ignore[override]
-        """Whether the table is normalised and monotone."""
+        """Whether the table is normalized and monotone."""
         return self.verify or self._passes(_check_monotone)
 
     @cached_property

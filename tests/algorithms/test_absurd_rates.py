@@ -102,7 +102,7 @@ def test_what_is_no_rate_is_refused_by_name(kind, given, names, problem):
     for name in names:
         for value in (np.nan, np.inf, -1.0, 1e308, 10**400):
             if kind is RAVIUCB and value == np.inf:
-                continue  # no regulariser
+                continue  # no regularizer
             with pytest.raises(ValueError, match=f"^{name} must lie in"):
                 kind(**given, **{name: value})
         with pytest.raises(TypeError, match=f"^{name} must be a real number"):

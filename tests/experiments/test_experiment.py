@@ -191,7 +191,7 @@ class Patient:
         return Trace(np.array([n]), {"regret": np.ones(1)}, np.ones((1, 1, 1)))
 
 
-def test_a_cell_that_fails_does_not_lose_its_neighbours(tmp_path):
+def test_a_cell_that_fails_does_not_lose_its_neighbors(tmp_path):
     failing = experiment(algorithms={"patient": Patient()}, problems={"river": RIVER}, replicates=12)
     with pytest.raises(ArithmeticError, match="went wrong") as error:
         failing.run(tmp_path, jobs=2, progress=False)

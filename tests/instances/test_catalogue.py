@@ -97,8 +97,8 @@ def test_an_unknown_name_gets_the_nearest_ones():
 
 
 def test_an_unknown_parameter_gets_the_known_ones():
-    with pytest.raises(TypeError, match=r"deep_sea has no parameter 'size', 'colour'; it has N, seed, horizon, discount"):
-        instances.make("deep_sea", size=3, colour=1)
+    with pytest.raises(TypeError, match=r"deep_sea has no parameter 'size', 'color'; it has N, seed, horizon, discount"):
+        instances.make("deep_sea", size=3, color=1)
 
 
 WRONG = [

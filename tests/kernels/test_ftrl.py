@@ -40,7 +40,7 @@ def test_the_examples_are_what_comes_out():
 
 
 @regularizers
-def test_the_minimiser_is_that_of_cvxpy(regularizer):
+def test_the_minimizer_is_that_of_cvxpy(regularizer):
     rng = np.random.default_rng(0)
     for _ in range(12):
         losses, beta, x = rng.normal(size=4) * 10 ** rng.uniform(-1, 1), 10 ** rng.uniform(-0.5, 1), cp.Variable(4)

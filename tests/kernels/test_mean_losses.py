@@ -86,7 +86,7 @@ def test_the_coin_is_splitmix():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 123456789])
-def test_the_coin_is_fair_and_its_neighbours_independent(seed):
+def test_the_coin_is_fair_and_its_neighbors_independent(seed):
     """Exact binomial tests over 20000 tosses; a fair independent coin fails any of the four with probability 4e-6."""
     n = 20_000
     tosses = np.array([kernels.coin(seed, counter) for counter in range(n)])

@@ -1,4 +1,4 @@
-"""The sort without allocation is NumPy's stable one."""
+"""The allocation-free sort is NumPy's stable one."""
 
 import numpy as np
 import pytest

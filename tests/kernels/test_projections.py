@@ -66,7 +66,7 @@ def test_variational_inequality(name, radius):
         p = projected(ambiguity, rows, work, x)
         assert p.min() >= 0
         np.testing.assert_allclose(np.add.reduceat(p, rows.pointer[:-1]), 1, atol=1e-12)
-        y = support_points(ambiguity, rows, work, x - p)  # maximises (x - p).y over the whole set
+        y = support_points(ambiguity, rows, work, x - p)  # maximizes (x - p).y over the whole set
         step = A if ambiguity.rectangularity == "s" else 1
         assert np.add.reduceat((x - p) * (y - p), rows.pointer[:-1:step]).max() <= 1e-11 * max(1, np.abs(x).max())
         # p belongs to the set: its own projection, and not beyond the furthest member in any direction

@@ -146,7 +146,7 @@ def test_sweeps_over_states(kernel_kind, cost_kind):
     assert (np.abs(sets.kernel(rows, worst) - dense(kernel)).sum(axis=(1, 2)) <= ambiguity.radius + 1e-12).all()
 
 
-def test_rows_that_sum_to_one_only_nearly_are_normalised():
+def test_rows_that_sum_to_one_only_nearly_are_normalized():
     rows = sets.rows(FULL * (1 + 5e-10), COSTS["pairs"], sets.L1(0.1))
     np.testing.assert_allclose(np.add.reduceat(rows.nominal, rows.pointer[:-1]), 1, atol=1e-15)
 

@@ -10,7 +10,7 @@ from tabular_rl.kernels.robust import s_rectangular as kernels
 from tabular_rl.kernels.robust.sweeps import state_backup, state_evaluation
 
 
-def optimise(Z, P0, radius):
+def optimize(Z, P0, radius):
     """(value, policy [A], worst rows [A, n])."""
     A, n = Z.shape
     policy, p, pointer = np.empty(A), np.empty(A * n), sets.read_only(np.arange(A + 1) * n)
@@ -57,7 +57,7 @@ def check_rows(p, P0, radius):
 
 def test_worked_instance():
     Z, P0 = np.array([[1.0, 3, 2, 0], [0, 2, 4, 1]]), np.array([[0.4, 0.1, 0.2, 0.3], [0.5, 0.2, 0.1, 0.2]])
-    u, policy, p = optimise(Z, P0, 0.8)
+    u, policy, p = optimize(Z, P0, 0.8)
     assert u == pytest.approx(1.7428571429, abs=1e-10)
     np.testing.assert_allclose(policy, [4 / 7, 3 / 7], atol=1e-14)
     np.testing.assert_allclose(np.abs(p - P0).sum(axis=1), [3 / 7, 13 / 35], atol=1e-14)
@@ -68,7 +68,7 @@ def test_the_policy_attains_the_value_and_so_do_the_rows(size):
     for Z, P0, rng in scaled(300, size):
         for radius in (0, 1e-300, 1e-14, 0.1 * rng.random(), rng.random(), 5 * rng.random(), 1e3, 1e300):
             scale = np.abs(Z).max()
-            u, policy, p = optimise(Z, P0, radius)
+            u, policy, p = optimize(Z, P0, radius)
             check_rows(p, P0, radius)
             assert policy.min() >= 0
             assert policy.sum() == pytest.approx(1, abs=1e-12)
@@ -90,7 +90,7 @@ def test_values_are_those_of_cvxpy(count):
         means = cp.sum(cp.multiply(P, Z), axis=1)
         scale = max(1, np.abs(Z).max())
         value = cp.Problem(cp.Maximize(u), [*ball, means >= u]).solve(cp.CLARABEL)
-        assert optimise(Z, P0, radius)[0] == pytest.approx(value, abs=1e-5 * scale)
+        assert optimize(Z, P0, radius)[0] == pytest.approx(value, abs=1e-5 * scale)
         value = cp.Problem(cp.Maximize(policy @ means), ball).solve(cp.CLARABEL)
         assert evaluate(Z, P0, radius, policy)[0] == pytest.approx(value, abs=1e-5 * scale)
 
@@ -145,7 +145,7 @@ def test_smooth_sets_close_their_own_gap(kind):
 
 @pytest.mark.parametrize("seed", range(16))
 def test_one_policy_against_relative_entropy_in_400_digits(seed):
-    """min over l of l budget + sum_a l log E exp(policy_a z_a / l): a bound for every l, no maximiser needed."""
+    """min over l of l budget + sum_a l log E exp(policy_a z_a / l): a bound for every l, no maximizer needed."""
     import mpmath
 
     rng = np.random.default_rng([seed, 3])

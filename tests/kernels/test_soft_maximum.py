@@ -12,7 +12,7 @@ TEMPERATURES = (5e-324, 1e-300, 1e-12, 1e-3, 1, 1e3, 1e6, 1e12, 1e150, 1e300)
 
 
 def exact(q, reference, tau):
-    """(tau log sum ref exp(q / tau), the maximiser), with rows that sum to 1; 80 digits and those that log(1 + q / tau) cancels."""
+    """(tau log sum ref exp(q / tau), the maximizer), with rows that sum to 1; 80 digits and those that log(1 + q / tau) cancels."""
     with mpmath.workdps(80 + round(max(np.log10(tau), 0))):
         top, tau = max(q), mpmath.mpf(float(tau))
         weights = [mpmath.mpf(float(r)) * mpmath.exp((mpmath.mpf(float(x)) - float(top)) / tau) for x, r in zip(q, reference, strict=True)]
@@ -33,10 +33,10 @@ def test_soft_maximum(tau, size):
             reference /= reference.sum()
         policy, logs = np.empty(n), np.empty(n)
         value = kernels.soft_maximum(q, np.log(reference), tau, policy, logs)
-        wanted, maximiser = exact(q, reference, tau)
+        wanted, maximizer = exact(q, reference, tau)
         scale, underflow = np.abs(q).max(), 5e-324 * tau  # of q / tau
         assert value == pytest.approx(wanted, rel=1e-14, abs=1e-14 * scale + underflow)
-        np.testing.assert_allclose(policy, maximiser, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(policy, maximizer, rtol=0, atol=1e-13)
         attained = kernels.regularized_mean(q, policy, logs, np.log(reference), tau)
         assert attained == pytest.approx(value, rel=1e-13, abs=1e-13 * scale + underflow)
         in_place, again = np.log(reference), np.empty(n)

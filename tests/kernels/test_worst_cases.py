@@ -327,7 +327,7 @@ def test_general_ellipsoids(seed):
 def test_a_general_ellipsoid_with_an_axis_of_the_coordinates_is_the_compiled_one():
     for radius in (0.1, 0.4, 0.8, 5):
         Q = np.diag([1.0, 2, 0.5, 3])
-        Q[0, 1] = Q[1, 0] = 1e-14  # not diagonal any more
+        Q[0, 1] = Q[1, 0] = 1e-14  # no longer diagonal
         general, compiled = worst_case(Z, P0, sets.Ellipsoid(Q, radius)), worst_case(Z, P0, sets.Ellipsoid(np.diag(Q), radius))
         assert general.value == pytest.approx(compiled.value, abs=1e-11)
 

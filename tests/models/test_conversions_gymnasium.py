@@ -251,8 +251,8 @@ def test_what_has_no_table_is_named():
     for env in (gymnasium.make("CartPole-v1"), to_gymnasium(instances.river_swim(4, horizon=3)), 3):
         with pytest.raises(TypeError, match=r"^env must carry a transition table P and initial_state_distrib, .* does not"):
             from_gymnasium(env, discount=0.9)
-    with pytest.raises(TypeError, match=r"^colour: only an environment given by its id"):
-        from_gymnasium(to_gymnasium(MODELS["river"]), discount=0.9, colour=1)
+    with pytest.raises(TypeError, match=r"^color: only an environment given by its id"):
+        from_gymnasium(to_gymnasium(MODELS["river"]), discount=0.9, color=1)
     for wrong in (None, losses.stochastic(instances.river_swim(4, horizon=3))):
         with pytest.raises(TypeError, match=r"^mdp must be a FiniteHorizonMDP or a DiscountedMDP, got"):
             to_gymnasium(wrong)

@@ -191,16 +191,16 @@ def test_models_of_walks_over_numpy_states_are_saved(tmp_path):
     assert load(tmp_path / "model.npz").states == walk.states
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = 1
 
 
 @pytest.mark.parametrize(
-    "label", [Colour.RED, Fraction(1, 2), np.datetime64("2026-01-01"), frozenset({1}), float("nan"), (0, Colour.RED), object], ids=repr
+    "label", [Color.RED, Fraction(1, 2), np.datetime64("2026-01-01"), frozenset({1}), float("nan"), (0, Color.RED), object], ids=repr
 )
 def test_labels_that_are_no_literals_are_named(label, tmp_path):
     mdp = DiscountedMDP([[[1, 0]], [[0, 1]]], [[0], [0]], 0.9, states=["a", label])
-    with pytest.raises(ValueError, match=r"^states cannot be saved: the label .* is no Python literal"):
+    with pytest.raises(ValueError, match=r"^states cannot be saved: the label .* is not a Python literal"):
         save(mdp, tmp_path / "model.npz")
     assert not list(tmp_path.iterdir())
 
@@ -279,7 +279,7 @@ def test_what_is_no_model_is_not_saved(tmp_path):
     class Mine(ambiguity.L1):
         pass
 
-    with pytest.raises(TypeError, match=r"^ambiguity cannot be saved: Mine is no class of tabular_rl"):
+    with pytest.raises(TypeError, match=r"^ambiguity cannot be saved: Mine is not a class of tabular_rl"):
         save(RobustMDP(dense.transition, dense.reward, 0.9, 0, Mine(0.1)), tmp_path / "model.npz")
     with pytest.raises(TypeError):
         save(dense, 3)

@@ -17,7 +17,7 @@ MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
 
 
 def move(cell, action):
-    """The neighbouring cell of the 3 x 3 grid; into a wall is to stay."""
+    """The neighboring cell of the 3 x 3 grid; into a wall is to stay."""
     return tuple(min(max(x + d, 0), 2) for x, d in zip(cell, MOVES[action], strict=True))
 
 
@@ -127,7 +127,7 @@ def test_rewards_of_successors_are_averaged():
 REWARDS = {
     "two": lambda s, a: 3,
     "three": lambda s, a, t: 3,
-    "a default is no parameter": lambda s, a, weight=3: weight,
+    "a default is not a parameter": lambda s, a, weight=3: weight,
     "any number": lambda *arguments: 3,
     "partial": partial(lambda weight, s, a: weight, 3),
     "builtin": partial(max, 3),

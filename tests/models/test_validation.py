@@ -166,10 +166,10 @@ def test_a_wrong_start_is_named(model, initial, error, message):
         build(model, initial=initial)
 
 
-labelled = pytest.mark.parametrize("model", [FiniteHorizonMDP, DiscountedMDP])
+labeled = pytest.mark.parametrize("model", [FiniteHorizonMDP, DiscountedMDP])
 
 
-@labelled
+@labeled
 def test_labels_are_kept_as_tuples(model):
     mdp = build(model, states=[(0, 0), "end"], actions=np.arange(4))
     assert mdp.states == ((0, 0), "end")
@@ -178,7 +178,7 @@ def test_labels_are_kept_as_tuples(model):
     assert build(model).states is None
 
 
-@labelled
+@labeled
 @pytest.mark.parametrize(
     "labels, error, message",
     [

@@ -78,7 +78,7 @@ def test_discounted_values_and_occupancies_are_power_series(mdp):
 
 
 @pytest.mark.parametrize("discount", [0.01, 0.999])
-def test_sparse_models_are_evaluated_alike_by_both_factorisations(discount, monkeypatch):
+def test_sparse_models_are_evaluated_alike_by_both_factorizations(discount, monkeypatch):
     dense = instances.garnet(20, 3, 4, discount=discount)
     sparse = DiscountedMDP(csr_array(dense.transition.reshape(60, 20)), dense.reward, discount, dense.initial)
     policy = random_policy(dense)

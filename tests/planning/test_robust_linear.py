@@ -1,4 +1,4 @@
-"""The exact robust planner against linear programs, direct minimisation and the numbers of the dr_rpo spec, section 6."""
+"""The exact robust planner against linear programs, direct minimization and the numbers of the dr_rpo spec, section 6."""
 
 from typing import Any
 
@@ -167,7 +167,7 @@ def test_coverage_is_the_specs_and_the_least():
 
 @pytest.mark.parametrize("tau", [0.0, 0.1])
 def test_names_of_states_actions_and_factors_do_not_matter(tau):
-    """Relabelled, the values are the same ones in their new places; without a radius factors are plain expectations."""
+    """Relabeled, the values are the same ones in their new places; without a radius factors are plain expectations."""
     mdp, rng = instances.random_linear(7, 3, 5, 4, seed=2, radius=0.3), np.random.default_rng(0)
     (_, S, A), d = mdp.shape, mdp.dimension
     s, a, i = rng.permutation(S), rng.permutation(A), rng.permutation(d)

@@ -1,6 +1,6 @@
 """Robust solvers against means that share nothing with them: convex programs of whole evaluations, and enumeration of kernels and policies.
 
-The program of a policy: minimise sum v subject to v >= T_policy v, each worst case written by its dual, which is jointly convex in v and
+The program of a policy: minimize sum v subject to v >= T_policy v, each worst case written by its dual, which is jointly convex in v and
 the dual's variables; its solution is the fixed point. The reference optimum of an (s,a)-rectangular set is the best deterministic one.
 """
 

@@ -25,7 +25,7 @@ def test_optima_of_the_garnets(method):
         solution = solve(instances.garnet_robust(10, 5, 10, seed, rectangularity="s"), method, tolerance=2e-10)
         assert solution.converged
         assert solution.objective == pytest.approx(optimum, abs=4e-10)
-        assert np.all(solution.policy.max(axis=1) < 1)  # every row randomises
+        assert np.all(solution.policy.max(axis=1) < 1)  # every row randomizes
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_the_chain_has_its_closed_form(support):
         np.testing.assert_allclose(values, instances.chain_robust_values(**given), atol=1e-10)
 
 
-def test_pennies_have_their_closed_form_and_randomising_is_worth_a_quarter():
+def test_pennies_have_their_closed_form_and_randomizing_is_worth_a_quarter():
     solution = solve(instances.pennies(), tolerance=1e-10)
     np.testing.assert_allclose(solution.policy[0], 0.5)
     np.testing.assert_allclose(solution.values, instances.pennies_values(), atol=1e-10)
@@ -103,7 +103,7 @@ def test_sparse_is_dense():
     assert saddle_certificate(sparse, two.policy, two.kernel).gap < 1e-8
 
 
-def test_relabelled_states_and_shifted_costs():
+def test_relabeled_states_and_shifted_costs():
     mdp = instances.garnet_robust(seed=4)
     order = np.random.default_rng(0).permutation(5)
     nominal, cost = (x[np.ix_(order, range(6), order)] for x in (mdp.nominal, mdp.cost))

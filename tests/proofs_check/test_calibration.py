@@ -15,7 +15,7 @@ FALSE_ALARM = 1e-6
 
 
 def assert_rate_at_most(alarms, level):
-    """The number of alarms is no evidence for a rate above ``level``."""
+    """The number of alarms is not evidence for a rate above ``level``."""
     assert binom.sf(np.sum(alarms) - 1, len(alarms), level) > FALSE_ALARM, f"{np.mean(alarms)} > {level}"
 
 

@@ -81,7 +81,7 @@ def test_learning_rates_meet_the_conditions_and_only_just(H, gamma):
 
 
 def test_counting_of_a_small_schedule():
-    """Three episodes, the first heard of last: the other two are processed between its play and its arrival."""
+    """Three episodes, the first observed last: the other two are processed between its play and its arrival."""
     delays = np.array([2, 0, 0])
     one, other = counting(delays, np.arange(3))
     assert one == other == 2

@@ -33,7 +33,7 @@ GOOD = {
     ("changes", "function", "match"),
     [
         ({"control": {}}, sides, "has no negative control, and no reason"),
-        ({"provenance": "rumour"}, sides, "must be one of paper"),
+        ({"provenance": "rumor"}, sides, "must be one of paper"),
         ({"id": "mw.identity"}, sides, "registered twice"),
         ({"varied": {"window": (1, 2)}}, sides, "varies 'window', which its function does not take"),
         ({}, lambda x: (x, x), "no docstring"),

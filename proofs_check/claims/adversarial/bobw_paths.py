@@ -163,7 +163,7 @@ theorem(
 theorem(
     "bobw-unknown-certificate",
     statement=r"Unknown transition: with $u_t$ from the upper occupancy, the bias bonus $R_h (u_t - \underline \mu_t) / u_t$ and the bonus "
-    r"propagated with the most favourable transition of the confidence set, $\mathbb{E}[R_T(p)] \le \mathbb{E}[\mathrm{cert}_T] + I_0 "
+    r"propagated with the most favorable transition of the confidence set, $\mathbb{E}[R_T(p)] \le \mathbb{E}[\mathrm{cert}_T] + I_0 "
     r"+ 4 \delta H T$: of order $\sqrt T$ in both worlds.",
     source="derived in the bobw spec, section 3.8; confidence sets of Jin, Jin, Luo, Sra, Yu 2020",
     provenance="derived",

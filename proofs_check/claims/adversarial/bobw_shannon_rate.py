@@ -77,7 +77,7 @@ def entropy_growth(x, time, drawn, loss, bonus, moved, power=None):
     alpha = beta_t / beta_{t+1} >= (1 + 1/(8 ln(e A (t + 1))))^(-1/2); estimate = w at the drawn action, w <= 1 / (4 sqrt(A) x_drawn);
     bonus in [0, 1/8] (for H = 1 it is 0: a bonus that is constant over the actions does nothing).  Control: beta four times as large.
 
-    Proof: the normaliser is at least 1 - x_d (1 - e^-w) >= 1 - 1/(4 sqrt A), so y_a <= g x_a^alpha, g = e^(1/8) / (1 - 1/(4 sqrt 2)) <=
+    Proof: the normalizer is at least 1 - x_d (1 - e^-w) >= 1 - 1/(4 sqrt A), so y_a <= g x_a^alpha, g = e^(1/8) / (1 - 1/(4 sqrt 2)) <=
     1.3765. With tau = (e A (t + 1))^-2: x_a >= tau has x_a^alpha <= e^(1/8) x_a. As p ln(e / p) increases and G p ln(e / p) >=
     (G p) ln(e / (G p)) for G >= 1, these a give at most 1.3 g e^(1/8) Ent(x) by ``bobw-shannon.vertex``, the others at most
     (A - 1) g e^(1/8) tau ln(e / tau) <= 0.141 g e^(1/8) ln A / t. Altogether 1.441 x 1.3765 x 1.1332 = 2.248.
@@ -107,7 +107,7 @@ def cap_above_clip(H, A, time, cap=8):
 
 
 def masses(rounds, style, seed):
-    """[2, T]: occupancies mu_t and normalised entropies of T episodes."""
+    """[2, T]: occupancies mu_t and normalized entropies of T episodes."""
     rng = np.random.default_rng(seed)
     mu = {"visited": np.ones(rounds), "rare": np.full(rounds, 1e-3), "any": rng.random(rounds) ** 4}[style]
     return np.stack([mu, np.where(rng.random(rounds) < rng.random(), rng.random(rounds) ** 8, 0)])
@@ -118,10 +118,10 @@ _masses = draw(masses, st.integers(1, 600), st.sampled_from(["visited", "any", "
 
 def rate_sequence(sequence, H, A):
     """(N [T + 1], u [T], hhat [T], capped [T], ln(e A (T + 1))) of the recursion in the module's text."""
-    mu, normalised = sequence
+    mu, normalized = sequence
     rules, _ = LEARNER.rules((H, 1, A), len(mu))
     N, u, hhat, capped = [rules.N0], [], [], []
-    for t, (m, h) in enumerate(zip(mu, normalised, strict=True), start=1):
+    for t, (m, h) in enumerate(zip(mu, normalized, strict=True), start=1):
         u.append(max(m, clip_threshold(rules, H, N[-1])))
         hhat.append(max(h, 1 / t))
         capped.append(1 / (u[-1] * hhat[-1]) > N[-1] / (8 * log_term(A, t)))

@@ -93,7 +93,7 @@ theorem(
 theorem(
     "dapo-unknown-transition",
     statement=r"Unknown transition, one after the other, $b = \sum_a p w \, (c + (H - h)(u - l) \pi)$ and $B$ propagated with the most "
-    r"favourable transition of the set in force when the episode was played: certificate C holds up to $H K \Pr(P \notin$ some set$) \le 4 "
+    r"favorable transition of the set in force when the episode was played: certificate C holds up to $H K \Pr(P \notin$ some set$) \le 4 "
     r"\delta H K$, which a run's certificate includes, and the bonus costs $\sum_s u b \le c S A + H \sum_s (u - l)$; "
     r"the paper's rate is $\tilde O(H^3 S \sqrt{A K} + H^3 \sqrt{D})$.",
     source=f"{PAPER} (rate, reconstructed); dapo spec, sections 2.5, 5.3 and 6",

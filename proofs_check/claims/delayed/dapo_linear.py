@@ -80,7 +80,7 @@ def _moments(world, pi, p, G):
 @claim("dapo-linear.estimator-mean", kind=identity, source=SOURCE, provenance="derived", given=_given,
        control={"shrinkage": 0})  # fmt: skip
 def linear_mean(world, pi, p, gamma, shrinkage=1):
-    """E Qhat = r (Q - gamma phi^T G theta).  Control: without the shrinkage of the regularisation."""
+    """E Qhat = r (Q - gamma phi^T G theta).  Control: without the shrinkage of the regularization."""
     G, _ = geometry(world, pi, gamma)
     shrunk = gamma * np.einsum("hsai,hij,hj->hsa", world.features, G, world.theta(pi))
     mean = _moments(world, pi, p, G)[0]
@@ -156,7 +156,7 @@ def linear_episode(world, pi, p, distance, comparator, gamma, alpha, eta, charge
     """V_pi - V_* <= E sum q* (KL(pi*, p) - KL(pi*, p')) / eta + 2 sum (H - h) q* TV(pi, p) + H gamma Theta^2 / (2 alpha)
     + (1 + 1/H) <initial, Bbar[0]> for b = alpha r x2 + (alpha + 2 kappa eta H^2) <p, r x2> and the conditions of LIN on eta.
 
-    The p of an instance is drawn at every distance from pi. Control: the shrinkage of the regularisation is free.
+    The p of an instance is drawn at every distance from pi. Control: the shrinkage of the regularization is free.
     """
     H, n = world.mdp.horizon, world.features.shape[-1]
     p = interior(pi + distance * (p - pi))

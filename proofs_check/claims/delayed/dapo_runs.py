@@ -249,7 +249,7 @@ def filtration(late, i, settings, after=0):
 @claim("dapo.zero-information", kind=Expectation(replicates=400, equal=True), source="dapo spec 7.3", provenance="derived",
        given={"blocks of two, one state": lambda: (500,)}, control={"delay": 0})  # fmt: skip
 def zero_information(episodes, rng, delay=1):
-    """Against blocks of 2 equal fair coins, heard of one episode late, the mean loss of an episode is exactly 1/2 for every learner.
+    """Against blocks of 2 equal fair coins, observed one episode late, the mean loss of an episode is exactly 1/2 for every learner.
 
     Control: feedback that arrives one episode early.
     """

@@ -69,10 +69,10 @@ def interior(p):
 
 def updated(p, y):
     """log p' for p' = p exp(-y) / Z."""
-    return _normalised(np.log(p) - y)
+    return _normalized(np.log(p) - y)
 
 
-def _normalised(log_weights):
+def _normalized(log_weights):
     log_weights = log_weights - log_weights.max(axis=-1, keepdims=True)
     return log_weights - np.log(np.exp(log_weights).sum(axis=-1, keepdims=True))
 
@@ -101,7 +101,7 @@ def weights_step(p, losses, weight, bonus, u, eta, constant=KAPPA):
 def step_drift(p, losses, weight, bonus, eta, growth=None):
     """TV(p, p') <= eta <p, Qhat> + omega eta <p, B> for Qhat, B >= 0, theta = eta max B <= 1 and omega = (e^theta - 1) / theta.
 
-    Control: omega = 1, which linearises the exponential.
+    Control: omega = 1, which linearizes the exponential.
 
     Proof: p' / p >= 1 - y - log Z, so TV <= <p, y^+> + (log Z)^+, and Z <= <p, exp(eta B)>, which is convex in B.
     """
@@ -130,13 +130,13 @@ def _mean_of_rows(mdp, paths, p, eta, w, B, function):
     """E function(log p'[at], at) [H, S]: the row that is visited moves with the losses and the bonus, the others with the bonus alone."""
     H, S, A = mdp.shape
     log_moved = np.log(p) + eta * B
-    charged, by_bonus = eta * paths.at(w) * paths.to_go, function(_normalised(log_moved), ...)
+    charged, by_bonus = eta * paths.at(w) * paths.to_go, function(_normalized(log_moved), ...)
     for h in range(H):  # all that counts from step h on: the paths before it are summed
         rest = (S * A) ** h, -1
         probability, cells = paths.probability.reshape(rest).sum(axis=0), paths.cells[h].reshape(rest)[0]
         states, log_weights = cells // A, log_moved[h, cells // A]
         log_weights[np.arange(len(cells)), cells % A] -= charged[h].reshape(rest)[0]
-        visited = function(_normalised(log_weights), (h, states))
+        visited = function(_normalized(log_weights), (h, states))
         by_bonus[h] *= 1 - np.bincount(states, probability, S)
         by_bonus[h] += np.bincount(states, probability * visited, S)
     return by_bonus

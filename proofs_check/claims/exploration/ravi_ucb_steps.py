@@ -1,4 +1,4 @@
-"""RAVI-UCB step by step (Moulin, Neu 2023): one regularised backup per rollout is optimistic on average, and its policies move slowly.
+"""RAVI-UCB step by step (Moulin, Neu 2023): one regularized backup per rollout is optimistic on average, and its policies move slowly.
 
 The update and two checks of its proof (the comparator identity, optimism on average) are the paper's; the rest of the chain is derived
 (ravi_ucb spec, sections 2 and 3). Sizes: H = 1 / (1 - gamma), values in [0, H], d [S] = sum_t gamma^t P(s_t = s) (its sum is H),
@@ -169,7 +169,7 @@ def excess(x, made, factor=2.0):
     return increments(x, made, factor)[1]
 
 
-def regulariser(x, made):
+def regularizer(x, made):
     """H (log A / eta + max (V_K - V_0)_+): what optimism on average falls short of K V*."""
     return x.H * (math.log(x.mdp.n_actions) / x.eta + max(0.0, np.max(made.values[-1] - made.values[0])))
 
@@ -189,7 +189,7 @@ def optimism_on_average(x, bonus=1.0):
     Proof: with the comparator pi*, sum_k V_k >= K r* + gamma P* sum_k V_{k-1} - log A / eta; apply (I - gamma P*)^-1 >= 0, rows H.
     """
     made = play(x, bonus)
-    return len(x.bonus) * made.best - regulariser(x, made), made.values[1:].sum(axis=0), 1000.0 + 10 / x.eta
+    return len(x.bonus) * made.best - regularizer(x, made), made.values[1:].sum(axis=0), 1000.0 + 10 / x.eta
 
 
 @claim("ravi.rollout", kind=inequality, source=f"{SOURCE} section 3", provenance="derived",
@@ -212,7 +212,7 @@ def certificate_of_rollouts(x, price=1.0):
     """
     made = play(x)
     regret = np.sum(increments(x, made)[0])
-    return regret, price * regulariser(x, made) + excess(x, made).sum(), 1000.0 + 10 / x.eta
+    return regret, price * regularizer(x, made) + excess(x, made).sum(), 1000.0 + 10 / x.eta
 
 
 @claim("ravi.increments", kind=identity, source=f"{SOURCE} section 3", provenance="derived",

@@ -75,8 +75,8 @@ def kernel_difference(drawn, of=1):
     return both[1].objective - both[0].objective, both[of].occupancy @ step / (1 - mdp.discount), 1 / (1 - mdp.discount)
 
 
-@claim("drpg.gradients", kind=identity, source=f"{SOURCE} L3", provenance="paper", given=(games,), control={"normalised": True})
-def gradient(drawn, normalised=False):
+@claim("drpg.gradients", kind=identity, source=f"{SOURCE} L3", provenance="paper", given=(games,), control={"normalized": True})
+def gradient(drawn, normalized=False):
     """The gradients of $J$ in policy and kernel are its derivatives, by complex steps along $\\pi' - \\pi$ and $P' - P$.
 
     Control: the factor $1/(1-\\gamma)$ is left out.
@@ -85,7 +85,7 @@ def gradient(drawn, normalised=False):
     at = gradients(mdp, policies[0], kernels[0])
     turn, bend, h = policies[1] - policies[0], kernels[1] - kernels[0], 1e-30
     slopes = [objective(mdp, policies[0] + 1j * h * turn, kernels[0]), objective(mdp, policies[0], kernels[0] + 1j * h * bend)]
-    factor = 1 - mdp.discount if normalised else 1.0
+    factor = 1 - mdp.discount if normalized else 1.0
     return np.imag(slopes) / h, factor * np.array([(at.policy * turn).sum(), (at.kernel * bend).sum()]), 1 / (1 - mdp.discount) ** 2
 
 
@@ -132,8 +132,8 @@ def operator(drawn, constant, discounted=True):
     return lhs, rhs, 1 / (1 - mdp.discount)
 
 
-@claim("drpg.linear_oracle", kind=identity, source=f"{SOURCE} L8", provenance="derived", given=(games,), control={"normalised": True})
-def linear_oracle(drawn, normalised=False):
+@claim("drpg.linear_oracle", kind=identity, source=f"{SOURCE} L8", provenance="derived", given=(games,), control={"normalized": True})
+def linear_oracle(drawn, normalized=False):
     """One backup is the linear oracle: $\\langle \\nabla_P J, P_g - P\\rangle = \\frac{1}{1-\\gamma} \\sum_s d_s (T_\\pi v - v)_s$.
 
     Control: the factor $1/(1-\\gamma)$ is left out.
@@ -141,19 +141,19 @@ def linear_oracle(drawn, normalised=False):
     mdp, (policy, _), (kernel, _) = drawn
     at = gradients(mdp, policy, kernel)
     more, greedy = gain(mdp, policy, at.values)
-    factor = 1.0 if normalised else 1 / (1 - mdp.discount)
+    factor = 1.0 if normalized else 1 / (1 - mdp.discount)
     return (at.kernel * (greedy - kernel)).sum(), factor * at.occupancy @ more, 1 / (1 - mdp.discount) ** 2
 
 
-@claim("drpg.certificate", kind=inequality, source=f"{SOURCE} L9", provenance="derived", given=(curved,), control={"normalised": True})
-def certificate(drawn, normalised=False):
+@claim("drpg.certificate", kind=inequality, source=f"{SOURCE} L9", provenance="derived", given=(curved,), control={"normalized": True})
+def certificate(drawn, normalized=False):
     """$J(\\pi, P) \\le \\Phi(\\pi) \\le J(\\pi, P) + \\max_s (T_\\pi v - v)_s / (1-\\gamma)$ for every kernel of the set.
 
     Control: without $1/(1-\\gamma)$.
     """
     mdp, (policy, _), (kernel, _) = drawn
     at, worst = gradients(mdp, policy, kernel), robust_evaluate(mdp, policy).objective
-    gap = gain(mdp, policy, at.values)[0].max() / (1 if normalised else 1 - mdp.discount)
+    gap = gain(mdp, policy, at.values)[0].max() / (1 if normalized else 1 - mdp.discount)
     return [at.objective, worst], [worst, at.objective + gap], 1 / (1 - mdp.discount)
 
 

@@ -87,7 +87,7 @@ def alternation(radius, discount, action, rectangularity="s"):
 @claim("drpg.never_settles", kind=inequality, source=f"{SOURCE} 8.6", provenance="derived", given=(_states,), control={"settled": True})
 def never_settles(drawn, settled=False):
     """s-rectangular sets: where best responses in turn come to rest, the policy is optimal; so they never do where every optimal policy
-    randomises, and stay above $J^*$.
+    randomizes, and stay above $J^*$.
 
     Control: they come to rest.
     """
@@ -136,11 +136,11 @@ theorem(
     r"Gradient descent-ascent with constant steps orbits.",
     source=f"{SOURCE} 7.6, 8.6",
     provenance="derived",
-    claims=("drpg.local_minimum", "drpg.false_stationary", "drpg.trapped", "robust.randomised", "drpg.alternation", "drpg.never_settles",
+    claims=("drpg.local_minimum", "drpg.false_stationary", "drpg.trapped", "robust.randomized", "drpg.alternation", "drpg.never_settles",
             "drpg.lazy", "drpg.orbit"),
     uses={
         "drpg.local_minimum": ("drpg.false_stationary",),
         "drpg.trapped": ("drpg.local_minimum",),
-        "drpg.alternation": ("robust.randomised", "drpg.never_settles"),
+        "drpg.alternation": ("robust.randomized", "drpg.never_settles"),
     },
 )  # fmt: skip

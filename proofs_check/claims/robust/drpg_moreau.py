@@ -41,7 +41,7 @@ def prox(mdp, policy):
     """The prox point of ``policy`` by cutting planes, with its certificate.
 
     Every policy y and kernel P give a cut F(x) >= J(y, P) + <dJ(y, P), x - y> - ell |x - y|^2 / 2 + ell |x - pi|^2 (L6), which is
-    ell |x - pi|^2 / 2 and a linear function. Any weights on the cuts give a lower bound, whose minimiser is one projection;
+    ell |x - pi|^2 / 2 and a linear function. Any weights on the cuts give a lower bound, whose minimizer is one projection;
     weight is moved between pairs of cuts while that gains, and cuts without weight are dropped.
     """
     ell, here = constants(mdp).ell_policy, robust_evaluate(mdp, policy)
@@ -68,13 +68,13 @@ def prox(mdp, policy):
 
 
 def _lowest(heights, slopes, weights, ell, policy, target):
-    """The weights that raise the bound most, found in place; returns (its minimiser, the bound)."""
+    """The weights that raise the bound most, found in place; returns (its minimizer, the bound)."""
 
-    def minimiser(w):
+    def minimizer(w):
         x = rows_onto_simplex(policy - np.tensordot(w, slopes, 1) / ell)
         return x, heights + np.tensordot(slopes, x, 2)
 
-    x, cuts = minimiser(weights)
+    x, cuts = minimizer(weights)
     for _ in range(60):
         rise, fall = int(np.argmax(cuts)), int(np.argmin(np.where(weights > 0, cuts, np.inf)))
         if cuts[rise] - weights @ cuts <= target or cuts[rise] - cuts[fall] <= target:
@@ -84,13 +84,13 @@ def _lowest(heights, slopes, weights, ell, policy, target):
         top = cuts[rise] - cuts[fall]
         move = np.zeros_like(weights)
         move[rise], move[fall] = 1, -1
-        x, cuts = minimiser(start + high * move)
+        x, cuts = minimizer(start + high * move)
         bottom, moved = cuts[rise] - cuts[fall], high
         for _ in range(40):
             if bottom >= 0 or high - low <= 1e-16:
                 break
             moved = (low * bottom - high * top) / (bottom - top)
-            x, cuts = minimiser(start + moved * move)
+            x, cuts = minimizer(start + moved * move)
             now = cuts[rise] - cuts[fall]
             if abs(now) <= target / 4:
                 break
@@ -100,7 +100,7 @@ def _lowest(heights, slopes, weights, ell, policy, target):
                 high, bottom, top = moved, now, top / 2
         weights[:] = np.maximum(start + moved * move, 0)
     weights /= weights.sum()
-    x, cuts = minimiser(weights)
+    x, cuts = minimizer(weights)
     return x, float(weights @ cuts + ell / 2 * np.sum((x - policy) ** 2))
 
 
@@ -195,7 +195,7 @@ def descent(drawn, exponent, loss, factor=0.5):
 
 
 def _run_and_bound(mdp, policy, n, step, loss=0.0):
-    """(lhs, rhs, scale, trivial) of the outer theorem on one run; the realised gradients stand for L."""
+    """(lhs, rhs, scale, trivial) of the outer theorem on one run; the realized gradients stand for L."""
     trace = DRPG(rule="constant", scale=step, start=policy, loss=loss).run(mdp, n)
     best = mdp.initial @ solve(mdp, tolerance=1e-10).lower
     gaps = np.maximum(trace["upper"][:-1] - trace["objective"][:-1], 0)

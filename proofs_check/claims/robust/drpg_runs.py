@@ -62,8 +62,8 @@ inner = st.sampled_from([name for name in INNER if name != "parametric"])
 
 @claim("drpg.run_steps", kind=identity, source=f"{SOURCE} 6.1, 6.2", provenance="paper",
        given=(models, starts, inner, st.sampled_from(RULES), st.floats(0.1, 2), st.sampled_from([0.0, 0.2])),
-       control={"normalised": True})  # fmt: skip
-def run_steps(mdp, start, solver, rule, scale, loss, normalised=False):
+       control={"normalized": True})  # fmt: skip
+def run_steps(mdp, start, solver, rule, scale, loss, normalized=False):
     r"""The loop of the algorithm: $J_t = J(\pi_t, P_t)$, $G_t = \nabla_\pi J(\pi_t, P_t)$ by complex steps,
     $\pi_{t+1} = \operatorname{proj}(\pi_t - \alpha_t G_t)$ by sorting, $\alpha_t$ that of the rule, and the policy returned is that of
     the least $U_t$.
@@ -72,7 +72,7 @@ def run_steps(mdp, start, solver, rule, scale, loss, normalised=False):
     """
     trace = DRPG(solver, rule, scale, start, loss=loss, loss_factor=0.5, keep=True).run(mdp, N)
     policies, kernels = trace.parameters["policies"], trace.parameters["kernels"]
-    found, expected, shorter = [], [], 1 - mdp.discount if normalised else 1.0
+    found, expected, shorter = [], [], 1 - mdp.discount if normalized else 1.0
     for t, (policy, kernel) in enumerate(zip(policies, kernels, strict=True)):
         kernel = mdp.nominal if solver == "nominal" else kernel
         slope = np.where(mdp.available, plain.policy_gradient(mdp, policy, kernel), 0.0)
@@ -218,7 +218,7 @@ def constants_of_the_theory(mdp, power=3):
 @claim("drpg.telescoped", kind=inequality, source=f"{SOURCE} 7.4", provenance="derived",
        given=(models, st.floats(0.01, 2), st.floats(0.001, 0.5), st.integers(1, 30), st.floats(0, 0.1), st.booleans(), st.integers(0, 99)),
        control={"share": 0.99})  # fmt: skip
-def telescoped(mdp, excess, step, n, gap, realised, seed, share=1.0):
+def telescoped(mdp, excess, step, n, gap, realized, seed, share=1.0):
     r"""The bound is what the descent lemma leaves possible, no more and no less: a run whose Moreau envelope begins $\Phi(\pi_0) - J^*$
     above $J^*$ and falls by $\tfrac{\alpha}{2} g^2 - 2\alpha\ell\epsilon_t - \ell\alpha^2 L^2$ with the same g meets $J^*$ at the
     end; then $\min_t U_t - J^* \le K g + \tfrac{1}{T}\sum\epsilon_t$. The largest such g by bisection, run by run.
@@ -226,7 +226,7 @@ def telescoped(mdp, excess, step, n, gap, realised, seed, share=1.0):
     Control: 99 % of the bound.
     """
     gaps, c = gap * np.random.default_rng(seed).random(n), constants(mdp)
-    length = 0.3 * c.L_policy if realised else c.L_policy
+    length = 0.3 * c.L_policy if realized else c.L_policy
 
     def left_over(g):
         envelope = excess
@@ -240,7 +240,7 @@ def telescoped(mdp, excess, step, n, gap, realised, seed, share=1.0):
     for _ in range(80):
         middle = (low + high) / 2
         low, high = (middle, high) if left_over(middle) > 0 else (low, middle)
-    bound = share * convergence_bound(mdp, step, n, excess, gaps, length if realised else None)
+    bound = share * convergence_bound(mdp, step, n, excess, gaps, length if realized else None)
     exact = optimality_radius(mdp) * low + gaps.mean()
     return [exact, bound], [bound, exact], 100 * exact
 

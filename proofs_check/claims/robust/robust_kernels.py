@@ -1,6 +1,6 @@
-"""Worst-case expectations over ambiguity sets: a maximiser and its certificate, for every kind of set (drpg spec, sections 2 to 4, 13).
+"""Worst-case expectations over ambiguity sets: a maximizer and its certificate, for every kind of set (drpg spec, sections 2 to 4, 13).
 
-Costs: the adversary maximises p.z over a ball around p0. Certificates are weak duality: the bound holds for any value of the dual
+Costs: the adversary maximizes p.z over a ball around p0. Certificates are weak duality: the bound holds for any value of the dual
 variable, so a bound that equals the value proves the value.
 """
 
@@ -93,10 +93,10 @@ def _value(kind, z, p0, radius):
 @claim("worst.certificate", kind=identity, source=f"{SOURCE} section 2", provenance="derived",
        given=(rows, certified, radii), control={"shrink": 0.9})  # fmt: skip
 def certificate(pair, kind, radius, shrink=1.0):
-    """The value of the maximiser equals the dual bound, and the gap is their difference: for every set, radius from 0 to 1000, ties, zeros,
+    """The value of the maximizer equals the dual bound, and the gap is their difference: for every set, radius from 0 to 1000, ties, zeros,
     one-point support.
 
-    Control: the maximiser of 0.9 times the radius.
+    Control: the maximizer of 0.9 times the radius.
     """
     z, p0 = pair
     value, bound = (worst_case(z, p0, CERTIFIED[kind](r, len(z))) for r in (shrink * radius, radius))
@@ -117,7 +117,7 @@ def matrix_for(first, seed):
        given=(draw(row, st.integers(2, 5), st.sampled_from(["plain", "zeros"])), draw(matrix_for, fit=True), st.floats(0.001, 3.0)),
        control={"radius_of": 0.9})  # fmt: skip
 def ellipsoid(pair, matrix, radius, radius_of=1.0):
-    """Ellipsoids whose axes lie anywhere: the maximiser is a distribution on the support, within the radius, and its value is the dual
+    """Ellipsoids whose axes lie anywhere: the maximizer is a distribution on the support, within the radius, and its value is the dual
     bound; no scaling of the matrix and the radius that keeps the set changes it.
 
     Control: within 0.9 times the radius.
@@ -134,7 +134,7 @@ def ellipsoid(pair, matrix, radius, radius_of=1.0):
 @claim("worst.feasible", kind=inequality, source=f"{SOURCE} section 2", provenance="derived",
        given=(rows, balls, radii), control={"radius_of": 0.9})  # fmt: skip
 def feasible(pair, kind, radius, radius_of=1.0):
-    """The maximiser lies in the ball, on the nominal support, is nonnegative and sums to 1; the ball is used up where it binds.
+    """The maximizer lies in the ball, on the nominal support, is nonnegative and sums to 1; the ball is used up where it binds.
 
     Control: it lies in the ball of 0.9 times the radius.
     """
@@ -284,7 +284,7 @@ def contamination_in_l1(pair, fraction, factor=1.0):
 
 theorem(
     "worst-case-kernels",
-    statement="For each kind of ball around $p_0$ the kernel returns a member that maximises $p \\cdot z$, at every radius from 0 on: "
+    statement="For each kind of ball around $p_0$ the kernel returns a member that maximizes $p \\cdot z$, at every radius from 0 on: "
     "its value equals a dual bound that no member exceeds. Values grow with the radius, are concave in it, commute with shifts and "
     "positive factors of $z$, and balls that contain each other are ordered.",
     source=f"{SOURCE} section 2; Iyengar 2005; Nilim, El Ghaoui 2005",

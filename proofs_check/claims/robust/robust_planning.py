@@ -53,9 +53,9 @@ def saddle(drawn, nominal=False):
     return [sides.upper, sides.lower], sides.lower + slack, 1 / (1 - mdp.discount)
 
 
-@claim("robust.randomised", kind=identity, source=f"{SOURCE} 9.5", provenance="derived",
+@claim("robust.randomized", kind=identity, source=f"{SOURCE} 9.5", provenance="derived",
        given=(st.floats(0.2, 1), st.floats(0.3, 0.95)), control={"deterministic": True})  # fmt: skip
-def randomised(radius, discount, deterministic=False):
+def randomized(radius, discount, deterministic=False):
     """Matching pennies: the robust optimum mixes evenly, with the closed form's value; at radius 1 and discount 0.9 that is a quarter less
     than any deterministic policy's.
 
@@ -127,9 +127,9 @@ def chain(n, forward, share_of_radius, discount, support, share=1.0):
     return np.abs(solution.values - exact), solution.radius, 10 / (1 - discount)
 
 
-@claim("robust.relabelled", kind=inequality, source=f"{SOURCE} 13 item 22", provenance="classical",
+@claim("robust.relabeled", kind=inequality, source=f"{SOURCE} 13 item 22", provenance="classical",
        given=(planned, st.integers(0, 1000)), control={"radii": False})  # fmt: skip
-def relabelled(drawn, seed, radii=True):
+def relabeled(drawn, seed, radii=True):
     """Names do not matter: with states and actions permuted the optimal values are permuted.
 
     Control: the radii stay where they were.
@@ -230,13 +230,13 @@ def mirror_descent(seed, discount, exploration=1.0):
 theorem(
     "robust-planning",
     statement="Rectangular convex sets have no duality gap, $\\min_\\pi \\max_P J = \\max_P \\min_\\pi J$; (s,a)-rectangular ones have a "
-    "deterministic optimal policy, s-rectangular ones need randomisation, worth a quarter on matching pennies. Optimal values grow "
+    "deterministic optimal policy, s-rectangular ones need randomization, worth a quarter on matching pennies. Optimal values grow "
     "with the set, between the nominal value and $1/(1-\\gamma)$, do not depend on names, and move with the costs. Incremental worst cases "
     "over the hull end exactly; robust mirror descent improves in every step and converges geometrically.",
     source=f"{SOURCE} 5, 7.5, 8.4, 8.5, 9; Iyengar 2005; Wiesemann, Kuhn, Rustem 2013",
     provenance="derived",
-    claims=("drpg.contraction", "drpg.operator", "robust.saddle", "robust.deterministic", "robust.randomised", "robust.nothing_uncertain",
-            "robust.all_contaminated", "robust.chain", "robust.relabelled", "robust.shifted", "robust.larger_radius", "robust.larger_set",
+    claims=("drpg.contraction", "drpg.operator", "robust.saddle", "robust.deterministic", "robust.randomized", "robust.nothing_uncertain",
+            "robust.all_contaminated", "robust.chain", "robust.relabeled", "robust.shifted", "robust.larger_radius", "robust.larger_set",
             "robust.iwocs", "robust.mirror_descent"),
     uses={
         "robust.saddle": ("drpg.contraction",),

@@ -58,8 +58,8 @@ def smoothed_values(mdp, policy, sigma):
 
 
 @claim("contamination.run", kind=identity, source=f"{SOURCE} 8.3; after Wang, Zou 2022", provenance="reconstructed",
-       given=(contaminations, starts, st.sampled_from([1.0, 20.0]), st.floats(0.05, 1)), control={"normalised": True})  # fmt: skip
-def contamination_run(mdp, start, sigma, scale, normalised=False):
+       given=(contaminations, starts, st.sampled_from([1.0, 20.0]), st.floats(0.05, 1)), control={"normalized": True})  # fmt: skip
+def contamination_run(mdp, start, sigma, scale, normalized=False):
     r"""The loop: $\Phi(\pi_t)$ and $J_\sigma(\pi_t)$ by Newton's method on their equations, $|G_t|$ and
     $\pi_{t+1} = \operatorname{proj}(\pi_t - \alpha G_t)$ from the derivatives of $J_\sigma$ by complex steps; the policy returned is
     that of the least $\Phi$.
@@ -75,7 +75,7 @@ def contamination_run(mdp, start, sigma, scale, normalised=False):
         expected += [mdp.initial @ smoothed_values(mdp, policy, kind) for kind in (None, sigma)]
         expected.append(np.linalg.norm(slope))
         if t < 2:
-            step = scale * (1 - mdp.discount if normalised else 1.0)
+            step = scale * (1 - mdp.discount if normalized else 1.0)
             found += [*np.ravel(policies[t + 1])]
             expected += [*np.ravel(plain.rows_onto_simplex(np.where(mdp.available, policy - step * slope, -1e9)))]
     best = policies[np.argmin(trace["objective"])]
@@ -282,20 +282,20 @@ def tilted(mdp, theta, lam):
     return weights / weights.sum(axis=2, keepdims=True)
 
 
-def into_ball(x, centre, radius, least):
+def into_ball(x, center, radius, least):
     """Projection onto the L1 ball met with x >= least: the threshold is one of those where a coordinate reaches 0 or ``least``, or between
     two of them, where the distance is linear."""
     y = np.maximum(x, least)
-    if np.abs(y - centre).sum() <= radius:
+    if np.abs(y - center).sum() <= radius:
         return y
-    offset, room = x - centre, np.where(x < centre, centre - least, np.inf)
+    offset, room = x - center, np.where(x < center, center - least, np.inf)
     lengths = lambda t: np.minimum(np.maximum(np.abs(offset) - t, 0), room).sum()
     corners = np.sort(np.concatenate([[0.0], np.abs(offset), (np.abs(offset) - room)[np.isfinite(room)]]))
     corners = corners[corners >= 0]
     high = next(t for t in corners if lengths(t) <= radius)
     low = max(t for t in corners if lengths(t) >= radius)
     t = low if high == low else low + (high - low) * (lengths(low) - radius) / (lengths(low) - lengths(high))
-    return centre + np.sign(offset) * np.minimum(np.maximum(np.abs(offset) - t, 0), room)
+    return center + np.sign(offset) * np.minimum(np.maximum(np.abs(offset) - t, 0), room)
 
 
 @claim("parametric.run", kind=identity, source=f"{SOURCE} 6.3 iii; Wang, Ho, Petrik 2023", provenance="derived",

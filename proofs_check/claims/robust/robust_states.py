@@ -67,7 +67,7 @@ def saddle(pair, radius, kind, deterministic=False):
     """Policy and rows of the backup are a saddle point: the worst case of the policy, and the best answer to the rows, are its value. L1,
     relative entropy, and Euclidean distance, summed over the actions of a state.
 
-    Control: the most likely action alone; agents must randomise.
+    Control: the most likely action alone; agents must randomize.
     """
     z, p0 = pair
     value, policy, rows = against(z, p0, radius, ambiguity=JOINT[kind][0])
@@ -148,7 +148,7 @@ def rectangles(pair, radius, policy, share=1.0):
 @claim("states.order", kind=inequality, source=f"{SOURCE} section 3", provenance="derived",
        given=(states, radii, choices), control={"sign": -1})  # fmt: skip
 def order(pair, radius, policy, sign=1):
-    """No policy does better than the saddle point's, and randomising helps: the value lies between the nominal optimum and the best
+    """No policy does better than the saddle point's, and randomizing helps: the value lies between the nominal optimum and the best
     deterministic policy's worst case. Control: it is no larger than the nominal optimum.
     """
     z, p0 = pair
@@ -177,7 +177,7 @@ def target(first, spread, seed):
 @claim("projection.variational", kind=inequality, source=f"{SOURCE} section 4", provenance="derived",
        given=(states, radii, draw(target, st.sampled_from([0.01, 0.3, 3.0]), fit=True)), control={"clip": True})  # fmt: skip
 def variational(pair, radius, x, clip=False):
-    """p projects x onto the set exactly if it is a member and (x - p).(y - p) <= 0 for every member y; the one that maximises (x - p).y
+    """p projects x onto the set exactly if it is a member and (x - p).(y - p) <= 0 for every member y; the one that maximizes (x - p).y
     stands for all. Every kind of set.
 
     Control: negative entries cut off and the rest scaled to sum 1.
@@ -205,7 +205,7 @@ def variational(pair, radius, x, clip=False):
        given=(states, st.floats(0.01, 2.0), st.sampled_from([0.01, 0.3, 3.0]), st.integers(0, 1000)),
        control={"separate": True})  # fmt: skip
 def joint_projection(pair, radius, spread, seed, separate=False):
-    """The rows of a state onto one L1 ball: the variational inequality against the member that maximises (x - p).y, a member itself.
+    """The rows of a state onto one L1 ball: the variational inequality against the member that maximizes (x - p).y, a member itself.
 
     Control: every row onto its own ball of that radius.
     """
@@ -265,7 +265,7 @@ def simplex_projection(x, mass=1.0):
 
 theorem(
     "state-ambiguity",
-    statement="With one L1 budget for the rows of a state, a randomised policy and rows that spend the budget form a saddle point: "
+    statement="With one L1 budget for the rows of a state, a randomized policy and rows that spend the budget form a saddle point: "
     "$\\min_\\pi \\max_P \\sum_a \\pi_a P_a \\cdot z_a = \\max_P \\min_a P_a \\cdot z_a$. The value lies between those of the rectangles "
     "inside and around it. Projections onto the sets satisfy the variational inequality.",
     source=f"{SOURCE} sections 3, 4; Ho, Petrik, Wiesemann 2021",

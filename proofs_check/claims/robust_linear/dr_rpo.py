@@ -392,7 +392,7 @@ theorem(
 
 theorem(
     "dr-rpo-planning",
-    statement=r"Regularised robust values of $d$-rectangular linear models: ball and fail set agree for $V \ge 0$, penalties have duals in "
+    statement=r"Regularized robust values of $d$-rectangular linear models: ball and fail set agree for $V \ge 0$, penalties have duals in "
     r"one dimension, $V_\pi - V_{\pi'}$ lies between the mean advantages under the two worst kernels, and a mirror step improves its "
     r"objective by $(\tau + 1/\eta)\, \mathrm{KL}(p \| p^+)$. The worst kernel changes with the policy, so that mirror descent's terms do "
     r"not telescope, and no regret of the mirror update is claimed.",

@@ -114,8 +114,8 @@ def divergence(name, other, mass):
     return np.sum((other - mass)[mass > 0] ** 2 / mass[mass > 0])
 
 
-def penalised_worst(name, values, mass, sigma):
-    """The minimiser of m V + sigma Df(m || mass), by its first order condition."""
+def penalized_worst(name, values, mass, sigma):
+    """The minimizer of m V + sigma Df(m || mass), by its first order condition."""
     if name == "tv":
         after, least = np.where(values > values.min() + sigma, 0, mass), int(np.argmin(values))
         after[least] += 1 - after.sum()
@@ -140,7 +140,7 @@ def penalties(f, name, factor=1.0):
     """
     code = {"tv": kernel.TV, "kl": kernel.KL, "chi_square": kernel.CHI_SQUARE}[name]
     value = dual(code, f.values, f.mass, 0.0, factor * f.sigma)
-    worst = penalised_worst(name, f.values, f.mass, f.sigma)
+    worst = penalized_worst(name, f.values, f.mass, f.sigma)
     paid = [m @ f.values + f.sigma * divergence(name, m, f.mass) for m in (f.other, f.mass, worst)]
     return np.array([value, value, value, paid[2]]), np.array([*paid, value]), 10 + abs(paid[0])
 

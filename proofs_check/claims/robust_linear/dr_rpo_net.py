@@ -72,7 +72,7 @@ def grid_point(d, K, seed):
 @claim("dr-rpo.covering", kind=inequality, source=f"{SOURCE} L10", provenance="classical",
        given=(draw(grid_point, st.integers(2, 6), st.integers(1, 10_000)),), control={"coarse": 2})  # fmt: skip
 def covering(case, coarse=1):
-    """ceil(2 sqrt K) cell centres on each axis come within B / (4 sqrt K) of every (u, alpha): at most (1 + 2 sqrt K)^(d+1) points.
+    """ceil(2 sqrt K) cell centers on each axis come within B / (4 sqrt K) of every (u, alpha): at most (1 + 2 sqrt K)^(d+1) points.
 
     Control: half as many on each axis.
     """

@@ -92,7 +92,7 @@ def separate(w, own=True):
 
 @claim("dr-rpo.difference", kind=inequality, source=f"{SOURCE} L6", provenance="derived", given=(_any,), control={"swap": True})
 def difference(w, swap=False):
-    """Robust regularised V_pi - V_pi' lies between the mean advantages of pi under the worst kernels for V_pi and for V_pi'.
+    """Robust regularized V_pi - V_pi' lies between the mean advantages of pi under the worst kernels for V_pi and for V_pi'.
 
     Control: the two kernels exchanged.
     """
@@ -143,9 +143,9 @@ def bias(w, steps=True):
 @claim("dr-rpo.corollary", kind=inequality, source="dr_rpo spec 3 (corollary)", provenance="derived",
        given=(_worlds("random", min_horizon=2),), control={"bias": 0.0})  # fmt: skip
 def corollary(w, bias=1.0):
-    """V_pi(0) >= V_pi(tau) and V*_0 - V_pi(0) <= V*_tau - V_pi(tau) + tau H log(1 / min ref): from regularised regret to the plain one.
+    """V_pi(0) >= V_pi(tau) and V*_0 - V_pi(0) <= V*_tau - V_pi(tau) + tau H log(1 / min ref): from regularized regret to the plain one.
 
-    For the optimal regularised policy. Control: without the last term.
+    For the optimal regularized policy. Control: without the last term.
     """
     best = [robust_linear_solve(w.mdp, t, w.reference) for t in (0.0, w.tau)]
     played = [robust_linear_evaluate(w.mdp, best[1].policy, t, w.reference).values[0] for t in (0.0, w.tau)]
@@ -233,7 +233,7 @@ def regularized_mean(c, temperature, reverse=False):
 
 @claim("dr-rpo.three-point", kind=identity, source=f"{SOURCE} L5", provenance="derived", given=(_choices,), control={"anchored": False})
 def three_point(c, anchored=True):
-    """The mirror step maximises J(p) = <p, q> - tau KL(p || ref) - KL(p || before) / eta, by (tau + 1 / eta) KL(p || new) over any p.
+    """The mirror step maximizes J(p) = <p, q> - tau KL(p || ref) - KL(p || before) / eta, by (tau + 1 / eta) KL(p || new) over any p.
 
     Control: KL(p || new) / eta only.
     """

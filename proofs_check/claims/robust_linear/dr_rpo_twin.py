@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from proofs_check import claim, identity
-from proofs_check.claims.robust_linear.dr_rpo_factors import divergence, penalised_worst
+from proofs_check.claims.robust_linear.dr_rpo_factors import divergence, penalized_worst
 from proofs_check.strategies import draw
 from tabular_rl.algorithms import DRLSVIUCB, DRRPO, LSVIUCB, LinearOPPO
 from tabular_rl.models import RobustLinearMDP
@@ -336,7 +336,7 @@ def worst_value(adversary, values, factors, radius, sigma):
         return exact_worst(values, factors, radius, sigma if adversary == "tv_fail" else None)
     if adversary == "ball":
         return values.min() + exact_worst(values - values.min(), factors, radius)
-    worst = [penalised_worst(adversary, values, mass, sigma) for mass in factors]
+    worst = [penalized_worst(adversary, values, mass, sigma) for mass in factors]
     return np.array([m @ values + sigma * divergence(adversary, m, mass) for m, mass in zip(worst, factors, strict=True)])
 
 

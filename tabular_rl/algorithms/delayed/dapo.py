@@ -10,7 +10,7 @@ Setting: episodic MDP, oblivious losses in [0, 1]; the losses of episode j are o
     log weights -= eta * (Qhat - B);    p = softmax(log weights)
 
 Provenance. The ratio and the implicit exploration are the paper's; structure and constants of the bonus are reconstructed (dapo spec 2.2).
-``theory`` has c = gamma H + (e - 2) eta H^2, gamma = eta H and the eta that minimises theorem SEQ [derived, dapo spec section 6];
+``theory`` has c = gamma H + (e - 2) eta H^2, gamma = eta H and the eta that minimizes theorem SEQ [derived, dapo spec section 6];
 ``practical`` [dapo spec 6.1] was chosen by looking at one small instance, no theorem. Unknown transition: dapo spec 2.5 [reconstructed].
 
 Certificate C (dapo spec 5.3) [derived], sequential batches, losses and delays fixed in advance, hence also q*, that of the best policy in
@@ -88,7 +88,7 @@ class DAPO:
         "known", or "unknown": learned, with confidence sets at level ``delta`` in (0, 1), all of which hold with probability 1 - 4 delta.
     trajectory : str
         "delayed", or "immediate": paths arrive at once and only losses late. With an unknown transition that is a heuristic: policies
-        then depend on paths whose losses are still to come, and the estimates are not unbiased any more (dapo spec, section 1).
+        then depend on paths whose losses are still to come, and the estimates are no longer unbiased (dapo spec, section 1).
     confidence_scale, confidence_bonus_scale : float
         Multiply the logarithm of the confidence radii, and the bonus term of the unknown transition; >= 0, 1 is the theory's.
     """

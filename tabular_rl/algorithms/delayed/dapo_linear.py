@@ -62,7 +62,7 @@ class LinearDAPO:
     features : array [S, A, d], or [H, S, A, d], optional
         phi, rows of norm at most 1. Default: indicators of the pairs (s, a).
     preset : str
-        "theory" (the numbers that minimise theorem LIN) or "practical".
+        "theory" (the numbers that minimize theorem LIN) or "practical".
     learning_rate, exploration, bonus, policy_bonus : float, optional
         eta > 0, gamma >= 1e-10, beta >= 0 and beta' >= 0.
     adapted : bool

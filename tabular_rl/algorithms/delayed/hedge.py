@@ -48,7 +48,7 @@ class DelayedHedge:
     Parameters
     ----------
     learning_rate : float, optional
-        eta > 0; by default the one that minimises theorem HEDGE.
+        eta > 0; by default the one that minimizes theorem HEDGE.
     adapted : bool
         Whether estimates are adapted to the delay. Plain ones are unbiased, but have no bound: their size is not under control.
 

@@ -57,7 +57,7 @@ class DelayedOPPO:
     Parameters
     ----------
     learning_rate, exploration : float, optional
-        eta > 0 and gamma > 0; by default those that minimise theorem OPPO.
+        eta > 0 and gamma > 0; by default those that minimize theorem OPPO.
     transition : str
         "known", or "unknown": learned, with confidence sets at level ``delta`` in (0, 1).
     confidence_scale : float

@@ -52,7 +52,7 @@ class DelayedOREPS:
     Parameters
     ----------
     learning_rate, exploration : float, optional
-        eta > 0 and gamma > 0; by default eta minimises theorem OREPS at gamma = eta / 2, so that eta lhat <= 2.
+        eta > 0 and gamma > 0; by default eta minimizes theorem OREPS at gamma = eta / 2, so that eta lhat <= 2.
     adapted : bool
         Whether estimates are adapted to the delay; plain ones have no bound.
     batch : str

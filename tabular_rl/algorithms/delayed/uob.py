@@ -5,11 +5,11 @@ Setting: episodic MDP with unknown transition, oblivious losses in [0, 1]; those
     set     every transition whose rows lie within the Bernstein radius of the counts of what was heard; a new one when a count has doubled
     lhat    = 1{(s_h,a_h) = (s,a)} * loss / (max(u_j pi_j, u pi) + gamma)             u: largest occupancy over the set, at play and now
     x       = argmin eta <x, newest lhat> + KL(x || last x)                           UOB-REPS
-    x       = argmin eta <x, sum of all lhat> + KL(x || first centre)                 UOB-FTRL
+    x       = argmin eta <x, sum of all lhat> + KL(x || first center)                 UOB-FTRL
               over the occupancy measures x[h,s,a,t] of all transitions of the set;   play pi = q / sum_a q, q = sum_t x
 
-Both begin at the x nearest to the first set's centre, where nothing is known yet the uniform 1 / (S A S) of the paper. With radius 0
-KL(x || centre) is KL of q alone, and both are ``DelayedOREPS``. While the set changes the two differ: a projection on the old set is
+Both begin at the x nearest to the first set's center, where nothing is known yet the uniform 1 / (S A S) of the paper. With radius 0
+KL(x || center) is KL of q alone, and both are ``DelayedOREPS``. While the set changes the two differ: a projection on the old set is
 not one on the new.
 
 Provenance: dapo spec, section 4 items 5 and 6 [reconstructed], the adapted denominator as in theorem OREPS. Rates quoted there for K

@@ -9,8 +9,8 @@ With multipliers v[1..H-1] of the flow, v[0] = v[H] = 0, the box constraints sep
     c[h,s,a](v) = min_p  sum_t p[t] (log(p[t] / w[h,s,a,t]) + v[h+1,t])        p a distribution with low <= p <= high
     p[t]        = w[h,s,a,t] exp(-v[h+1,t]) times a common factor, cut to [low, high]
 
-and q = sum_t x is proportional to exp(v[h,s] - c[h,s,a]), in every layer (in every state of layer 0). The v minimise the sum of the
-log-normalisers, convex, and its gradient, the flow residual, is piecewise smooth: damped semismooth Newton steps. As q
+and q = sum_t x is proportional to exp(v[h,s] - c[h,s,a]), in every layer (in every state of layer 0). The v minimize the sum of the
+log-normalizers, convex, and its gradient, the flow residual, is piecewise smooth: damped semismooth Newton steps. As q
 and p solve their own problems exactly, x is the exact solution of the program whose flow constraints are off by that residual.
 With low = high it is ``flow_projection``. Source: UOB-REPS (Jin, Jin, Luo, Sra, Yu 2020), whose dual keeps two multipliers per
 (h, s, a, t); their elimination is derived here.
@@ -102,7 +102,7 @@ def _newton(low, high, initial, weights, log_moves, power, v, log_q, moves, tole
 
 @njit
 def _dual(low, high, initial, weights, log_moves, power, v, log_q, q, moves, free, gradient):
-    """(The sum of log-normalisers at ``v``, the largest flow residual); fill all the rest."""
+    """(The sum of log-normalizers at ``v``, the largest flow residual); fill all the rest."""
     H, S, A = weights.shape
     dual, residual = 0.0, 0.0
     tilted, points, order, spare = np.empty(S), np.empty(2 * S), np.empty(2 * S, np.int64), np.empty(2 * S, np.int64)

@@ -1,4 +1,4 @@
-"""LPO: policy optimization that explores by widths and switches seldom (Li, Wang, Cheng, Yang 2023).
+"""LPO: policy optimization with width-based exploration and few policy switches (Li, Wang, Cheng, Yang 2023).
 
 Setting: discounted MDP, only resets to the start; rewards in [0, 1]. A pair (s, a) is known when its squared width w2, given the data kept
 so far, is at most tau2; a state is known when all its actions are.
@@ -267,7 +267,7 @@ class LPO:
     def resolve(self, classes, gamma, n):
         """{learning_rate, bonus_scale, known_width, constant, window, B} of the preset and the explicit values.
 
-        The theory's bonus_scale is the leading term sqrt(4 v l) of E1 in a tabular class, which takes for granted that a pair begins half
+        The theory's bonus_scale is the leading term sqrt(4 v l) of E1 in a tabular class, assuming that a pair begins half
         as many rollouts as it has kept weight: v bounds the second moment of a return when 2 alpha sqrt(tau2) = 1, l = log(2 S A T n /
         delta) and, with reuse, the logarithm of a cover of the policies within a window (claim lpo.estimation-reused).
         """

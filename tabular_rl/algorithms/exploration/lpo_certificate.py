@@ -4,7 +4,7 @@
                                                    + mean_t (sum d_K^{pi_t} b + esc^{pi_t}) }
 
 In the optimistic MDP K a pair pays its reward and its bonus b; an unknown one is worth 1 / (1 - discount) and ends the episode
-("terminal"), or pays that on top ("bonus"). d_K is the normalised occupancy before anything unknown is played, esc the discounted chance
+("terminal"), or pays that on top ("bonus"). d_K is the normalized occupancy before anything unknown is played, esc the discounted chance
 to play it, pt the optimal policy where all actions are known. The first sum is the regret of the policy gradient, the second what the
 estimates Qhat miss of the action values of K beyond the bonus, the third the price of optimism.
 

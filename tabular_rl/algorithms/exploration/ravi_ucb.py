@@ -1,4 +1,4 @@
-"""RAVI-UCB: optimistic planning by regularised dynamic programming, one backup per rollout (Moulin, Neu 2023).
+"""RAVI-UCB: optimistic planning by regularized dynamic programming, one backup per rollout (Moulin, Neu 2023).
 
     V_0 = 1 / (1 - gamma), pi_0 uniform;  for every rollout k = 1, 2, .. of the stream:
         Q_k  = clip(r + CB_k + gamma P_k V_{k-1}, 0, 1 / (1 - gamma))          P_k, CB_k from all data so far
@@ -63,12 +63,12 @@ class Rules(NamedTuple):
 
 @dataclass(frozen=True)
 class RAVIUCB:
-    """Regularised approximate value iteration with upper confidence bounds.
+    """Regularized approximate value iteration with upper confidence bounds.
 
     Parameters
     ----------
     learning_rate : float, optional
-        eta > 0; default 2 sqrt(log A / (gamma K H^3)), K = n / H, which balances the bound. infinity: no regulariser, greedy policies:
+        eta > 0; default 2 sqrt(log A / (gamma K H^3)), K = n / H, which balances the bound. infinity: no regularizer, greedy policies:
         optimistic value iteration, one backup per rollout; certified, but the certificate need not grow like sqrt(K).
     scale : float
         Multiplies the bonus, >= 0; 1: theory; 0: none, not even for pairs that were never tried.
@@ -109,7 +109,7 @@ class RAVIUCB:
         Raises
         ------
         ValueError
-            A ``basis`` of which the problem's transition is no mixture.
+            A ``basis`` of which the problem's transition is not a mixture.
         """
         problem = self.plays.of(problem)
         S, A = dense_shape(problem)

@@ -106,7 +106,7 @@ class ContaminationGradient:
         Raises
         ------
         TypeError
-            The problem is no RobustMDP, or its set is not ``Contamination``.
+            The problem is not a RobustMDP, or its set is not ``Contamination``.
         """
         problem = self.plays.of(problem)
         check.generator(seed)

@@ -1,6 +1,6 @@
 """DRPG: double-loop robust policy gradient (Wang, Ho, Petrik 2023).
 
-Setting: a RobustMDP, the agent minimises Phi(pi) = max over kernels P of the set of J(pi, P). Known model, exact gradients.
+Setting: a RobustMDP, the agent minimizes Phi(pi) = max over kernels P of the set of J(pi, P). Known model, exact gradients.
 
     for t = 0 .. T:
         P, gap_t  = inner(pi)                         J(pi, P) >= Phi(pi) - gap_t
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tabular_rl.algorithms.robust.drpg_parametric import Family, ascend_family, centre
+from tabular_rl.algorithms.robust.drpg_parametric import Family, ascend_family, center
 from tabular_rl.algorithms.trace import Trace
 from tabular_rl.kernels.compiling import njit, njit_inline
 from tabular_rl.kernels.robust.evaluation import (
@@ -66,7 +66,7 @@ class DRPG:
         adversary (the non-robust policy gradient); its series ``upper`` is still the worst case.
     rule : str
         Steps alpha_t. "practical": 0.25 for (s,a)-rectangular sets, else 0.5 / sqrt(t + 1). "constant": scale. "decreasing":
-        scale / sqrt(t + 1). "theory": scale / sqrt(T), the theorem's. "smooth": scale / ell_pi, of smooth optimisation.
+        scale / sqrt(t + 1). "theory": scale / sqrt(T), the theorem's. "smooth": scale / ell_pi, of smooth optimization.
     scale : float, optional
         > 0. Default: 0.25 for "constant", 0.5 for "decreasing", 1 for the others; of "practical" it is a factor.
     start : array [S, A], optional
@@ -142,7 +142,7 @@ class DRPG:
         )  # fmt: skip
         size, family, answer = n + 1 if self.keep else 0, _family(problem), answer_to(game)
         policies, kernels = np.empty((size, *problem.shape)), np.empty((size, len(answer.kernel)))
-        objective, gap, gradient, inner, best = _run(game, rules, family, centre(family), policy, answer, policies, kernels)
+        objective, gap, gradient, inner, best = _run(game, rules, family, center(family), policy, answer, policies, kernels)
         upper = objective + gap + precision(problem)
         ended = int(np.sum(inner >= self.inner_limit))
         if ended:

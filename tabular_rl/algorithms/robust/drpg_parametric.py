@@ -1,6 +1,6 @@
 """A parametric family of kernels, p[s,a,t] ~ nominal[s,a,t] exp(theta . phi[t] / lam_sa) with lam_sa = lam . zeta[s,a], and ascent on it.
 
-``phi`` [S, n], ``zeta`` [S, A, m]; ``theta`` [n] and ``lam`` [m] lie in L1 balls around their centres, lam >= LEAST. Source: Wang, Ho,
+``phi`` [S, n], ``zeta`` [S, A, m]; ``theta`` [n] and ``lam`` [m] lie in L1 balls around their centers, lam >= LEAST. Source: Wang, Ho,
 Petrik (2023), the gradients derived; drpg spec 6.3.
 """
 
@@ -15,7 +15,7 @@ LEAST = 1e-5  # of every lam
 
 
 class Family(NamedTuple):
-    """``phi``, ``zeta``, centres and radii, as the kernels read them."""
+    """``phi``, ``zeta``, centers and radii, as the kernels read them."""
 
     phi: np.ndarray
     zeta: np.ndarray
@@ -34,7 +34,7 @@ class Member(NamedTuple):
     of_lam: np.ndarray
 
 
-def centre(family):
+def center(family):
     """The member that the parameters' balls are put around."""
     return Member(family.theta.copy(), family.lam.copy(), np.empty_like(family.theta), np.empty_like(family.lam))
 
@@ -94,25 +94,25 @@ def family_gradient(game, family, member, policy, answer):
         spread = 0.0
         for i in range(first, last):
             t = i - first if dense else np.int64(rows.successor[i])
-            centred = p[i] * ((rows.cost[r] if rows.pair_costs else rows.cost[i]) + discount * values[t] - mean)
-            spread += centred * score[t]
+            centered = p[i] * ((rows.cost[r] if rows.pair_costs else rows.cost[i]) + discount * values[t] - mean)
+            spread += centered * score[t]
             for k in range(len(of_theta)):
-                of_theta[k] += weight * centred * family.phi[t, k] / temperature
+                of_theta[k] += weight * centered * family.phi[t, k] / temperature
         for k in range(len(of_lam)):
             of_lam[k] -= weight * spread * family.zeta[s, a, k] / temperature**2
 
 
 @njit
-def into_ball(x, centre, radius, least):
-    """``x`` becomes its projection onto {|x - centre|_1 <= radius, x >= least}, given centre >= least: a soft threshold, by bisection."""
+def into_ball(x, center, radius, least):
+    """``x`` becomes its projection onto {|x - center|_1 <= radius, x >= least}, given center >= least: a soft threshold, by bisection."""
     low, high = 0.0, 0.0
     for k in range(len(x)):
-        high = max(high, abs(x[k] - centre[k]))
+        high = max(high, abs(x[k] - center[k]))
     for step in range(101):
         threshold = 0.0 if step == 0 else 0.5 * (low + high)
         distance = 0.0
         for k in range(len(x)):
-            distance += abs(_shrunk(x[k], centre[k], threshold, least) - centre[k])
+            distance += abs(_shrunk(x[k], center[k], threshold, least) - center[k])
         if distance <= radius:
             high = threshold
             if step == 0:
@@ -120,13 +120,13 @@ def into_ball(x, centre, radius, least):
         else:
             low = threshold
     for k in range(len(x)):
-        x[k] = _shrunk(x[k], centre[k], high, least)
+        x[k] = _shrunk(x[k], center[k], high, least)
 
 
 @njit
-def _shrunk(x, centre, threshold, least):
-    offset = x - centre
-    return max(least, centre + np.sign(offset) * max(0.0, abs(offset) - threshold))
+def _shrunk(x, center, threshold, least):
+    offset = x - center
+    return max(least, center + np.sign(offset) * max(0.0, abs(offset) - threshold))
 
 
 @njit

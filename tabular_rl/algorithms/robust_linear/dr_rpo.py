@@ -1,4 +1,4 @@
-"""DR-RPO: distributionally robust, policy-regularised optimism with linear features (Gu, He, Liu, Xu 2025).
+"""DR-RPO: distributionally robust, policy-regularized optimism with linear features (Gu, He, Liu, Xu 2025).
 
     plan, for h = H-1 .. 0:
         u[h,i]     = clip(max_alpha W[h,i] @ min(V[h+1], alpha) - rho alpha  +  beta[h] sqrt((Lambda[h]^-1)_ii), 0, (1 - rho) cap[h+1])
@@ -138,7 +138,7 @@ class DRRPO:
         Returns
         -------
         Trace
-            ``regret`` and ``suboptimality``: V* - V_k at the start, robust and regularised (NaN for the previous policy as reference);
+            ``regret`` and ``suboptimality``: V* - V_k at the start, robust and regularized (NaN for the previous policy as reference);
             ``plain_regret`` and ``plain_suboptimality``: the same policies without the KL cost. ``optimism``: min_s V_k - V* at step 0;
             ``certificate``: G_k >= suboptimality with probability 1 - delta (lemma L14) where the constants are the theory's, else the
             same number as ``allowance``: what the bonuses in force allow, which certifies nothing; ``need``: the least c with which

@@ -2,11 +2,11 @@
 
     q = argmin_x KL(x || w)   over x >= 0 with   sum_a x[0,s,a] = initial[s],   sum_a x[h,s,a] = sum_{r,b} x[h-1,r,b] P[h-1,r,b,s]
 
-Dual: multipliers v[1..H-1] in R^S, v[0] = v[H] = 0, and the solution is, normalised in every layer (in every state of layer 0),
+Dual: multipliers v[1..H-1] in R^S, v[0] = v[H] = 0, and the solution is, normalized in every layer (in every state of layer 0),
 
     q[h,s,a] proportional to w[h,s,a] exp(v[h,s] - sum_t P[h,s,a,t] v[h+1,t])
 
-where the v minimise the sum of the log-normalisers, a convex function whose gradient is the flow residual.
+where the v minimize the sum of the log-normalizers, a convex function whose gradient is the flow residual.
 Source: Zimin, Neu 2013; dapo spec, section 4 item 5.
 """
 
@@ -108,7 +108,7 @@ def conditional(log_q, barrier, policy):
 
 @njit
 def _dual(P, initial, log_weights, v, log_q, q, gradient):
-    """(The sum of log-normalisers at ``v``, the largest flow residual); fill ``log_q``, ``q`` and the residuals ``gradient`` [H, S]."""
+    """(The sum of log-normalizers at ``v``, the largest flow residual); fill ``log_q``, ``q`` and the residuals ``gradient`` [H, S]."""
     H, S, A = log_weights.shape
     dual, residual = 0.0, 0.0
     gradient.fill(0.0)
@@ -130,16 +130,16 @@ def _dual(P, initial, log_weights, v, log_q, q, gradient):
 
 @njit
 def flow_residual(h, stage, initial, log_q, q, gradient):
-    """(Log-normaliser of layer ``h``, its largest flow residual); normalise ``log_q``, fill ``q``, complete the ``gradient`` [H, S] of the
+    """(Log-normalizer of layer ``h``, its largest flow residual); normalize ``log_q``, fill ``q``, complete the ``gradient`` [H, S] of the
     layer and subtract what flows on by the rows ``stage`` [S, A, S]."""
     H, S, A = q.shape
     dual, residual = 0.0, 0.0
     if h > 0:
-        dual = normalise(log_q[h], 0, S, 1.0)
+        dual = normalize(log_q[h], 0, S, 1.0)
     else:
         for s in range(S):
             if initial[s] > 0.0:
-                dual += initial[s] * normalise(log_q[0], s, s + 1, initial[s])
+                dual += initial[s] * normalize(log_q[0], s, s + 1, initial[s])
     for s in range(S):
         for a in range(A):
             q[h, s, a] = np.exp(log_q[h, s, a])
@@ -153,7 +153,7 @@ def flow_residual(h, stage, initial, log_q, q, gradient):
 
 
 @njit
-def normalise(log_q, first, last, mass):
+def normalize(log_q, first, last, mass):
     """Shift the rows ``first`` to ``last`` - 1 so that their exponentials sum to ``mass``; returns the log of their sum before."""
     top, total = -np.inf, 0.0
     for s in range(first, last):
@@ -183,7 +183,7 @@ def newton_direction(gradient, hessian, step):
 
 @njit
 def descends(new, dual, expected, residual, before):
-    """Whether a trial point is taken. Near the minimum the dual does not tell two points apart any more, its gradient does."""
+    """Whether a trial point is taken. Near the minimum the dual no longer tells two points apart, its gradient does."""
     return new <= dual + 1e-4 * expected or (new <= dual + 1e-13 * (1 + abs(dual)) and residual < 0.5 * before)
 
 
@@ -214,7 +214,7 @@ def flow_hessian(P, initial, q, hessian):
                             hessian[there + t, there + u] += weight * stage[s, a, t] * stage[s, a, u]
                         if h > 0:
                             hessian[there + t, here + s] -= weight * stage[s, a, t]
-            if h == 0 and initial[s] > 0.0 and h + 1 < H:  # the first layer is normalised state by state
+            if h == 0 and initial[s] > 0.0 and h + 1 < H:  # the first layer is normalized state by state
                 for t in range(S):
                     for u in range(S):
                         hessian[t, u] -= flow[t] * flow[u] / initial[s]

@@ -1,4 +1,4 @@
-"""Covariances of features, their regularised inverses, exact and by resampling. Shapes: ``features`` [S, A, d]; a matrix [d, d]."""
+"""Covariances of features, their regularized inverses, exact and by resampling. Shapes: ``features`` [S, A, d]; a matrix [d, d]."""
 
 import numpy as np
 

@@ -154,7 +154,7 @@ def chi_square_penalty(values, order, weights, penalty):
 
 @njit
 def soft_maximum(q, log_reference, tau, policy, log_policy):
-    """tau log sum ref exp(q / tau) and its maximiser; tau = 0: the maximum, uniform on ties (within 1e-12).
+    """tau log sum ref exp(q / tau) and its maximizer; tau = 0: the maximum, uniform on ties (within 1e-12).
 
     ``log_policy`` may be ``log_reference`` itself.
     """

@@ -49,7 +49,7 @@ def optimise_l1(z, p0, pointer, radius, policy, p, mass, gain, order, spare):
     """min over policies of the worst case: the value, its ``policy`` [A] (written) and worst rows ``p`` [n] (written unless empty).
 
     By minimax it is the largest u with sum_a x_a(u) <= radius, x_a(u) the least radius that lifts row a to u: convex and piecewise linear
-    in u, so that Newton's steps from above end at the root after finitely many, each at O(A log n). The policy equalises
+    in u, so that Newton's steps from above end at the root after finitely many, each at O(A log n). The policy equalizes
     policy_a * (slope of q_a). ``mass``, ``gain`` [n] (prefix sums), ``order``, ``spare`` [n] are overwritten. O(n log n).
 
     A row of infinite z belongs to an action that the state does not have: it gets no probability and costs nature nothing.

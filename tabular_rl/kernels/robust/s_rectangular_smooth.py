@@ -15,7 +15,7 @@ from tabular_rl.kernels.robust.rows import S_KL
 
 @njit
 def evaluate_kl(z, p0, pointer, budget, policy, p):
-    """max sum_a policy_a p_a.z_a over sum_a KL(p_a, p0_a) <= budget; p [n] becomes the maximiser. Newton's method on the multiplier."""
+    """max sum_a policy_a p_a.z_a over sum_a KL(p_a, p0_a) <= budget; p [n] becomes the maximizer. Newton's method on the multiplier."""
     A, origin, size = len(policy), pointer[0], 0.0
     mean, spread, ceiling = 0.0, 0.0, 0.0  # of policy z, policy^2 variance; the divergence at which every row stands at its maximum
     for a in range(A):
@@ -90,7 +90,7 @@ def evaluate_l2(z, p0, pointer, radius, policy, p, active):
 
 
 @njit
-def optimise(code, z, p0, pointer, budget, policy, p, active):
+def optimize(code, z, p0, pointer, budget, policy, p, active):
     """min over policies of the worst case: value, ``policy`` [A] and rows ``p`` [n] (both written). Newton's method on the value.
 
     ``budget``: of the divergence, or squared radius. A row of infinite z: an action that the state lacks. ``active`` [n] is overwritten.

@@ -1,6 +1,6 @@
 """Robust Bellman sweeps: every row's worst case in one compiled loop per kind of set.
 
-Cost convention: the agent minimises, the adversary maximises, q[s, a] = max over the row's set of sum_t p_t (cost + discount values[t]).
+Cost convention: the agent minimizes, the adversary maximizes, q[s, a] = max over the row's set of sum_t p_t (cost + discount values[t]).
 Rows are kept compressed (``Rows``), so that a loop runs over the successors of a row and not over all states. The kind of set is an
 integer code, dispatched once per sweep. Source: drpg spec sections 2, 3, 11.
 """
@@ -135,7 +135,7 @@ def _sweep_l1_ordered(rows, picked, discount, values, q, worst, work):
 
 @njit
 def _values_l1(rows, picked, discount, values, q, work):
-    """Rows without their maximisers; short ones of one length that the compiler knows are 3 times faster."""
+    """Rows without their maximizers; short ones of one length that the compiler knows are 3 times faster."""
     z, p, order = work.numbers[0], work.numbers[1], work.places[0]
     width = rows.pointer[1]
     for r in picked:
@@ -215,7 +215,7 @@ def average(q, policy, values, improved):
 
 @njit
 def state_backup(code, rows, discount, values, improved, policy, worst, work):
-    """T values of an s-rectangular set: ``improved`` [S], the minimising ``policy`` [S, A], and, unless empty, ``worst`` [entries].
+    """T values of an s-rectangular set: ``improved`` [S], the minimizing ``policy`` [S, A], and, unless empty, ``worst`` [entries].
 
     Returns (min, max) of improved - values.
     """
@@ -234,7 +234,7 @@ def state_backup(code, rows, discount, values, improved, policy, worst, work):
             u = s_rectangular.optimise_l1(z, p0, pointer, radius, policy[s], p, mass, gain, order, spare)
         else:
             budget = radius if code == S_KL else radius * radius
-            u = s_rectangular_smooth.optimise(code, z, p0, pointer, budget, policy[s], p, order)
+            u = s_rectangular_smooth.optimize(code, z, p0, pointer, budget, policy[s], p, order)
         improved[s] = u
         low, high = min(low, u - values[s]), max(high, u - values[s])
     return low, high

@@ -2,7 +2,7 @@
 
     max p.z   over the simplex with   sum_i (p_i - p0_i)^2 / q_i <= radius^2         (q = 1: L2; q = p0: chi-square, radius squared)
 
-On a set of active states, with the others at 0, the maximiser is explicit:
+On a set of active states, with the others at 0, the maximizer is explicit:
 
     p_i = p0_i + q_i (tau (z_i - mean) - delta),    mean = sum q z / sum q,    delta = -(nominal mass of the others) / sum q,
     tau^2 sum q (z - mean)^2 = radius^2 - (squared distance of p0 to these p's)
@@ -24,7 +24,7 @@ from tabular_rl.kernels.robust.worst_case_l1 import dot
 
 @njit
 def worst_ellipsoid(z, p0, q, radius, p, order):
-    """(value, mu, tau): a maximiser p - p0 = tau q (z - mu) where p > 0; states with q = 0 stay at 0 (they must have p0 = 0).
+    """(value, mu, tau): a maximizer p - p0 = tau q (z - mu) where p > 0; states with q = 0 stay at 0 (they must have p0 = 0).
 
     tau is infinite where the ball does not bind (mu = max z), and for radius 0 (mu = min z). ``order`` [n] is overwritten.
     """

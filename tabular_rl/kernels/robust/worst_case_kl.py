@@ -1,6 +1,6 @@
 """Worst-case expectations over relative-entropy balls: max p.z with sum p log(p / p0) <= radius, on the support of p0.
 
-The maximiser is the tilt p_eta proportional to p0 exp(eta z). All moments are taken of x = z - max z, and the logarithm of
+The maximizer is the tilt p_eta proportional to p0 exp(eta z). All moments are taken of x = z - max z, and the logarithm of
 sum p0 exp(eta x) as log1p(sum p0 expm1(eta x)) where that is near 0: the textbook log-sum-exp loses 6e-10 at small radii.
 Conventions as in ``worst_case_l1``.
 
@@ -57,7 +57,7 @@ def lower_end(radius, mean):
 def next_point(now, low, high, newton, step):
     """Newton's point where it lies between 0 < low and high; else twice ``now`` while nothing lies above, or the middle of the magnitudes.
 
-    A point that is no number lies nowhere.
+    A point that is not a number lies nowhere.
     """
     if low < newton < high and step % BISECTION != BISECTION - 1:
         return newton

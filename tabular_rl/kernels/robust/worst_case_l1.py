@@ -1,6 +1,6 @@
 """Worst-case expectations over L1 balls: max p.z over the simplex with ||p - p0||_1 <= radius.
 
-Arrays are rows: ``z``, ``p0``, ``p`` [n]; ``p`` receives a maximiser. Every kernel returns (value, dual); ``dual_*`` turns ANY value of
+Arrays are rows: ``z``, ``p0``, ``p`` [n]; ``p`` receives a maximizer. Every kernel returns (value, dual); ``dual_*`` turns ANY value of
 the dual variable into an upper bound (weak duality), so that ``dual_*(...) - value`` certifies optimality. Inputs are trusted: p0 >= 0 sums
 to 1 up to rounding, z is finite, radius >= 0. Ties go to the lowest index. Total variation r is radius 2 r.
 

@@ -3,9 +3,9 @@
     max p.z   over p that p0 can be moved to at cost <= radius, a unit of mass from i to j costing D_ij >= 0, D_ii = 0
 
 The weighted L1 ball sum w |p - p0| <= radius is the same with D_ij = w_i + w_j. For a multiplier l every i sends its mass to the j that
-maximises z_j - l D_ij; the gain G(l) is convex and piecewise linear, its slope is minus the cost B(l) of these moves. The l where B passes
+maximizes z_j - l D_ij; the gain G(l) is convex and piecewise linear, its slope is minus the cost B(l) of these moves. The l where B passes
 the radius is where two lines of G meet: intersect the lines of both ends of a bracket until no line lies above, then mix the two plans so
-that the cost is the radius. Both are maximisers of one Lagrangian, so the mix is. Gains are counted from p0, so that they keep their
+that the cost is the radius. Both are maximizers of one Lagrangian, so the mix is. Gains are counted from p0, so that they keep their
 relative accuracy at every radius. Conventions as in ``worst_case_l1``; dual: l.
 
 Source: Mohajerin Esfahani, Kuhn 2018; Ho, Petrik, Wiesemann 2021; drpg spec 2.2, 2.7 (the duals; derived), the intersections derived here.

@@ -1,4 +1,4 @@
-"""Marginal gains of set functions, one element at a time, without allocation.
+"""Marginal gains of set functions, one element at a time, allocation-free.
 
 Trajectories are told apart by a number t > 0 that grows: what carries another stamp than t is as good as cleared. ``gain`` counts a
 repeated element as one more copy; ``visit`` adds the rule of sets, that a revisit gains nothing (subpo spec, sections 2 and 8).

@@ -2,7 +2,7 @@
 
     max p.z   over the simplex with   (p - p0)^T Q^-1 (p - p0) <= radius^2
 
-Given which states stand at 0 the maximiser is explicit (derived): d = p - p0 is known on these, F, and on the others, G, it is what a
+Given which states stand at 0 the maximizer is explicit (derived): d = p - p0 is known on these, F, and on the others, G, it is what a
 normal vector of covariance Q is given d_F: d_G = Q_GF Q_FF^-1 d_F + K (alpha + beta (z - m)), K the conditional covariance, alpha so that
 d sums to 0, m the mean of z weighted by K, beta so that the radius is used up. Nothing is inverted but Q_FF. A convex solver is asked
 for F, unless nothing is at 0, or everything but one maximum of z is.
@@ -53,7 +53,7 @@ def worst_ellipsoid(z, p0, matrix, radius, support):
 
 
 def _improve(ball, guesses, rounds):
-    """(p, mu, bound) of a certified maximiser from the first guess of the states at 0 that leads to one, else None."""
+    """(p, mu, bound) of a certified maximizer from the first guess of the states at 0 that leads to one, else None."""
     for zeros in guesses:
         for _ in range(rounds):
             step = _explicit(ball, zeros)
@@ -75,23 +75,23 @@ def _explicit(ball, zeros):
     d, y = -p0.copy(), z.copy()
     across = np.linalg.solve(Q[np.ix_(F, F)], np.column_stack([Q[np.ix_(F, G)], d[F]]))
     K, spent = Q[np.ix_(G, G)] - Q[np.ix_(G, F)] @ across[:, :-1], float(d[F] @ across[:, -1])
-    weights, centre = K.sum(axis=1), Q[np.ix_(G, F)] @ across[:, -1]
+    weights, center = K.sum(axis=1), Q[np.ix_(G, F)] @ across[:, -1]
     if not len(G) or weights.sum() <= 0:
         return None
     mean = weights @ z[G] / weights.sum()
     mean += weights @ (z[G] - mean) / weights.sum()
-    alpha = -(d[F].sum() + centre.sum()) / weights.sum()
+    alpha = -(d[F].sum() + center.sum()) / weights.sum()
     rest, spread = radius**2 - spent - alpha**2 * weights.sum(), float((z[G] - mean) @ K @ (z[G] - mean))
     if rest < 0:
         return None
     if np.ptp(z[G]) == 0 or spread <= 0:
         if z[G].max() < 0:
             return None
-        d[G] = centre + alpha * weights
+        d[G] = center + alpha * weights
         return np.where(np.isin(np.arange(len(z)), G), p0 + d, 0), np.where(np.isin(np.arange(len(z)), support), 0.0, z), 0.0
     beta = np.sqrt(rest / spread)
     slope = alpha + beta * (z[G] - mean)
-    d[G] = centre + K @ slope
+    d[G] = center + K @ slope
     mu = mean - alpha / beta
     y[F] = mu + np.linalg.solve(Q[np.ix_(F, F)], d[F] - Q[np.ix_(F, G)] @ slope) / beta
     return np.where(np.isin(np.arange(len(z)), G), p0 + d, 0), y, mu
@@ -105,7 +105,7 @@ def _bound(ball, y, mu):
 
 
 def _by_solver(ball):
-    """(p, mu, bound): the states at 0 by CLARABEL, the maximiser from them; the solver's own where the exchange does not end."""
+    """(p, mu, bound): the states at 0 by CLARABEL, the maximizer from them; the solver's own where the exchange does not end."""
     with extra("programs"):
         import cvxpy as cp
 

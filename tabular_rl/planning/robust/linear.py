@@ -1,4 +1,4 @@
-"""Exact robust regularised values of a RobustLinearMDP (dr_rpo spec, section 5 [derived])."""
+"""Exact robust regularized values of a RobustLinearMDP (dr_rpo spec, section 5 [derived])."""
 
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ def robust_linear_solve(mdp, tau=0.0, reference=None, uncertainty="fail", penalt
 
 
 def robust_linear_evaluate(mdp, policy, tau=0.0, reference=None, uncertainty="fail", penalty=None):
-    """Robust regularised values of ``policy`` [H, S, A] (which counts as the reference in the fail state)."""
+    """Robust regularized values of ``policy`` [H, S, A] (which counts as the reference in the fail state)."""
     policy = check.real_array("policy", policy, check.kind("mdp", mdp, RobustLinearMDP).shape)
     if policy.min() < 0 or np.abs(policy.sum(-1) - 1).max() > 1e-8:
         raise ValueError("policy must have rows that are probability distributions")
@@ -102,7 +102,7 @@ def _normalized(policy):
 
 
 def worst_factors(mdp, values):
-    """[H, d, S]: minimisers over the fail set for ``values`` [H+1, S]: mass leaves the largest positive values first."""
+    """[H, d, S]: minimizers over the fail set for ``values`` [H+1, S]: mass leaves the largest positive values first."""
     worst = np.array(check.kind("mdp", mdp, RobustLinearMDP).factors)
     values = check.real_array("values", values, (mdp.horizon + 1, mdp.shape[1]))
     for h, i in np.ndindex(worst.shape[:2]):

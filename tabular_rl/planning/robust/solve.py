@@ -3,7 +3,7 @@
     (T v)[s] = min over the agent, max over the adversary, of sum_a pi[a] sum_t P[a,t] (cost + discount v[t])
 
 T is monotone and T(v + k) = T v + discount k, so the two-sided bounds of ``planning.discounted`` hold word for word, for V* and for the
-robust value of the greedy policy; actions that they prove suboptimal are not looked at again. s-rectangular sets need randomised policies.
+robust value of the greedy policy; actions that they prove suboptimal are not looked at again. s-rectangular sets need randomized policies.
 All need a rectangular set: without it robust dynamic programming is wrong, and they raise TypeError.
 
 Source: Iyengar (2005), Kaufman, Schaefer (2013), Ho, Petrik, Wiesemann (2021: partial policy iteration); drpg spec section 5.
@@ -133,7 +133,7 @@ class RobustSolution:
         Cost to go against the worst kernel; ``lower <= V* <= upper`` elementwise, and so for the robust value of ``policy``.
     lower, upper : arrays [S]
     policy : array [S, A]
-        Greedy; deterministic (ties: lowest index) for (s,a)-rectangular sets, randomised for s-rectangular ones.
+        Greedy; deterministic (ties: lowest index) for (s,a)-rectangular sets, randomized for s-rectangular ones.
     iterations, evaluations : int
         Sweeps over all actions, and sweeps (or linear solves) of a fixed policy.
     converged : bool
@@ -241,7 +241,7 @@ def solve_robust(mdp, method="auto", tolerance=None, max_iterations=1_000_000):
 def _bounds(mdp, sweeps, values, low, high):
     """(below, above, rounding): T v + below <= V* <= T v + above, with what a sweep's rounding and the kernels' precision may hide.
 
-    ``rows`` are normalised, so they sum to 1 up to n + 2 units in the last place; so do the worst ones.
+    ``rows`` are normalized, so they sum to 1 up to n + 2 units in the last place; so do the worst ones.
     """
     size = max(map(abs, mdp.cost_range)) + (1 + mdp.discount) * float(np.abs(values).max())
     units = (mdp.row_entries + 8) * EPSILON
@@ -252,7 +252,7 @@ def _bounds(mdp, sweeps, values, low, high):
 def _sweeps(mdp):
     game = compiled(mdp)
     if mdp.ambiguity.rectangularity == "none" or game.code == codes.HULL:
-        need = "a rectangular set" if mdp.ambiguity.rectangularity == "none" else "a set that it can optimise against"
+        need = "a rectangular set" if mdp.ambiguity.rectangularity == "none" else "a set that it can optimize against"
         raise TypeError(f"robust dynamic programming needs {need}, got {type(mdp.ambiguity).__name__}")
     return (_StateSweeps if game.code in codes.PER_STATE else _PairSweeps)(mdp, game)
 
@@ -284,7 +284,7 @@ class _Sweeps:
 
 
 class _PairSweeps(_Sweeps):
-    """(s,a)-rectangular: deterministic policies; rows that do not exist or cannot be optimal any more are left out."""
+    """(s,a)-rectangular: deterministic policies; rows that do not exist or can no longer be optimal are left out."""
 
     def __init__(self, mdp, game):
         super().__init__(mdp, game)
@@ -307,7 +307,7 @@ class _PairSweeps(_Sweeps):
 
 
 class _StateSweeps(_Sweeps):
-    """s-rectangular: randomised policies."""
+    """s-rectangular: randomized policies."""
 
     def __init__(self, mdp, game):
         super().__init__(mdp, game)

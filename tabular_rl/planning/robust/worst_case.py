@@ -13,7 +13,7 @@ from tabular_rl.planning.robust.ellipsoid import worst_ellipsoid
 
 @dataclass(frozen=True, eq=False)
 class WorstCase:
-    """A maximiser and the proof that it is one.
+    """A maximizer and the proof that it is one.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class WorstCase:
 def worst_case(z, nominal, ambiguity):
     """max p.z over the distributions p of an (s,a)-rectangular ambiguity set around ``nominal``.
 
-    Cost convention: the adversary maximises. With rewards r the worst case is a minimum: min p.r = -worst_case(-r, ...).value, attained by
+    Cost convention: the adversary maximizes. With rewards r the worst case is a minimum: min p.r = -worst_case(-r, ...).value, attained by
     the same distribution.
 
     Parameters

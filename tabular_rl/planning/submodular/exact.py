@@ -100,10 +100,10 @@ def _derivative(arrays, policy):
     W = np.empty(policy.shape)
     kernels.backward(arrays.P, arrays.elements, arrays.F, policy, mu, np.empty_like(mu), W)
     occupancy = mu[:-1].sum(axis=-1)
-    centred = W - np.sum(policy * W, axis=-1, keepdims=True)
+    centered = W - np.sum(policy * W, axis=-1, keepdims=True)
     reached = occupancy[..., None] > 0
-    advantage = np.where(reached, centred / np.where(reached, occupancy[..., None], 1), 0.0)
-    return Derivative(float(np.sum(mu[-1] @ arrays.F)), W, occupancy, advantage, policy * centred)
+    advantage = np.where(reached, centered / np.where(reached, occupancy[..., None], 1), 0.0)
+    return Derivative(float(np.sum(mu[-1] @ arrays.F)), W, occupancy, advantage, policy * centered)
 
 
 def history_optimum(mdp):

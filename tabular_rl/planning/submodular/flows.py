@@ -76,7 +76,7 @@ def flow_program(graph):
 
 
 def optimal_flow(program, weights, groups=None, caps=None, cuts=None, integer=False, time_limit=None):
-    """Maximise <weights, y> over flows q >= 0 and 0 <= y <= min(1, started + entries q), as a Flow.
+    """Maximize <weights, y> over flows q >= 0 and 0 <= y <= min(1, started + entries q), as a Flow.
 
     With ``groups`` [U] and ``caps`` [K]: plus sum z, z_k <= cap_k, z_k <= sum of y over group k. With ``cuts`` = (F [m], gains [m, U]):
     plus z, z <= F[i] + <gains[i], y>. RuntimeError when the solver finds no optimum. The solver sees numbers of order 1, whatever the

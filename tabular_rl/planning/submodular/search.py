@@ -83,7 +83,7 @@ def truncated_search(mdp, labels=10):
     else:
         value, states, refused, made = _search(graph, graph.weights, None, labels, -np.inf)
         room = refused == -np.inf
-    # histories of the same elements were told apart by 64-bit keys: without the sets at hand that is no proof
+    # histories of the same elements were told apart by 64-bit keys: without the sets at hand that is not a proof
     proven = value if room and graph is not None else np.inf
     upper = np.inf if mdp.slip > 0 else min(proven, everything(mdp))
     return _path(mdp, states, upper, made)

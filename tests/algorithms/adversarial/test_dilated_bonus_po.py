@@ -1,4 +1,4 @@
-"""Presets and guarantees of policy optimisation with dilated bonuses; its certificate against its regret."""
+"""Presets and guarantees of policy optimization with dilated bonuses; its certificate against its regret."""
 
 import numpy as np
 import pytest

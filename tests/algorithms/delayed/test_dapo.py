@@ -85,7 +85,7 @@ def test_bound_is_that_of_the_specification():
         assert algorithm.bound(MDP.shape, K, plan, eta, gamma, c) == pytest.approx(expected, rel=1e-4)
 
 
-def test_theory_rate_minimises_the_bound():
+def test_theory_rate_minimizes_the_bound():
     """Exactly without delays; with them the specification's formula has e - 1 in place of omega, and is a little cautious."""
     K = 10_000
     plan = delays.schedule(delays.none().sequence(K))

@@ -107,7 +107,7 @@ def test_features_of_every_step_are_as_good_as_one_map_repeated():
     np.testing.assert_allclose(model.tabular.transition[2], np.einsum("sad,dt->sat", phi, LINEAR.factors[2]))
 
 
-def test_theory_preset_minimises_the_bound_and_says_when_it_is_vacuous():
+def test_theory_preset_minimizes_the_bound_and_says_when_it_is_vacuous():
     plan = delays.schedule(delays.fixed(2).sequence(5000))
     learner = LinearDAPO(LINEAR.features)
     eta, gamma, beta, beta_p = learner.resolve(LINEAR.shape, 5000, plan)

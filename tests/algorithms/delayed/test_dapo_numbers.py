@@ -1,4 +1,4 @@
-"""The measured behaviour of the specification (dapo spec, section 9), reproduced on fresh seeds: ``make test-slow``.
+"""The measured behavior of the specification (dapo spec, section 9), reproduced on fresh seeds: ``make test-slow``.
 
 Each mean over our seeds must agree with the specification's within five of their combined standard errors: had both the same law, a
 disagreement would come once in a million cells.
@@ -84,7 +84,7 @@ def test_stochastic_losses_at_practical_tuning(K):
     ids=["stochastic", "stochastic, long delays", "switching, long delays"],
 )
 def test_both_directions_of_the_adaptation(world, d, multiple, adapted, plain):
-    """9.8: stochastic losses favour the plain estimator at a large rate, a switch at long delays the adapted one (sequential, no bonus).
+    """9.8: stochastic losses favor the plain estimator at a large rate, a switch at long delays the adapted one (sequential, no bonus).
 
     The rate is that section's formula, with D~ for its D. Printed there is 5.7e-3, 4e-4 and 1.2e-3, but the formula, which all six means
     follow, is at 5.7e-3, 4.5e-4 and 1.35e-3: a regret moves by 1000 between 1.2e-3 and 1.35e-3.

@@ -44,7 +44,7 @@ def test_unknown_transitions_are_learned():
 
 
 @pytest.mark.parametrize("d", [0, 7, 300])
-def test_the_defaults_minimise_the_bound(d):
+def test_the_defaults_minimize_the_bound(d):
     plan, n, shape = delays.schedule(delays.fixed(d).sequence(2000)), 2000, (3, 4, 2)
     eta, gamma = DelayedOPPO().resolve(shape, n, plan)
     best = DelayedOPPO.bound(shape, n, plan, eta, gamma)

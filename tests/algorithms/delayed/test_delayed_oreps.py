@@ -87,7 +87,7 @@ def test_an_occupancy_is_its_own_projection():
 
 @pytest.mark.parametrize("size", [1.0, 6.0])
 def test_steps_add_up(size):
-    """Two mirror steps are one with the sum of both: follow the regularised leader, and why long steps may be cut."""
+    """Two mirror steps are one with the sum of both: follow the regularized leader, and why long steps may be cut."""
     rng, P = np.random.default_rng(2), instances.random_losses(3, 3, 2).transition
     one, two = -size * rng.exponential(size=(2, 3, 3, 2))
     log_q, initial = np.zeros((3, 3, 2)), frozen(np.full(3, 1 / 3))
@@ -98,7 +98,7 @@ def test_steps_add_up(size):
 
 
 @pytest.mark.parametrize("d", [0, 10])
-def test_the_default_minimises_the_bound(d):
+def test_the_default_minimizes_the_bound(d):
     trace = DelayedOREPS().run(delays.delayed(WORLD, delays.fixed(d)), 400)
     eta, n, plan = trace.parameters["learning_rate"], 400, delays.schedule(delays.fixed(d).sequence(400))
     q = reference(MDP.transition, MDP.initial, np.ones(MDP.shape))

@@ -112,7 +112,7 @@ def test_projection_is_the_nearest_by_pythagoras(seed):
 
 
 def test_the_dual_has_no_gap():
-    """At the solution the sum of log-normalisers, maximal over v, is minus the distance."""
+    """At the solution the sum of log-normalizers, maximal over v, is minus the distance."""
     rng = np.random.default_rng(3)
     low, high, log_weights, log_moves = instance((3, 3, 2), 0.2, rng)
     v = np.zeros((4, 3))

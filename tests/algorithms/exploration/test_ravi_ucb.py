@@ -29,7 +29,7 @@ MIXED, BASIS = mixture()
 @pytest.mark.parametrize("eta", [0.3, math.inf], ids=["soft", "greedy"])
 @pytest.mark.parametrize("basis", [None, BASIS], ids=["tables", "mixture"])
 def test_a_run_replayed_in_plain_python(basis, eta):
-    """Without the regulariser this is optimistic value iteration with one backup per rollout."""
+    """Without the regularizer this is optimistic value iteration with one backup per rollout."""
     trace = RAVIUCB(eta, basis=basis).run(MIXED, 400, 7)
     regret, certificate, policy, _ = replay(MIXED, 400, 7, eta, basis)
     np.testing.assert_allclose(trace["regret"][-1], regret, atol=1e-7)

@@ -18,7 +18,7 @@ def problem(moves=True, seed=0, fraction=FRACTION):
 
 
 def smoothed_objective(mdp, policy, sigma):
-    """J_sigma by plain iteration, of policies that need not be normalised."""
+    """J_sigma by plain iteration, of policies that need not be normalized."""
     cost = np.broadcast_to(mdp.cost[:, :, None], (S, A, S)) if mdp.cost.ndim == 2 else mdp.cost
     share, values = np.broadcast_to(mdp.ambiguity.fraction, (S, A)), np.zeros(S)
     for _ in range(600):
@@ -68,7 +68,7 @@ def test_sharp_smoothing_is_drpg():
 
 
 def test_drpg_follows_a_derivative_where_the_worst_state_is_unique():
-    """The contamination's subgradient is the gradient: the worst next state does not change in a small neighbourhood."""
+    """The contamination's subgradient is the gradient: the worst next state does not change in a small neighborhood."""
     mdp, policy = problem(moves=False), instances.garnet_policy(S, A)
     drpg = DRPG(rule="constant", scale=1e-7, start=policy, keep=True).run(mdp, 1)
     step = (drpg.parameters["policies"][0] - drpg.parameters["policies"][1]) / 1e-7

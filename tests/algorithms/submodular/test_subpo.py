@@ -82,7 +82,7 @@ def finite_differences(problem, theta, step=1e-5):
 
 
 def sampled_direction(problem, theta, weights, batch, lookahead=None):
-    """SubPO's direction in its first iteration, read off the policies before and after one step of rate 1; centred rows."""
+    """SubPO's direction in its first iteration, read off the policies before and after one step of rate 1; centered rows."""
     trace = SubPO(batch=batch, learning_rate=1.0, weights=weights, lookahead=lookahead, init=theta).run(problem, 2, seed=3)
     move = np.log(trace.policy) - np.log(softmax_policy(theta))
     return move - move.mean(axis=-1, keepdims=True)
@@ -107,7 +107,7 @@ def test_the_sampled_direction_is_unbiased_for_its_own_weights(weights, lookahea
     found = sampled_direction(PROBLEM, THETA, weights, batch, lookahead)
     expected = expected_direction(PROBLEM, softmax_policy(THETA), weights, lookahead)
     radius = largest * np.sqrt(2 * np.log(2 * THETA.size / 1e-6) / batch)  # Hoeffding and a union bound, at 1e-6
-    assert np.abs(found - (expected - expected.mean(axis=-1, keepdims=True))).max() <= 2 * radius  # centred: twice at most
+    assert np.abs(found - (expected - expected.mean(axis=-1, keepdims=True))).max() <= 2 * radius  # centered: twice at most
     gradient = expected_direction(PROBLEM, softmax_policy(THETA), "togo")
     accepted = np.abs(found - (gradient - gradient.mean(axis=-1, keepdims=True))).max() <= 2 * radius
     assert accepted == (weights in ("togo", "full")) or lookahead == 2  # whose bias is too small to be seen here
