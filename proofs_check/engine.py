@@ -1,9 +1,11 @@
 """Running a claim: its instances must satisfy it, and its negative control must be refuted by the same procedure."""
 
+import ast
 import contextlib
 import functools
 import hashlib
 import inspect
+import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -300,12 +302,9 @@ def _replay(claim, search):
 def _parts_of(claim, code):
     """The instance that ``code_of`` wrote."""
     code = ratios.assignments(code)
-    namespace = vars(strategies) | vars(inspect.getmodule(claim.sides))
-    try:
-        exec(code, namespace)
-    except NameError:  # a function of another file of claims
-        exec(f"from proofs_check.rebuild import *\n{code}", namespace)
     lines = dict(line.split(" = ", 1) for line in code.splitlines())
+    namespace = vars(strategies) | vars(inspect.getmodule(claim.sides))
+    exec("\n".join([*_imports(claim, code.splitlines()), code]), namespace)
     return tuple(Drawn(namespace[name], lines[name]) for name in claim.argument_names)
 
 
@@ -345,7 +344,21 @@ def code_of(claim, parts, keywords=None):
     names = claim.argument_names
     lines = [f"{name} = {part.code.format(names[0])}" for name, part in zip(names, parts, strict=True)]
     arguments = ", ".join([*names, *(f"{key}={value!r}" for key, value in (keywords or {}).items())])
-    return "\n".join(["from proofs_check.rebuild import *", *lines, f"find_claims([{claim.id!r}])[0].sides({arguments})"])
+    lines.append(f"find_claims([{claim.id!r}])[0].sides({arguments})")
+    return "\n".join([*_imports(claim, lines), *lines])
+
+
+def _imports(claim, lines):
+    """The import statements of an instance's code: what the files of claims build for themselves, and the product's classes, by name."""
+    module = inspect.getmodule(claim.sides)
+    near = {function.__module__ for function in vars(module).values() if inspect.isfunction(function)} - {module.__name__}
+    files = [vars(module), *(vars(sys.modules[name]) for name in sorted(near) if name.startswith("proofs_check.claims."))]
+    statements = ["from proofs_check.rebuild import *"]
+    for name in sorted({node.id for node in ast.walk(ast.parse("\n".join(lines))) if isinstance(node, ast.Name)}):
+        found = next((file[name] for file in files if inspect.isfunction(file.get(name)) or inspect.isclass(file.get(name))), None)
+        if found is not None and found.__module__.startswith(("proofs_check.claims.", "tabular_rl.algorithms.")):
+            statements.append(f"from {found.__module__} import {name}")
+    return statements
 
 
 # --- statistical kinds

@@ -152,7 +152,7 @@ def power_of_mean(samples, bound, low, high, level, n, columns=4, resamples=100)
         elif high[j] > bound[j]:
             width = high[j] - low[j]
             goal = min(max(2 * room, LEAST_ALTERNATIVE * width), (room + width) / 2)
-            share = (goal - mean) / (width - mean)
+            share = min(max((goal - mean) / (width - mean), 0.0), 1.0)  # 0: the samples lie above it already
             games = np.append(x, width)[:, None] / room
             powers.append(_resampled_power(games, np.append(np.full(seen, (1 - share) / seen), share), level, n, resamples))
     return min(powers, default=None)

@@ -72,7 +72,7 @@ def test_assumptions_that_nothing_meets_are_an_error():
         assume(x > 10)
         return x, y
 
-    assert "met by no instance" in verify(build(sides, flip=2)).error
+    assert "were not met by any drawn instance" in verify(build(sides, flip=2)).error
 
 
 def test_violations_are_kept_as_code_tried_first_and_forgotten(tmp_path):

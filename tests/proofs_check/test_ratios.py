@@ -12,7 +12,11 @@ from proofs_check.registry import Claim, find_claims
 from proofs_check.report import weak
 from proofs_check.verdicts import Expectation, Sides, inequality
 
-RECORDED = [claim for claim in find_claims(["bellman", "bonus", "mdp", "mw", "softmax"]) if claim.id in ratios.records()]
+RECORDED = [
+    claim
+    for claim in find_claims(["bellman", "bonus", "mdp", "mw", "softmax"])
+    if claim.id in ratios.records() and not getattr(claim.kind, "equal", False)  # a weakened equality does not hold
+]
 EVERY = [claim for claim in find_claims() if claim.kind.name == "inequality" and claim.id in ratios.records()]
 
 NUMBERS = (st.floats(0, 10), st.floats(0, 10))
@@ -93,7 +97,7 @@ def test_a_ratio_is_recorded_with_its_instance_and_must_not_fall(records):
 
 def test_a_recorded_instance_that_cannot_be_judged_is_an_error(records):
     ratios.record([Verdict("test.claim", "inequality", True, ratio=0.9, instance="x = no_such_function(3)\ny = 1.0")], {})
-    assert "cannot be judged any more (NameError" in verify(build(lambda x, y, factor=1: (factor * x, x + y), factor=3)).error
+    assert "can no longer be judged (NameError" in verify(build(lambda x, y, factor=1: (factor * x, x + y), factor=3)).error
 
 
 def test_means_are_on_record_too(records):

@@ -7,6 +7,7 @@ The first sum is at most that of the policy gradient's regret, the second the es
 optimism: the bonus of what the epoch's rollouts would meet.
 """
 
+import copy
 import math
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -203,7 +204,7 @@ def sample_by_definition(case, power=1.0):
     """Outer samples of LPO: each pair that was kept has got the weight 1 / p, p = min(1, C min(1, w2)) for the widths before it; one step,
     rollout and visit more; log det of what is kept, over lambda I, is what the rule of doubling goes by.  Control: the root of p.
     """
-    mdp, functions, C, number, rng = case
+    mdp, functions, C, number, rng = copy.deepcopy(case)  # a second look draws the same
     (S, A), lpo = mdp.shape, LPO(2, 1, functions, constant=C, lam=1.5)
     (features, differences), rules = functions.packed, lpo.rules(lpo.resolve(functions, 0.8, 10))
     data, counters, d = no_data(features, differences, 1.5), np.zeros(8), features.shape[1]

@@ -3,6 +3,7 @@
 ``then`` is the policy that was followed, pi the one that is estimated: its tilt pi ~ then e^x on the known states, of span W in each.
 """
 
+import copy
 import math
 from itertools import product
 from typing import Any, NamedTuple
@@ -456,7 +457,7 @@ def plan_by_definition(case, half=0.5):
 
     Control: the whole bonus.
     """
-    mdp, lpo, classes, w2, rng = case
+    mdp, lpo, classes, w2, rng = copy.deepcopy(case)  # a second look draws the same
     (S, A), largest, constants = mdp.shape, 5.0, lpo.resolve(classes, 0.8, 10)
     rules, world, rollouts, B = lpo.rules(constants), world_of(mdp), room_for(lpo.rollouts, 12), constants["B"]
     known, bonus = known_and_bonus(mdp, w2, rules.terminal)

@@ -38,7 +38,7 @@ def nothing_seen(mdp, known, shared=False):
     (H, S, A), steps = mdp.shape, 1 if shared else mdp.horizon
     rows_ = mdp.transition.reshape(H, S * A, S) if known else np.zeros((steps, S * A, S))
     visits, width, mean_loss = np.zeros((3, steps, S, A))
-    return Memory(visits, width, mean_loss, np.ascontiguousarray(rows_.transpose(0, 2, 1)))
+    return Memory(visits, width, mean_loss, rows_.transpose(0, 2, 1).copy())
 
 
 def planned(mdp, memory, bonus, known):
