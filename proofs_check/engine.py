@@ -350,7 +350,7 @@ def code_of(claim, parts, keywords=None):
 
 def _imports(claim, lines):
     """The import statements of an instance's code: what the files of claims build for themselves, and the product's classes, by name."""
-    module = inspect.getmodule(claim.sides)
+    module = sys.modules[claim.sides.__module__]
     near = {function.__module__ for function in vars(module).values() if inspect.isfunction(function)} - {module.__name__}
     files = [vars(module), *(vars(sys.modules[name]) for name in sorted(near) if name.startswith("proofs_check.claims."))]
     statements = ["from proofs_check.rebuild import *"]
