@@ -350,9 +350,9 @@ def code_of(claim, parts, keywords=None):
 
 def _imports(claim, lines):
     """The import statements of an instance's code: what the files of claims build for themselves, and the product's classes, by name."""
-    module = sys.modules[claim.sides.__module__]
-    near = {function.__module__ for function in vars(module).values() if inspect.isfunction(function)} - {module.__name__}
-    files = [vars(module), *(vars(sys.modules[name]) for name in sorted(near) if name.startswith("proofs_check.claims."))]
+    own = inspect.unwrap(getattr(claim.sides, "func", claim.sides)).__globals__  # a varied claim is a functools.partial
+    near = {function.__module__ for function in own.values() if inspect.isfunction(function)}
+    files = [own, *(vars(sys.modules[name]) for name in sorted(near) if name.startswith("proofs_check.claims."))]
     statements = ["from proofs_check.rebuild import *"]
     for name in sorted({node.id for node in ast.walk(ast.parse("\n".join(lines))) if isinstance(node, ast.Name)}):
         found = next((file[name] for file in files if inspect.isfunction(file.get(name)) or inspect.isclass(file.get(name))), None)
