@@ -23,7 +23,7 @@ SEEDS, T = 16, size(quick=100_000, full=1_000_000)
 mdp = trl.instances.gap_instance()
 reigns = [0, T // 100, 3 * T // 100, T // 10, 3 * T // 10]
 learners = {
-    "Tsallis, practical": BestOfBothWorlds(scale="practical"),
+    "Tsallis, practical": BestOfBothWorlds(preset="practical"),
     "Tsallis, theory": BestOfBothWorlds(),
     "UCBVI": UCBVI(0.7 * 2**0.5, 1.0, "known", anytime=True),
 }

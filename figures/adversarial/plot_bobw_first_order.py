@@ -31,8 +31,8 @@ eps = 1 / (4 / math.sqrt(2) * math.sqrt(A * math.log(T)))
 learners = {
     "log barrier, theory": BestOfBothWorlds("log_barrier"),
     "log barrier, larger rates": BestOfBothWorlds("log_barrier", c0=1 / math.sqrt(2), eps=eps, N0=1.001 / eps**2),
-    "log barrier, practical": BestOfBothWorlds("log_barrier", scale="practical"),
-    "Tsallis, practical": BestOfBothWorlds(scale="practical"),
+    "log barrier, practical": BestOfBothWorlds("log_barrier", preset="practical"),
+    "Tsallis, practical": BestOfBothWorlds(preset="practical"),
 }
 cells = [
     Cell(("bobw-first-order", f"p = {p}", name, seed), trl.losses.stochastic(mdp, p * (1 - mdp.reward)), learner, T)

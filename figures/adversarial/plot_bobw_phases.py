@@ -23,9 +23,9 @@ SEEDS, T = 16, size(quick=100_000, full=1_000_000)
 world = trl.losses.phases(trl.instances.gap_instance())
 learners = {
     "Tsallis, theory": BestOfBothWorlds(),
-    "Tsallis, practical": BestOfBothWorlds(scale="practical"),
-    "Shannon, practical": BestOfBothWorlds("shannon", scale="practical"),
-    "log barrier, practical": BestOfBothWorlds("log_barrier", scale="practical"),
+    "Tsallis, practical": BestOfBothWorlds(preset="practical"),
+    "Shannon, practical": BestOfBothWorlds("shannon", preset="practical"),
+    "log barrier, practical": BestOfBothWorlds("log_barrier", preset="practical"),
     "UCBVI": UCBVI(0.7 * 2**0.5, 1.0, "known", anytime=True),
 }
 cells = [Cell(("bobw-phases", "phases", name, seed), world, learner, T) for name, learner in learners.items() for seed in range(SEEDS)]

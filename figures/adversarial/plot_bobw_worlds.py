@@ -26,9 +26,9 @@ mdp = trl.instances.gap_instance()
 worlds = {"stochastic": trl.losses.stochastic(mdp), "anti-greedy adversary": trl.losses.anti_greedy(mdp)}
 learners = {
     "Tsallis, theory": BestOfBothWorlds(),
-    "Tsallis, practical": BestOfBothWorlds(scale="practical"),
-    "Shannon, practical": BestOfBothWorlds("shannon", scale="practical"),
-    "log barrier, practical": BestOfBothWorlds("log_barrier", scale="practical"),
+    "Tsallis, practical": BestOfBothWorlds(preset="practical"),
+    "Shannon, practical": BestOfBothWorlds("shannon", preset="practical"),
+    "log barrier, practical": BestOfBothWorlds("log_barrier", preset="practical"),
     "UCBVI": UCBVI(0.7 * 2**0.5, 1.0, "known", anytime=True),
 }
 cells = [

@@ -53,9 +53,9 @@ CASES = [
     (DelayedOREPS, {"lazy": True}, RATES, LATE),
     (DelayedUOB, {}, (*RATES, "confidence_scale", "prior_visits"), LATE),
     (DelayedUOB, {"lazy": False}, RATES, LATE),
-    *((BestOfBothWorlds, {"regularizer": r, "scale": "practical"}, ("c0", "eps", "N0", "bonus_scale"), WORLD)
+    *((BestOfBothWorlds, {"regularizer": r, "preset": "practical"}, ("c0", "eps", "N0", "bonus_scale"), WORLD)
       for r in ("tsallis", "shannon", "log_barrier")),
-    (BestOfBothWorlds, {"transition": "unknown", "scale": "practical"}, ("c0", "eps", "N0", "radius_scale"), WORLD),
+    (BestOfBothWorlds, {"transition": "unknown", "preset": "practical"}, ("c0", "eps", "N0", "radius_scale"), WORLD),
     (UCBVI, {}, ("scale",), WORLD),
     (UCBVIDiscounted, {}, ("scale",), SWIM),
     (RAVIUCB, {}, ("learning_rate", "scale"), SWIM),

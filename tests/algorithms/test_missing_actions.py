@@ -149,7 +149,7 @@ def test_a_state_with_one_action_has_nothing_to_learn(learner):
 def test_a_bandit_with_an_arm_too_few():
     arms = FiniteHorizonMDP(np.ones((1, 1, 4, 1)), np.array([[[0.5, 1.0, 0.2, 0.9]]]), available=[[True, False, True, True]])
     narrow = FiniteHorizonMDP(np.ones((1, 1, 3, 1)), np.array([[[0.5, 0.2, 0.9]]]))
-    for learner in (TsallisINF(), BestOfBothWorlds(scale="practical")):
+    for learner in (TsallisINF(), BestOfBothWorlds(preset="practical")):
         one, other = learner.run(arms, 3000, seed=1), learner.run(narrow, 3000, seed=1)
         np.testing.assert_allclose(one["regret"], other["regret"], rtol=1e-9)
         assert one.policy[0, 0, 1] == 0

@@ -51,19 +51,19 @@ PRACTICAL = Constants(1 / math.sqrt(2), 1.0, 1.0)
 @claim("bobw.constants", kind=identity, source=f"{SOURCE} 3.5 and 4.4", provenance="derived",
        given=(st.integers(1, 9), st.integers(1, 9), st.integers(2, 9), st.integers(3, 10**7), st.sampled_from(REGULARIZERS),
               st.sampled_from(["theory", "practical"])), control={"actions": 0})  # fmt: skip
-def constants_in_force(H, S, A, T, regularizer, scale, actions=1):
+def constants_in_force(H, S, A, T, regularizer, preset, actions=1):
     """The algorithm's c0, eps, N0 and factor of the bonus are those of the text, and I0 is sum_h beta_0[h] (psi(e) - psi(uniform)), for the
     log barrier with e mixed with 1/T, at most sum_h (beta_0 A log T + R).
 
     Control: sqrt(N0) without the number of actions.
     """
-    learner = BestOfBothWorlds(regularizer, scale)
-    c0, eps, N0 = theory(regularizer, H, S, A, T) if scale == "theory" else PRACTICAL
+    learner = BestOfBothWorlds(regularizer, preset)
+    c0, eps, N0 = theory(regularizer, H, S, A, T) if preset == "theory" else PRACTICAL
     plain = learner.resolve((H, S, A), T)
     beta = to_go(H).sum() * math.sqrt({"tsallis": 1, "shannon": A, "log_barrier": 1 / (A * math.log(T))}[regularizer] * N0) / c0
     start = beta * {"tsallis": 2 * (math.sqrt(A) - 1), "shannon": math.log(A), "log_barrier": A * math.log(T)}[regularizer]
     start += (regularizer == "log_barrier") * to_go(H).sum()
-    expected = [c0, eps, math.sqrt(N0) if actions else math.sqrt(N0) / (1 + math.sqrt(A)), 1.0 if scale == "theory" else 0.1, start]
+    expected = [c0, eps, math.sqrt(N0) if actions else math.sqrt(N0) / (1 + math.sqrt(A)), 1.0 if preset == "theory" else 0.1, start]
     found = [plain[0], plain[1], math.sqrt(plain[2]), plain[3], learner.initial_term((H, S, A), T, plain[0], plain[2])]
     return np.array(found) / expected, np.ones(5), 1.0
 
@@ -215,13 +215,13 @@ _progress = state_tables(0.0, 1.0)  # of log N, up to a factor of a million
 
 
 @claim("bobw.condition", kind=inequality, source=f"{SOURCE} 4.4", provenance="derived",
-       given=(finite_horizon_mdps(), policies(), _progress), control={"scale": "practical"})  # fmt: skip
-def condition(mdp, pi, progress, scale="theory"):
+       given=(finite_horizon_mdps(), policies(), _progress), control={"preset": "practical"})  # fmt: skip
+def condition(mdp, pi, progress, preset="theory"):
     """Tsallis entropy, theory's constants, any N >= N_0: b <= R (1 + sqrt(A)), and (C_B) holds.  Control: the practical constants.
 
     Proof: 1 / u <= eps sqrt(N), so that the penalty is at most R h1 / 2, the stability R g / 4 with w <= 1/2, and beta >= R sqrt(N_0) / c0.
     """
-    A, learner, R = mdp.shape[-1], BestOfBothWorlds("tsallis", scale), to_go(mdp.horizon)
+    A, learner, R = mdp.shape[-1], BestOfBothWorlds("tsallis", preset), to_go(mdp.horizon)
     pi, mu = inner(pi, 1e-12), state_occupancy(mdp, pi)
     rules, N, threshold, before = _start(learner, mdp.shape, 10, progress)
     u = np.maximum(mu, threshold)
@@ -233,13 +233,13 @@ def condition(mdp, pi, progress, scale="theory"):
 
 @claim("bobw.condition-shannon", kind=inequality, source=f"{SOURCE} 4.4", provenance="derived",
        given=(finite_horizon_mdps(), policies(), _progress, bonuses(), st.sampled_from([1.0, 1.33, 6.0])),
-       control={"scale": "practical"})  # fmt: skip
-def condition_shannon(mdp, pi, progress, share, r, scale="theory"):
+       control={"preset": "practical"})  # fmt: skip
+def condition_shannon(mdp, pi, progress, share, r, preset="theory"):
     """Shannon, the same constants: if Ent(pi) <= r log(A) htil then b <= R (1 + sqrt(A) (1 + r log A) / 4), and (C_B) holds for r <= 6.
 
     Control: the practical constants.
     """
-    A, learner, R = mdp.shape[-1], BestOfBothWorlds("shannon", scale), to_go(mdp.horizon)
+    A, learner, R = mdp.shape[-1], BestOfBothWorlds("shannon", preset), to_go(mdp.horizon)
     pi, mu = inner(pi, 1e-12), state_occupancy(mdp, pi)
     rules, N, threshold, before = _start(learner, mdp.shape, 10, progress)
     least, u = np.minimum(1, np.maximum(shannon(pi) / (r * np.log(max(A, 2))), 1e-6)), np.maximum(mu, threshold)
@@ -265,15 +265,15 @@ lengths = st.sampled_from([10, 1_000, 1_000_000])
 
 
 @claim("bobw.condition-log-barrier", kind=inequality, source=f"{SOURCE} 4.7", provenance="derived",
-       given=(finite_horizon_mdps(), policies(), _progress, _a_path, lengths), control={"scale": "practical"})  # fmt: skip
-def condition_log_barrier(mdp, pi, progress, a_path, T, scale="theory"):
+       given=(finite_horizon_mdps(), policies(), _progress, _a_path, lengths), control={"preset": "practical"})  # fmt: skip
+def condition_log_barrier(mdp, pi, progress, a_path, T, preset="theory"):
     """Log barrier, theory's constants, any N >= N_0: 2 R / (u beta) <= 1/2, and (C_B) holds, along every path and for the largest losses.
 
     Control: the practical constants.
 
     Proof: u[h+1, s'] >= u[h, s] pi P, so that pi(a) times the probability to reach a later state is at most a ratio of u.
     """
-    (states, actions), pi, R, learner = a_path, inner(pi, 1e-12), to_go(mdp.horizon), BestOfBothWorlds("log_barrier", scale)
+    (states, actions), pi, R, learner = a_path, inner(pi, 1e-12), to_go(mdp.horizon), BestOfBothWorlds("log_barrier", preset)
     _, N, threshold, beta = _start(learner, mdp.shape, T, progress)
     (u, inflow), mu = propagated(mdp, pi, threshold, 1 / T), state_occupancy(mdp, pi)
     path = states, actions, R[:, 0].copy()

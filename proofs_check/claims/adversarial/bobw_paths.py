@@ -57,7 +57,7 @@ def any_scale(world, k, p, rng, local=1):
     Tsallis entropy, 300 episodes, a constant subtracted from B inside stab. Control: I0 alone.
     """
     T, (H, _, A) = 300, world.shape
-    trace = BestOfBothWorlds(scale="practical", bonus_scale=k).run(world, T, int(rng.integers(2**62)), comparator=p)
+    trace = BestOfBothWorlds(preset="practical", bonus_scale=k).run(world, T, int(rng.integers(2**62)), comparator=p)
     c0, eps, N0 = PRACTICAL
     R = np.arange(H, 0, -1)
     b = R * (eps * (math.sqrt(A) - 1) / c0 + 2 * c0 * eps * math.sqrt(A) + 1)  # the most that an episode can add

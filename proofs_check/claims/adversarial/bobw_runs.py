@@ -141,7 +141,7 @@ def square_root(world, rng, learner="best of both worlds"):
     The theorem covers policies fixed in advance; the best in hindsight asks for more. From 6000 to 60000 episodes.
     Control: UCBVI, which trusts that losses repeat.
     """
-    algorithm = BestOfBothWorlds(scale="practical") if learner != "UCBVI" else UCBVI(transition="known")
+    algorithm = BestOfBothWorlds(preset="practical") if learner != "UCBVI" else UCBVI(transition="known")
     trace = algorithm.run(world, 60_000, rng)
     late = trace.index >= 6_000
     return trace.index[late], trace["regret"][late]

@@ -41,7 +41,7 @@ class Clipped:
         self.eps, self.N = eps, np.empty(len(mu) + 1)
         self.N[0] = excess / eps**2
         self.mu, self.u = mu.copy(), np.empty(len(mu))
-        rules, _ = BestOfBothWorlds(scale="practical", eps=eps).rules((1, 1, 2), len(mu))
+        rules, _ = BestOfBothWorlds(preset="practical", eps=eps).rules((1, 1, 2), len(mu))
         for t in range(len(mu)):
             threshold = clip_threshold(rules, 1, self.N[t])
             if relative:

@@ -68,7 +68,7 @@ class BestOfBothWorlds:
     ----------
     regularizer : str
         "tsallis", "shannon" or "log_barrier" (known transition and n >= 3: regret in the loss of the best policy).
-    scale : str
+    preset : str
         "theory" (guarantee) or "practical" (plots): where the numbers below come from when they are None.
     c0, eps, N0, bonus_scale : float, optional
         Learning rate (beta is proportional to 1 / c0), clip, start of N (in units of (H - h)^2 for the log barrier), all > 0, and a
@@ -85,10 +85,10 @@ class BestOfBothWorlds:
     plays = AdversarialMDP
     unit = "episode"
     series = ("regret", "loss")
-    examples = ({"regularizer": "shannon", "scale": "practical", "transition": "unknown"}, {"regularizer": "log_barrier"})
+    examples = ({"regularizer": "shannon", "preset": "practical", "transition": "unknown"}, {"regularizer": "log_barrier"})
 
     regularizer: str = "tsallis"
-    scale: str = "theory"
+    preset: str = "theory"
     c0: float | None = None
     eps: float | None = None
     N0: float | None = None
@@ -100,7 +100,7 @@ class BestOfBothWorlds:
 
     def __post_init__(self):
         check.choice("regularizer", self.regularizer, REGULARIZERS)
-        check.choice("scale", self.scale, ("theory", "practical"))
+        check.choice("preset", self.preset, ("theory", "practical"))
         check.choice("transition", self.transition, ("known", "unknown"))
         check.choice("entropy", self.entropy, ("previous", "current"))
         for name in ("c0", "eps", "bonus_scale"):
@@ -185,7 +185,7 @@ class BestOfBothWorlds:
         H, S, A = shape
         barrier, steps = self.regularizer == "log_barrier", math.e * H * (H + 1)
         logs = A * math.log(n) if barrier else 1.0
-        if self.scale == "practical":
+        if self.preset == "practical":
             c0, eps, N0, bonus_scale = 1 / math.sqrt(2), 1.0, 1.0, 0.1
         elif barrier:
             c0 = 0.5 if self.c0 is None else self.c0
@@ -197,7 +197,7 @@ class BestOfBothWorlds:
         c0, eps, N0, bonus_scale = (
             float(default if value is None else value) for value, default in zip(given, (c0, eps, N0, bonus_scale), strict=True)
         )
-        if self.scale == "theory" and eps * math.sqrt(N0) < 1:
+        if self.preset == "theory" and eps * math.sqrt(N0) < 1:
             raise ValueError(f"eps * sqrt(N0) must be at least 1 in theory, got eps={eps}, N0={N0}: the clip would start above 1")
         proven = self._known or self.radius_scale >= 1
         if barrier:

@@ -15,7 +15,7 @@ from tabular_rl.planning import occupancy, solve
 MDP = instances.gap_instance()  # I1
 VARIANTS = {
     "tsallis": BestOfBothWorlds(),
-    "practical": BestOfBothWorlds(scale="practical"),
+    "practical": BestOfBothWorlds(preset="practical"),
     "shannon": BestOfBothWorlds("shannon"),
     "current": BestOfBothWorlds("shannon", entropy="current"),
     "log_barrier": BestOfBothWorlds("log_barrier"),
@@ -35,7 +35,7 @@ def test_one_state_and_one_step_is_tsallis_inf():
     problem = losses.stochastic(bandit([0.3, 0.4, 0.6]))
     one = TsallisINF().run(problem, 1000, 3)
     for bonus_scale in (0.0, 1.0):  # the bonus is constant over the actions
-        other = BestOfBothWorlds(scale="practical", c0=1.0, N0=1e-300, bonus_scale=bonus_scale).run(problem, 1000, 3)
+        other = BestOfBothWorlds(preset="practical", c0=1.0, N0=1e-300, bonus_scale=bonus_scale).run(problem, 1000, 3)
         np.testing.assert_allclose(one["loss"], other["loss"], rtol=1e-8)  # importance weights magnify rounding, ever more
         np.testing.assert_allclose(one.policy, other.policy, rtol=1e-7)
 
@@ -107,7 +107,7 @@ def test_the_certificate_of_the_other_variants(name):
 
 
 def test_the_extended_certificate_pays_for_a_bonus_that_is_too_large():
-    margin, traces = margins(BestOfBothWorlds(scale="practical", bonus_scale=1.0), losses.stochastic(MDP), 4000, 16)
+    margin, traces = margins(BestOfBothWorlds(preset="practical", bonus_scale=1.0), losses.stochastic(MDP), 4000, 16)
     assert all(trace.parameters["violations"] > 0 for trace in traces)
     assert margin.mean() > 4 * margin.std(ddof=1) / 4
     assert np.isfinite(margin).all()
@@ -115,7 +115,7 @@ def test_the_extended_certificate_pays_for_a_bonus_that_is_too_large():
 
 @pytest.mark.parametrize("bonus_scale", [0.0, 0.1, 1.0])
 def test_the_bound_against_a_comparator_holds_for_every_scale_of_the_bonus(bonus_scale):
-    algorithm = BestOfBothWorlds(scale="practical", bonus_scale=bonus_scale)
+    algorithm = BestOfBothWorlds(preset="practical", bonus_scale=bonus_scale)
     comparator = solve(MDP).policy
     traces = [algorithm.run(losses.stochastic(MDP), 2000, seed, comparator) for seed in range(16)]
     margin = np.array([trace["comparator_bound"][-1] - trace["comparator_regret"][-1] for trace in traces])
@@ -156,7 +156,7 @@ def test_unreachable_states_stay_uniform_and_cost_nothing(algorithm):
     big = losses.stochastic(FiniteHorizonMDP(transition, 1 - means, [0.5, 0.5, 0]))
     small = losses.stochastic(FiniteHorizonMDP(transition[:, :2, :, :2], 1 - means[:, :2], [0.5, 0.5]))
     if algorithm.regularizer == "log_barrier":
-        algorithm = dataclasses.replace(algorithm, scale="practical")  # the theory's constants know S
+        algorithm = dataclasses.replace(algorithm, preset="practical")  # the theory's constants know S
     one, other = algorithm.run(big, 400), algorithm.run(small, 400)
     np.testing.assert_array_equal(one.policy[0, 2], 0.5)
     if algorithm.transition == "known":
@@ -203,7 +203,7 @@ def test_newton_takes_three_steps_on_average():
     ("arguments", "message"),
     [
         ({"regularizer": "entropy"}, "regularizer must be one of"),
-        ({"scale": "best"}, "scale must be one of"),
+        ({"preset": "best"}, "preset must be one of"),
         ({"c0": 0.0}, "c0 must lie in"),
         ({"eps": -1.0}, "eps must lie in"),
         ({"N0": 0.0}, "N0 must lie in"),
@@ -228,7 +228,7 @@ def test_wrong_parameters(arguments, message):
         (BestOfBothWorlds("log_barrier"), 2, {}, "n must be at least 3"),
         (BestOfBothWorlds(eps=0.001, N0=2.0), 5, {}, r"eps \* sqrt\(N0\) must be at least 1 in theory"),
         (BestOfBothWorlds("log_barrier", eps=0.001, N0=2.0), 5, {}, r"eps \* sqrt\(N0\) must be at least 1 in theory"),
-        (BestOfBothWorlds(scale="practical"), 5, {"certified": True}, "give a comparator, whose comparator_bound is valid"),
+        (BestOfBothWorlds(preset="practical"), 5, {"certified": True}, "give a comparator, whose comparator_bound is valid"),
         (BestOfBothWorlds(), 5, {"comparator": np.ones((3, 3, 2))}, "comparator"),
     ],
 )
@@ -278,7 +278,7 @@ def test_a_fixed_rate_pays_a_square_root_against_chance():
     """One run of the fixed-rate learner per number of episodes, which it must know; one run of ours for all of them."""
     lengths, problem = np.array([20_000, 50_000, 100_000]), losses.stochastic(MDP)
     fixed = [curve(DilatedBonusPO("luo", bonus_scale=0.1), problem, n, 8, [n]).mean() for n in lengths]
-    ours = curve(BestOfBothWorlds(scale="practical"), problem, 100_000, 8, lengths).mean(axis=0)
+    ours = curve(BestOfBothWorlds(preset="practical"), problem, 100_000, 8, lengths).mean(axis=0)
     assert slope(lengths, fixed) > 0.45
     assert slope(lengths, ours) < 0.35
     assert fixed[-1] > 4 * ours[-1]
