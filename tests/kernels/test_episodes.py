@@ -1,8 +1,6 @@
 """Episodic kernels against their plain-NumPy twins, on random and degenerate arrays."""
 
-import doctest
 import itertools
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,13 +8,6 @@ import pytest
 from tabular_rl.kernels.episodic import episodes as kernels
 
 SHAPES = [(1, 1, 1), (1, 3, 2), (4, 1, 3), (3, 2, 1), (3, 4, 2), (2, 9, 3)]  # the last one fills the blocks of eight rows
-
-
-@pytest.mark.parametrize("name", ["episodes", "confidence", "feedback"])
-def test_examples_in_docstrings(name):
-    result = doctest.testmod(import_module(f"tabular_rl.kernels.episodic.{name}"))
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 class Case:

@@ -1,6 +1,5 @@
 """Rows of the simplex: soft maxima and entropies against SciPy, the projection against sorting, KKT conditions and the examples."""
 
-import doctest
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
@@ -14,10 +13,6 @@ from tabular_rl.kernels import simplex
 def rows(n, seed):
     rng = np.random.default_rng([n, seed])
     return rng.normal(size=n) * 10.0 ** rng.uniform(-3, 6)
-
-
-def test_the_examples():
-    assert doctest.testmod(simplex).failed == 0
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 40])

@@ -1,8 +1,5 @@
 """Trajectories: the right laws, streams of their own, gains that are differences of F; exact against enumeration."""
 
-import doctest
-from importlib import import_module
-
 import numpy as np
 import pytest
 from scipy.stats import chi2
@@ -13,11 +10,6 @@ from tabular_rl.planning.simulation import sample_trajectories
 from tabular_rl.submodular import Modular
 
 LEVEL = 1e-6  # false alarms of each statistical test
-
-
-@pytest.mark.parametrize("name", ["kernels.submodular.graph", "algorithms.submodular.subpo"])
-def test_examples_in_the_docstrings(name):
-    assert doctest.testmod(import_module(f"tabular_rl.{name}")) == doctest.TestResults(failed=0, attempted=3 + 2 * name.endswith("subpo"))
 
 
 def law_of_paths(problem, policy):

@@ -1,14 +1,10 @@
 """The sampler against plain NumPy, its classes against each other, the theory's constants, errors."""
 
-import doctest
-
 import numpy as np
 import pytest
 
 from proofs_check.claims.exploration.sensitivity import extreme_ratios
 from tabular_rl.algorithms import FiniteClass, LinearClass, SensitivitySampler, TabularClass, sampling_constant
-from tabular_rl.algorithms.exploration import sensitivity, sensitivity_sampler
-from tabular_rl.kernels.discounted import rollouts
 
 RNG = np.random.default_rng(0)
 POINTS, COINS = RNG.choice(6, 300, p=np.arange(6, 0, -1) / 21), RNG.random(300)
@@ -172,9 +168,3 @@ def test_errors(make, message):
         make()
     with pytest.raises(TypeError, match="function_class"):
         SensitivitySampler("tabular")
-
-
-@pytest.mark.parametrize("module", [sensitivity_sampler, sensitivity, rollouts], ids=lambda module: module.__name__.rpartition(".")[2])
-def test_examples(module):
-    result = doctest.testmod(module)
-    assert result.failed == 0 < result.attempted

@@ -1,13 +1,10 @@
 """UCBVI: what it recomputes, its regret, its shared counts, and the world that breaks it (its optimism is a claim)."""
 
-import doctest
-
 import numpy as np
 import pytest
 
 from tabular_rl import instances, losses
 from tabular_rl.algorithms import UCBVI, Uniform
-from tabular_rl.algorithms.optimistic import ucbvi
 from tabular_rl.algorithms.optimistic.ucbvi import plan
 from tabular_rl.kernels.episodic.episodes import sample_episode, state_occupancy
 from tabular_rl.models import FiniteHorizonMDP
@@ -114,7 +111,3 @@ def test_the_trap_is_no_trap_for_optimism():
     assert evaluate(trap, trace.policy).values[0, 0] == 1
     assert trace["regret"][-1] < 0.2 * Uniform().run(trap, 4000)["regret"][-1]
     assert isinstance(trap, FiniteHorizonMDP)
-
-
-def test_the_example_is_what_comes_out():
-    assert doctest.testmod(ucbvi) == doctest.TestResults(failed=0, attempted=1)

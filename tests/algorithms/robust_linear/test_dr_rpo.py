@@ -1,8 +1,6 @@
 """DR-RPO: equivalences, optimism and certificates at the theory's constants, what it learns and where it must be stuck."""
 
-import doctest
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -14,14 +12,6 @@ from tabular_rl.instances import robust_linear as instances
 from tabular_rl.planning.robust.linear import robust_linear_evaluate, robust_linear_solve
 
 RIVER, OFF = instances.river_swim(0.02), instances.off_dynamics(0.3)
-
-
-@pytest.mark.parametrize("name", ["algorithms.robust_linear.dr_rpo", "algorithms.robust_linear.learning", "kernels.linear.robust_induction",
-                                  "kernels.linear.ridge"])  # fmt: skip
-def test_examples_in_docstrings(name):
-    result = doctest.testmod(import_module(f"tabular_rl.{name}"))
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 def test_counts_and_ridge_give_the_same_run():
