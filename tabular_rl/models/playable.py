@@ -18,5 +18,5 @@ class Playable:
 
     @classmethod
     def convert(cls, problem):
-        """A problem of this kind made of one of the kinds ``made_of``."""
-        raise NotImplementedError
+        """A problem of this kind made of one of the kinds ``made_of``; where there are none, ``of`` never asks."""
+        raise NotImplementedError(f"{cls.__name__} has made_of but no convert")

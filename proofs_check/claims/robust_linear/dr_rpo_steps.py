@@ -15,6 +15,7 @@ from proofs_check.strategies import draw, rows
 from tabular_rl.algorithms.robust_linear.dr_rpo import value_range
 from tabular_rl.algorithms.robust_linear.learning import mirror_step
 from tabular_rl.kernels.linear import robust_induction as kernel
+from tabular_rl.kernels.simplex import relative_entropy
 from tabular_rl.models import RobustLinearMDP
 from tabular_rl.planning.robust.linear import performance_difference, robust_linear_evaluate, robust_linear_solve, state_laws, worst_factors
 
@@ -226,7 +227,7 @@ def regularized_mean(c, temperature, reverse=False):
     for p in (c.policy, np.eye(len(c.q))[0]):
         logs = np.log(np.where(p > 0, p, 1.0)), np.log(c.reference)
         cost = kl(c.reference, c.policy) if reverse else np.sum(p * (logs[0] - logs[1]))
-        lhs += [kernel.regularized_mean(c.q, p, *logs, tau) / (1 + tau), kernel.divergence(p, *logs)]
+        lhs += [kernel.regularized_mean(c.q, p, *logs, tau) / (1 + tau), relative_entropy(p, *logs)]
         rhs += [(p @ c.q - tau * cost) / (1 + tau), cost]
     return np.array(lhs), np.array(rhs), 100.0
 

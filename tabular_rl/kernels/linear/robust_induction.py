@@ -10,8 +10,8 @@ import numpy as np
 
 from tabular_rl.kernels.compiling import njit
 from tabular_rl.kernels.ordering import argsort
+from tabular_rl.kernels.simplex import relative_entropy
 
-ROUNDING = 4e-16
 FAIL, BALL, TV, KL, CHI_SQUARE, TV_FAIL = range(6)
 
 
@@ -202,29 +202,11 @@ def regularized_mean(q, policy, log_policy, log_reference, tau):
         for a in range(len(q)):
             if policy[a] > 0.0:
                 value += policy[a] * q[a]
-        return value - tau * divergence(policy, log_policy, log_reference)
+        return value - tau * relative_entropy(policy, log_policy, log_reference)
     for a in range(len(q)):
         if policy[a] > 0.0:
             value += policy[a] * (q[a] - (tau * (log_policy[a] - log_reference[a]) if tau > 0.0 else 0.0))
     return value
-
-
-@njit
-def divergence(policy, log_policy, log_reference):
-    """KL(policy || reference) as a sum of terms p log(p / r) - p + r >= 0, of which none cancels where p is near r."""
-    total = 0.0
-    for a in range(len(policy)):
-        p, r = policy[a], np.exp(log_reference[a])
-        more = p / r - 1.0
-        if abs(more) <= ROUNDING * (1.0 - log_reference[a]):  # p is r, up to the rounding of its logarithm
-            continue
-        if abs(more) < 0.5:
-            total += r * ((1.0 + more) * np.log1p(more) - more)
-        elif p > 0.0:
-            total += p * (log_policy[a] - log_reference[a]) - p + r
-        else:
-            total += r
-    return total
 
 
 @njit

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tabular_rl.kernels.linear import robust_induction as kernel
+from tabular_rl.kernels.simplex import relative_entropy
 from tabular_rl.models import RobustLinearMDP
 from tabular_rl.models import validation as check
 from tabular_rl.planning.evaluation import as_policy
@@ -165,7 +166,7 @@ def performance_difference(mdp, policy, other, tau=0.0, reference=None):
     log_policy = np.log(np.where(policy > 0, policy, 1.0))
     divergence = np.empty(policy.shape[:2])
     for h, s in np.ndindex(divergence.shape):
-        divergence[h, s] = kernel.divergence(policy[h, s], log_policy[h, s], log_reference[h, s])
+        divergence[h, s] = relative_entropy(policy[h, s], log_policy[h, s], log_reference[h, s])
     advantage = (policy * theirs.q_values).sum(-1) - tau * divergence - theirs.values[:-1]
     advantage[:, mdp.fail_state] = 0
     sides = []
